@@ -1,0 +1,158 @@
+"""What `import flowsim` offers, and what the command line calls: load, run, compare, read.
+
+Experiments know nothing of charts; here the two meet. After a run or a comparison the results folder is complete:
+numbers, summary and charts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from flowsim.compose import compose, load, load_scenarios
+from flowsim.evidence import read_register
+from flowsim.experiment import compare as comparing
+from flowsim.experiment import runner
+from flowsim.experiment.store import Store, read_config
+from flowsim.files import folders
+from flowsim.place import Place, PlaceError
+
+__all__ = ["Comparison", "Result", "compare", "load", "read", "run"]
+
+PUBLISHED_WEEKDAYS = {"sefton": ("AC-33", "AC-31")}
+"""Places with published discharges by weekday of their own, as ids in the evidence; all others have England's."""
+ENGLAND_WEEKDAYS = ("AC-31",)
+
+
+class _Shown:
+    """What a person sees of a result: charts, the report, and how it looks in a notebook."""
+
+    def chart(self: Any, path: str | Path, kind: str = "differences", **options: Any) -> Path:
+        """Draw a chart to a .png or .svg file. Kinds: differences, census, causes, weekdays. Raises PlaceError."""
+        from flowsim.present import charts
+
+        if kind == "weekdays":
+            options.setdefault("published", self.published_weekdays)
+        return charts.save(self, path, kind, **options)
+
+    def show(self: Any) -> None:
+        """Print the report to the terminal."""
+        from flowsim.present import report
+
+        report.show(self, self.assumptions)
+
+    def finish(self: Any) -> None:
+        """Write the summary and all charts into the results folder."""
+        from flowsim.present import charts, report
+
+        if not self.results.empty:
+            charts.save_all(self, self.out / "charts", published=self.published_weekdays)
+        pictures = sorted(path.relative_to(self.out).as_posix() for path in (self.out / "charts").glob("*.png"))
+        report.write_summary(self, self.assumptions, pictures)
+
+    @cached_property
+    def assumptions(self: Any) -> str:
+        """How many of the place's default numbers are assumptions, in words; empty for a place without evidence."""
+        from flowsim.present import report
+
+        place = next(iter(self.places.values()))
+        try:
+            grades = compose(f"place={place.name}").evidence()["grade"]
+        except PlaceError:
+            return ""
+        return report.assumptions_words(place, [str(grade) for grade in grades if grade])
+
+    @cached_property
+    def published_weekdays(self: Any) -> dict[str, list[float]]:
+        """Published discharges by weekday: whose and when -> seven index numbers, Monday first."""
+        register = read_register(folders())
+        place = next(iter(self.places.values()))
+        found = {}
+        for name in PUBLISHED_WEEKDAYS.get(place.name, ENGLAND_WEEKDAYS):
+            if name in register:
+                entry = register[name]
+                found[f"published ({name}): {', '.join(entry.why.split(', ')[:2])}"] = [
+                    float(value) for value in entry.value.split("/")
+                ]
+        return found
+
+
+class Result(_Shown, runner.Result):
+    """What one scenario's replications found: `results`, `census`, `summary()`, `chart()`, `show()`."""
+
+    def _repr_html_(self) -> str:
+        return self.summary().to_html(index=False)
+
+
+class Comparison(_Shown, comparing.Comparison):
+    """Scenarios side by side: `table()`, `differences`, `what_breaks_next()`, `chart()`, `show()`, and all of a result."""
+
+    def _repr_html_(self) -> str:
+        return self.table().to_html(index=False)
+
+
+def run(place: Place | str = "baseline", replications: int | None = None, **settings: Any) -> Result:
+    """Run one scenario and fill its results folder.
+
+    Args:
+        place: a `Place` (see `load`), the name of a scenario, or a `config/<scenario>.yaml` of an earlier run.
+        replications: how many; None for the documented default.
+        settings: seed, jobs, engine, out, keep_spells, window, progress, command; see `experiment.runner.run`.
+
+    Raises PlaceError for a mistake in the configuration. Cells that fail are told in `failures`.
+    """
+    found = runner.run(as_place(place), replications=replications, **settings)
+    result = Result(found.out, found.places, found.failures, found.notices, found.interrupted)
+    result.finish()
+    return result
+
+
+def compare(
+    scenarios: Sequence[Place | str] | Mapping[str, Place],
+    replications: int | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    **settings: Any,
+) -> Comparison:
+    """Compare scenarios with the first of them, with the same people in each, and fill the results folder.
+
+    Args:
+        scenarios: names of scenarios (stacked with a plus sign), places, or a mapping that names places.
+        replications: how many; None for the documented default.
+        overrides: of the place, for every scenario given by name, as on the command line.
+        settings: seed, jobs, engine, out, keep_spells, window, progress, command; see `experiment.compare.compare`.
+
+    Raises PlaceError for a mistake in the configuration. Cells that fail are told in `failures`.
+    """
+    if isinstance(scenarios, str):
+        raise PlaceError(f"scenarios: {scenarios!r} was given; allowed: a list of at least two.")
+    found = comparing.compare(_places(scenarios, overrides), replications=replications, **settings)
+    comparison = Comparison(found.out, found.places, found.failures, found.notices, found.interrupted)
+    comparison.finish()
+    return comparison
+
+
+def read(out: str | Path) -> Result | Comparison:
+    """The result in a folder that an earlier run or comparison left. Raises PlaceError when it holds none."""
+    several = len(Store(out).manifest.get("configuration", {}).get("scenarios", {})) > 1
+    return Comparison.read(out) if several else Result.read(out)
+
+
+def as_place(what: Place | str, overrides: Sequence[str] = ()) -> Place:
+    """A place as it is, a scenario by its name, or the configuration an earlier run wrote."""
+    if isinstance(what, Place):
+        return what
+    return read_config(what) if what.endswith((".yaml", ".yml")) else load(f"scenario={what}", *overrides)
+
+
+def _places(
+    scenarios: Sequence[Place | str] | Mapping[str, Place], overrides: Sequence[str]
+) -> list[Place] | Mapping[str, Place]:
+    if isinstance(scenarios, Mapping):
+        return scenarios
+    names = [what for what in scenarios if isinstance(what, str) and not what.endswith((".yaml", ".yml"))]
+    if names and len(names) == len(scenarios):
+        return load_scenarios(f"scenarios=[{','.join(names)}]", *overrides)
+    return [as_place(what, overrides) for what in scenarios]

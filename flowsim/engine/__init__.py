@@ -1,0 +1,1 @@
+"""Engines: they move journeys through capacities and return what happened, to the minute."""

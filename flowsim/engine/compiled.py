@@ -1,0 +1,232 @@
+"""The fast engine: the rules of docs/engine-rules.md over integer tables, compiled once for a machine and kept on disk.
+
+`run` lays the journeys out as the kernel wants them, runs it, and hands the stamps back. The kernel itself is in
+`kernel.py`, which is loaded here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from flowsim.engine.spells import Spells
+from flowsim.model.capacity import NO_QUOTA, Network
+from flowsim.model.journeys import Journeys
+
+MOST = 2**30
+"""Numbers above this are cut to it: no run has so many minutes, and no service so many units."""
+SLICES = 20
+"""How often progress is told."""
+OLD = 30 * 24 * 3600
+"""Seconds after which the compiled code of another version of the sources is removed."""
+
+
+def run(journeys: Journeys, network: Network, on_progress: Callable[[int], None] | None = None) -> Spells:
+    """Move the journeys through the network.
+
+    Args:
+        journeys: R rows, N spells sorted by number, T tasks.
+        network: S services; the run ends at its horizon, in minutes.
+        on_progress: called now and then with the minute the run has reached.
+
+    Returns:
+        All stamps in whole minutes, int64, and the capacity log; equal to the reference engine's, every column.
+
+    Raises:
+        ValueError: when the priorities lie so far apart, or the horizon so far away, that a place in a queue does not
+            fit the tables.
+    """
+    tables = lay_out(journeys, network)
+    kernel = load_kernel()
+    horizon = network.horizon
+    slices = SLICES if on_progress else 1
+    ends = [horizon * (k + 1) // slices for k in range(slices)]
+    begin = 0
+    for end in ends:
+        kernel.advance(*tables, begin, end)
+        begin = end
+        if on_progress:
+            on_progress(end)
+    return collect(tables)
+
+
+def lay_out(journeys: Journeys, network: Network) -> tuple[np.ndarray, ...]:
+    """The tables of `kernel.advance`, in its order, as they stand before minute 0."""
+    k = load_kernel()
+    horizon = network.horizon
+    n_services = len(network.names)
+    n_rows = len(journeys.rows.spell)
+    n_tasks = len(journeys.tasks.kind)
+    n_spells = len(journeys.spells.number)
+
+    planned = [_column(getattr(journeys.rows, name)) for name in k.ROW_COLUMNS]
+    planned[k.PRIORITY] = _small_priorities(planned[k.PRIORITY], horizon)
+    rows = np.empty((n_rows, 32), dtype=np.int32)
+    k.pack(rows, tuple(planned), MOST)
+    tasks = np.empty((n_tasks, 8), dtype=np.int32)
+    k.pack(tasks, tuple(_column(getattr(journeys.tasks, name)) for name in k.TASK_COLUMNS), MOST)
+    tasks[:, k.TASK_BEGAN :] = -1
+    stamps = np.full((n_rows, 12), -1, dtype=np.int32)
+    stamps[:, k.ROW_TAKEN : k.ROW_ENDED + 1] = 0
+
+    services = np.zeros((n_services, 32), dtype=np.int64)
+    for column in (k.ROOT, k.HEAD, k.TAIL, k.QUOTA_DAY, k.QUOTA_WEEK, k.WAKE_AT, k.LOGGED):
+        services[:, column] = -1
+    services[:, k.CALENDAR] = network.calendar
+    services[:, k.FIRST_FIT] = network.first_fit
+    services[:, k.QUOTA] = (network.quota_day != NO_QUOTA).any(axis=1) | (network.quota_week != NO_QUOTA).any(axis=1)
+
+    rules = _side_by_side(
+        network.rule_watch, network.rule_service, network.rule_units, network.rule_open, network.rule_close,
+        np.zeros(len(network.rule_watch)),
+    )  # fmt: skip
+    steps = _side_by_side(network.step_minute, network.step_service, network.step_capacity, network.step_reason)
+    looks = _side_by_side(network.look_minute, network.look_rule, network.look_last)
+    displacements = _side_by_side(
+        network.displacement_minute, network.displacement_service, network.displacement_units
+    )
+    order = _order_of_displacement(journeys, network, services, k)
+
+    events = np.zeros((k.RELEASE * n_spells + 2 * n_spells + n_services, 2), dtype=np.int32)
+    heads = np.zeros((k.KINDS + 1, horizon), dtype=np.int32)
+    words = n_services // 32 + 1
+    state = np.zeros(k.DIRTY + words, dtype=np.int64)
+    state[k.HORIZON] = horizon
+    state[k.N_SPELLS] = n_spells
+    state[k.WEEKDAY] = network.first_weekday
+    state[k.FIRST_TRY] = -1
+    state[k.WORDS] = words
+
+    spells = np.empty((n_spells, 16), dtype=np.int32)
+    places = np.empty((n_spells, 8), dtype=np.int32)
+    spells[:, k.INITIAL] = journeys.spells.initial
+    spells[:, k.FIRST_ROW] = journeys.spells.first_row
+    k.prepare(spells, places, events, heads, state, np.where(journeys.spells.initial == 1, 0, journeys.spells.arrival))
+    return (
+        rows, tasks, stamps, spells, places, services, events, heads,
+        network.calendars.opened, network.calendars.minutes, network.calendars.first, state,
+        np.ascontiguousarray(network.quota_day, dtype=np.int64),
+        np.ascontiguousarray(network.quota_week, dtype=np.int64),
+        steps, looks, rules, displacements, order,
+        np.zeros((n_services + len(steps) + len(looks), 6), dtype=np.int64),
+    )  # fmt: skip
+
+
+def collect(tables: tuple[np.ndarray, ...]) -> Spells:
+    """What the tables of a run say, as both engines return it."""
+    k = load_kernel()
+    tasks, stamps, state, log = tables[1], tables[2], tables[11], tables[-1]
+    of_rows = np.empty((k.ROW_ENDED + 1, len(stamps)), dtype=np.int64)
+    k.unpack(stamps, 0, of_rows)
+    of_tasks = np.empty((3, len(tasks)), dtype=np.int64)
+    k.unpack(tasks, k.TASK_BEGAN, of_tasks)
+    return Spells(*of_rows, *of_tasks, *np.ascontiguousarray(log[: state[k.N_LOG]].T))
+
+
+def _column(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values, dtype=np.int64)
+
+
+def _side_by_side(*columns: np.ndarray) -> np.ndarray:
+    return np.column_stack([np.asarray(column, dtype=np.int64) for column in columns])
+
+
+def _small_priorities(priority: np.ndarray, horizon: int) -> np.ndarray:
+    """Priorities in the same order, so small that (priority, minute) fits into 31 bits."""
+    if not len(priority):
+        return priority
+    small = priority - priority.min()
+    if (int(small.max()) + 1) * horizon >= 2**31:
+        small = np.unique(priority, return_inverse=True)[1].astype(np.int64)
+        if (int(small.max()) + 1) * horizon >= 2**31:
+            raise ValueError(
+                f"{int(small.max()) + 1} different priorities in a run of {horizon} minutes are more than the compiled "
+                f"engine can tell apart (at most {2**31 // horizon - 1}); use engine=reference, or fewer priorities"
+            )
+    return small
+
+
+def _order_of_displacement(journeys: Journeys, network: Network, services: np.ndarray, k: ModuleType) -> np.ndarray:
+    """The rows of each service with displacements by (mark, spell number); notes in `services` where each begins."""
+    rows = journeys.rows
+    parts = [np.zeros(0, dtype=np.int64)]
+    begin = 0
+    for s in np.unique(network.displacement_service):
+        there = np.flatnonzero(rows.service == s)
+        parts.append(there[np.lexsort((rows.spell[there], rows.displacement_mark[there]))])
+        services[s, k.ORDER_FROM] = begin
+        begin += len(there)
+        services[s, k.ORDER_TO] = begin
+    return np.concatenate(parts)
+
+
+# -------------------------------------------------------------------------------------- compiling, once a version
+
+
+@cache
+def load_kernel() -> ModuleType:
+    """The kernel, from compiled code on disk where these very sources have been compiled on such a machine before.
+
+    Numba looks at the kernel's own file only; a change in a file it takes functions or constants from would go
+    unnoticed. So each state of the sources has a folder of its own.
+    """
+    import numba
+
+    folder = cache_folder()
+    if not any(folder.rglob("*.nbi")):
+        print("flowsim: compiling the engine (once for this version, about ten seconds) ...", file=sys.stderr)
+        _remove_old(folder)
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(folder)
+    try:
+        from flowsim.engine import kernel
+    finally:
+        numba.config.CACHE_DIR = before
+    return kernel
+
+
+def source_hash() -> str:
+    """A hash of everything the compiled code depends on: the sources, Numba, Python, the processor."""
+    import llvmlite.binding
+    import numba
+
+    digest = hashlib.sha256()
+    package = Path(__file__).resolve().parent.parent
+    for path in sorted([*package.glob("engine/*.py"), *package.glob("model/*.py")]):
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    digest.update(f"{numba.__version__} {sys.version} {llvmlite.binding.get_host_cpu_name()}".encode())
+    return digest.hexdigest()[:16]
+
+
+def cache_folder() -> Path:
+    """The folder of the compiled code of these sources: in the user's cache, or where that is read-only, in temp."""
+    home = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
+    for base in (Path(home) if home else Path.home() / ".cache", Path(tempfile.gettempdir())):
+        folder = base / "flowsim" / source_hash()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            probe = folder / f"probe-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError:
+            continue
+        return folder
+    raise OSError(f"no folder can be written to keep the compiled engine in: tried {base}")
+
+
+def _remove_old(folder: Path) -> None:
+    """Remove the compiled code of sources nobody has run for a month."""
+    for other in folder.parent.iterdir():
+        if other != folder and other.is_dir() and time.time() - other.stat().st_mtime > OLD:
+            shutil.rmtree(other, ignore_errors=True)

@@ -1,0 +1,260 @@
+"""Scenarios side by side: because person k is the same person in every scenario, every difference is paired."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from flowsim.experiment.runner import Result, run_all
+from flowsim.experiment.statistics import ratio_interval, smallest_detectable, t_interval, wide_values
+from flowsim.experiment.store import write_csv
+from flowsim.place import Place, PlaceError, Service
+
+NO_CLEAR_CHANGE = "no clear change"
+NO_INTERVAL = "one replication: no interval"
+SERVICE_LOAD = "service_offered_load"
+SERVICE_WAIT = "service_wait_days_mean"
+COST_BY_SERVICE = "cost_by_service"
+DELAYED_BED_DAYS = "delayed_bed_days"
+ADDED_UP = ("_by_", "check_", "_count")
+"""Parts of the ids of measures that count: where a scenario has no row for a cause or a payer, its number is nought."""
+
+
+class Comparison(Result):
+    """A result of several scenarios, the first of which is the one compared with."""
+
+    @property
+    def baseline(self) -> str:
+        """The scenario compared with."""
+        return self.scenarios[0]
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The scenarios compared with it."""
+        return self.scenarios[1:]
+
+    @classmethod
+    def of(cls, result: Result) -> Comparison:
+        """The same result, seen as a comparison. Raises PlaceError when it has one scenario only."""
+        if len(result.places) < 2:
+            raise PlaceError(f"{result.out}: this folder holds one scenario; a comparison needs two.")
+        return cls(result.out, result.places, result.failures, result.notices, result.interrupted)
+
+    @cached_property
+    def differences(self) -> pd.DataFrame:
+        """Every paired difference; see `paired_differences`. The same rows as `comparison.csv`."""
+        return paired_differences(self.results, self.baseline, self.others)
+
+    def table(self) -> pd.DataFrame:
+        """The headline measures of `differences`, in their order, with a title."""
+        from flowsim.measures.headline import HEADLINE
+
+        order = {measure: at for at, measure in enumerate(HEADLINE)}
+        found = self.differences
+        found = found[found["measure"].isin(list(order)) & (found["where"] == "all")]
+        found = found.sort_values("measure", key=lambda column: column.map(order), kind="stable")
+        titles = found["measure"].map({name: measure.title for name, measure in HEADLINE.items()})
+        found.insert(1, "title", titles)
+        return found.reset_index(drop=True)
+
+    def what_breaks_next(self) -> pd.DataFrame:
+        """Services ranked by the change in their load and wait; see `what_breaks_next`."""
+        return what_breaks_next(self.differences)
+
+    def released_bed_days(self) -> pd.DataFrame:
+        """What a released bed-day costs in each scenario; see `cost_of_released_bed_days`."""
+        services = self.places[self.baseline].services
+        return cost_of_released_bed_days(self.results, self.baseline, self.others, services)
+
+
+def compare(
+    places: Mapping[str, Place] | list[Place],
+    *,
+    replications: int | None = None,
+    seed: int = 1,
+    jobs: int | None = None,
+    engine: str = "reference",
+    out: str | Path | None = None,
+    keep_spells: bool = False,
+    window: str = "all",
+    progress: bool = True,
+    command: str | None = None,
+) -> Comparison:
+    """Run every place with the same people and compare each with the first. Raises PlaceError.
+
+    A list is named by the places' scenarios (a name that comes again is numbered); a mapping gives its own names. All
+    places must have the same run: start, length, warm-up and scale.
+    """
+    named = dict(places) if isinstance(places, Mapping) else name_places(places)
+    if len(named) < 2:
+        raise PlaceError(f"scenarios: {', '.join(named) or 'none'} was given; allowed: at least two to compare.")
+    first_name, first = next(iter(named.items()))
+    for name, place in named.items():
+        spans = [(p.run.first_date, p.run.start_date, p.run.end_date, p.run.scale) for p in (first, place)]
+        if spans[0] != spans[1]:
+            raise PlaceError(f"scenarios: {name} and {first_name} have different start, days, warm_up_days or scale.")
+    result = run_all(
+        named,
+        verb="compare",
+        replications=replications,
+        seed=seed,
+        jobs=jobs,
+        engine=engine,
+        out=out,
+        keep_spells=keep_spells,
+        window=window,
+        progress=progress,
+        command=command,
+    )
+    comparison = Comparison.of(result)
+    write_csv(result.out / "comparison.csv", comparison.differences)
+    return comparison
+
+
+def name_places(places: list[Place]) -> dict[str, Place]:
+    """Places by their scenarios' names; the second of a name is ``name_2``."""
+    named: dict[str, Place] = {}
+    for place in places:
+        name, again = place.scenario.name, 1
+        while name in named:
+            again += 1
+            name = f"{place.scenario.name}_{again}"
+        named[name] = place
+    return named
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Paired differences
+
+
+def paired_differences(results: pd.DataFrame, baseline: str, others: tuple[str, ...]) -> pd.DataFrame:
+    """Every number of every scenario less the baseline's, replication by replication.
+
+    Takes the tidy results; returns one row a (scenario, measure, where) with: unit, n (replications that both have),
+    baseline and value (means), difference (its mean), low, high (95 % t interval), sd (of the paired differences),
+    smallest_detectable (80 % power) and change: "more", "less", "no change" (every replication equal), "no clear
+    change" (the interval includes none) or, with one replication, that there is no interval.
+    """
+    before = wide_values(results, baseline)
+    frames = [_differences_of(before, wide_values(results, name), name) for name in others]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _differences_of(before: pd.DataFrame, after: pd.DataFrame, scenario: str) -> pd.DataFrame:
+    """The rows of one scenario; both frames have one row a (measure, where, unit) and one column a replication."""
+    before, after = _aligned(before, after)
+    pairs = after.to_numpy(dtype=float) - before.to_numpy(dtype=float)
+    n, difference, sd, low, high = t_interval(pairs)
+    both = np.isfinite(pairs)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = [np.where(both, wide.to_numpy(dtype=float), 0).sum(axis=1) / n for wide in (before, after)]
+    found = before.index.to_frame(index=False)
+    found.insert(0, "scenario", scenario)
+    found = found.assign(
+        n=n,
+        baseline=means[0],
+        value=means[1],
+        difference=difference,
+        low=low,
+        high=high,
+        sd=sd,
+        smallest_detectable=smallest_detectable(n, sd),
+    )
+    found["change"] = _change(found)
+    return found[found["n"] > 0]
+
+
+def _aligned(before: pd.DataFrame, after: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The same rows and replications in both; what counts and is absent is nought, what is a mean is left out."""
+    rows = before.index.union(after.index)
+    columns = before.columns.intersection(after.columns)
+    before, after = (wide.reindex(index=rows, columns=columns) for wide in (before, after))
+    counts = rows.get_level_values("measure").str.contains("|".join(ADDED_UP), regex=True)
+    fill = np.where(counts, 0.0, np.nan)[:, None]
+    return tuple(wide.where(wide.notna(), fill) for wide in (before, after))  # type: ignore[return-value]
+
+
+def _change(found: pd.DataFrame) -> np.ndarray:
+    same = (found["difference"] == 0) & ((found["sd"] == 0) | (found["n"] == 1))
+    return np.select(
+        [same, found["n"] == 1, found["low"] > 0, found["high"] < 0],
+        ["no change", NO_INTERVAL, "more", "less"],
+        NO_CLEAR_CHANGE,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What breaks next
+
+
+def what_breaks_next(differences: pd.DataFrame) -> pd.DataFrame:
+    """Services of each scenario, the one whose load and wait rise most first.
+
+    The rank is the mean of two ranks: by the change in offered load and by the change in the mean wait. Columns scenario,
+    service, load (a ratio, now), load_difference, load_change, wait (now), wait_unit, wait_difference, wait_change.
+    """
+    keys = ["scenario", "where"]
+    load = differences[differences["measure"] == SERVICE_LOAD].set_index(keys)
+    wait = differences[differences["measure"] == SERVICE_WAIT].set_index(keys)
+    found = pd.DataFrame(
+        {
+            "load": load["value"],
+            "load_difference": load["difference"],
+            "load_change": load["change"],
+            "wait": wait["value"],
+            "wait_unit": wait["unit"],
+            "wait_difference": wait["difference"],
+            "wait_change": wait["change"],
+        }
+    )
+    by_scenario = found.groupby(level="scenario")
+    ranks = [by_scenario[c].rank(ascending=False, na_option="bottom") for c in ("load_difference", "wait_difference")]
+    found["rank"] = (ranks[0] + ranks[1]) / 2
+    order = {name: at for at, name in enumerate(differences["scenario"].unique())}
+    found = found.reset_index().rename(columns={"where": "service"})
+    found["order"] = found["scenario"].map(order)
+    found = found.sort_values(["order", "rank", "service"], kind="stable")
+    return found.drop(columns=["order", "rank"]).reset_index(drop=True)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What a released bed-day costs
+
+
+def cost_of_released_bed_days(
+    results: pd.DataFrame, baseline: str, others: tuple[str, ...], services: Mapping[str, Service]
+) -> pd.DataFrame:
+    """The change in the cost of everything but acute beds, over the delayed bed-days that are no longer.
+
+    Columns scenario, released (bed-days a year), released_clear (its interval excludes nought), cost (change, pounds a
+    year), ratio, low, high (pounds a released bed-day, Fieller's 95 % interval over replications). The ratio is NaN
+    unless delayed bed-days clearly fall: a price of something that may not exist is no number.
+    """
+    acute = [name for name, service in services.items() if service.role == "ward"]
+    rows = []
+    for scenario in others:
+        cost = _paired_sum(results, baseline, scenario, COST_BY_SERVICE, without=acute)
+        released = -_paired_sum(results, baseline, scenario, DELAYED_BED_DAYS)
+        common = cost.index.intersection(released.index)
+        if common.empty:
+            continue
+        above, below = cost[common].to_numpy(), released[common].to_numpy()
+        clear = bool(t_interval(below[None, :])[3][0] > 0)
+        ratio, low, high = ratio_interval(above, below) if clear else (np.nan, np.nan, np.nan)
+        rows.append([scenario, below.mean(), clear, above.mean(), ratio, low, high])
+    return pd.DataFrame(rows, columns=["scenario", "released", "released_clear", "cost", "ratio", "low", "high"])
+
+
+def _paired_sum(
+    results: pd.DataFrame, baseline: str, scenario: str, measure: str, without: Sequence[str] = ()
+) -> pd.Series:
+    """Scenario less baseline in each replication, summed over every `where` that is not left out."""
+    own = results[(results["measure"] == measure) & ~results["where"].isin(without)]
+    sums = own.groupby(["scenario", "replication"])["value"].sum()
+    if not {baseline, scenario} <= set(sums.index.get_level_values("scenario")):
+        return pd.Series(dtype=float)
+    return (sums[scenario] - sums[baseline]).dropna()

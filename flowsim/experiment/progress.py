@@ -1,0 +1,64 @@
+"""How far an experiment is: a bar with the time left in a terminal, a line every tenth elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+
+class Progress:
+    """Counts finished cells, those of an earlier run included. Writes to stderr; nothing at all when not enabled."""
+
+    def __init__(self, cells: int, done: int, enabled: bool = True) -> None:
+        self.cells, self.done, self.reused = cells, done, done
+        self.enabled = enabled and cells > done
+        self.began = time.perf_counter()
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Self:
+        if self.enabled and self.reused:
+            print(f"{self.reused} of {self.cells} cells were done already.", file=sys.stderr)
+        if self.enabled and sys.stderr.isatty():
+            self._start_bar()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def advance(self, cells: int) -> None:
+        """So many more cells are done."""
+        before, self.done = self.done, self.done + cells
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self.done)
+        elif self.enabled and before * 10 // self.cells < self.done * 10 // self.cells:
+            print(f"{self.done} of {self.cells} cells done, {self._left()}.", file=sys.stderr, flush=True)
+
+    def _left(self) -> str:
+        passed = time.perf_counter() - self.began
+        seconds = passed / (self.done - self.reused) * (self.cells - self.done)
+        return f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"
+
+    def _start_bar(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        self._bar = Bar(
+            TextColumn("replications x scenarios"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("after"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task("cells", total=self.cells, completed=self.done)
+        self._bar.start()

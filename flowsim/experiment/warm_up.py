@@ -1,0 +1,58 @@
+"""Is the warm-up long enough? MSER-5 on the daily delayed census.
+
+K. P. White (1997), "An effective truncation heuristic for bias reduction in simulation output", Simulation 69; with
+batches of five (MSER-5) as in White, Cobb and Spratt (2000).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from flowsim.place import Place
+
+BATCH = 5
+"""Days a batch."""
+SHORTEST = 20
+"""Days below which there is nothing to judge."""
+
+
+def mser5(series: np.ndarray) -> int:
+    """Days to leave out at the start of a daily series so that the mean of the rest is known best.
+
+    Batches of five days; the truncation that makes ``variance of what is left / number of batches left`` smallest.
+    Only the first half is searched, so an answer at the half means that the series never settled.
+    """
+    batches = len(series) // BATCH
+    means = np.asarray(series[: batches * BATCH], dtype=float).reshape(batches, BATCH).mean(axis=1)
+    left = [means[cut:] for cut in range(batches // 2 + 1)]
+    return BATCH * int(np.argmin([np.mean((part - part.mean()) ** 2) / len(part) for part in left]))
+
+
+def delayed_series(census: pd.DataFrame) -> np.ndarray:
+    """Delayed people each night, all sites together, mean over replications; shape (days,)."""
+    delayed = census[census["state"] == "delayed"]
+    by_night = delayed.groupby(["replication", "date"], observed=True)["count"].sum()
+    return by_night.groupby("date").mean().sort_index().to_numpy(dtype=float)
+
+
+def truncation_days(census: pd.DataFrame) -> int | None:
+    """MSER-5's truncation of one scenario's delayed census, in days; None when there is too little to judge."""
+    series = delayed_series(census)
+    return mser5(series) if len(series) >= SHORTEST and series.any() else None
+
+
+def warm_up_notice(place: Place, census: pd.DataFrame) -> str | None:
+    """A sentence when the warm-up looks too short; `census` is that of this place.
+
+    Judged on a place as it is before its scenario: a scenario is meant to change the census, which is no start-up effect.
+    """
+    if place.scenario.changes:
+        return None
+    days = truncation_days(census)
+    if days is None or days <= place.run.warm_up_days:
+        return None
+    return (
+        f"The warm-up may be too short: MSER-5 on the delayed census would leave out {days} days, "
+        f"warm_up_days is {place.run.warm_up_days}."
+    )

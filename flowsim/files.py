@@ -1,0 +1,78 @@
+"""Where the files of places, scenarios and evidence are, and how YAML is read."""
+
+from __future__ import annotations
+
+import copy
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flowsim.place import PlaceError
+
+
+def shipped_folder() -> Path:
+    """The scenarios that come with flowsim: inside the package when installed, beside it in a checkout."""
+    inside = Path(__file__).resolve().parent / "scenarios"
+    return inside if inside.is_dir() else inside.parent.parent / "scenarios"
+
+
+def folders(scenarios_dir: str | Path | None = None) -> tuple[Path, ...]:
+    """Where to look, first come first served: `scenarios_dir` (or ``./scenarios``, where it exists), then the shipped."""
+    own = Path("scenarios") if scenarios_dir is None else Path(scenarios_dir)
+    if scenarios_dir is not None and not own.is_dir():
+        raise PlaceError(f"scenarios_dir: {str(scenarios_dir)!r} was given; allowed: a folder that exists.")
+    shipped = shipped_folder()
+    mine = (own.resolve(),) if own.is_dir() and own.resolve() != shipped else ()
+    return (*mine, shipped)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file as a mapping, read by the rules of YAML 1.2: `on`, `yes` and 17:00 are words.
+
+    Raises PlaceError, naming file and line, for a file that is not YAML, gives a key twice or is not a mapping.
+    """
+    state = path.stat()
+    return copy.deepcopy(_read(path, state.st_mtime_ns, state.st_size))
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, changed: int, size: int) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise PlaceError(f"{path}{line}: this is not YAML: {error.problem}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PlaceError(f"{path}: this is not YAML: {' '.join(str(error).split())}.") from None
+    if content is not None and not isinstance(content, dict):
+        raise PlaceError(f"{path}: a {type(content).__name__} was given; allowed: a mapping of keys to values.")
+    return content or {}
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    yaml_implicit_resolvers: dict[str, list[tuple[str, Any]]] = {}
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key '{key.value}' is given twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return {str(k): v for k, v in super().construct_mapping(node, deep=deep).items()}
+
+    def construct_yaml_int(self, node: Any) -> int:
+        return int(self.construct_scalar(node))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+for _tag, _pattern, _first in (
+    ("null", r"^(?:null|~|)$", ["n", "~", ""]),
+    ("bool", r"^(?:true|false)$", ["t", "f"]),
+    ("int", r"^[-+]?[0-9]+$", list("-+0123456789")),
+    ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+)$", list("-+.0123456789")),
+    ("merge", r"^<<$", ["<"]),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)

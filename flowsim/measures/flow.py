@@ -1,0 +1,415 @@
+"""The measures of one run: delays, stays, waits, costs and the daily census, from the journeys and the stamps alone.
+
+What counts: everything in the window [start, end). Numbers of people and of units are means over time, clipped to the window; people who left are
+counted by when they left, people who came by when they came. A ward stay is a person's consecutive rows in services of role
+`ward`; it is recognised when its last row is, so that becoming unfit again stops the clock. Numbers that nothing defines (the mean delay of nobody) are NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from flowsim.engine.spells import DIED, MOVED_ON, Spells
+from flowsim.measures import checks, cost
+from flowsim.measures.causes import Charges, charge
+from flowsim.measures.headline import MEASURES
+from flowsim.measures.history import History, count_each_day
+from flowsim.measures.services import Services, Value, mean, ratio
+from flowsim.measures.stays import Stays, all_stays, has_level, went_home
+from flowsim.model.capacity import Network
+from flowsim.model.journeys import Journeys
+from flowsim.place import WEEKDAYS, Place
+
+ALL = "all"
+NO_PATHWAY = "no pathway"
+READMISSION_WINDOW = 30 * 1440
+YEAR_DAYS = 365
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured in one run.
+
+    Attributes:
+        results: columns measure, where, unit, value; the order depends on the place alone.
+        census: columns date, where, state, count; at 23:59 of every day of the run, warm-up included. `where` is a site or "all"
+            (states occupied, delayed, delayed PATHWAY), or a queue (in use, in its own unit; waiting, people; boarding,
+            for emergency departments).
+        warnings: sentences about what should not be trusted.
+    """
+
+    results: pd.DataFrame
+    census: pd.DataFrame
+    warnings: tuple[str, ...] = ()
+
+
+def measure(
+    place: Place, network: Network, journeys: Journeys, spells: Spells, window: tuple[int, int] | None = None
+) -> Measured:
+    """Measure one run.
+
+    Args:
+        place, network, journeys: what was run.
+        spells: what an engine returned for them.
+        window: minutes [start, end) that count; default from `run.measured_from` to the end.
+
+    Raises:
+        ValueError: the window is empty or not within the run.
+    """
+    start, end = (place.run.measured_from, network.horizon) if window is None else window
+    if not 0 <= start < end <= network.horizon:
+        raise ValueError(f"window {start} to {end}; allowed: within 0 to {network.horizon}, not empty")
+    history = History(place, network, journeys, spells)
+    return _Measuring(history, start, end).all()
+
+
+class _Measuring:
+    """One run's measures; each method gives (measure, where, value) in a fixed order."""
+
+    def __init__(self, history: History, start: int, end: int) -> None:
+        self.history, self.start, self.end = history, start, end
+        self.window_days = (end - start) / 1440
+        self.year = YEAR_DAYS / self.window_days
+        self.sites = list(history.place.sites)
+        self.pathways = [*history.journeys.levels.get("pathway", ())]
+        self.stays = all_stays(history)
+        self.ward = self._of_role("ward")
+        self.ed = self._of_role("ed")
+        is_ward = history.rows_with("ward")
+        self.delayed = np.flatnonzero(is_ward & (history.spells.recognised >= 0) & (history.spells.started >= 0))
+        self.is_emergency = self._emergencies()
+        self.days = slice(start // 1440, end // 1440)
+
+    def all(self) -> Measured:
+        charges = charge(self.history, self.delayed, self.start, self.end)
+        services = Services(self.history, self.stays, self.start, self.end)
+        values = [
+            *self._delay(charges),
+            *self._discharges(),
+            *self._stays(),
+            *self._beds(),
+            *self._emergency_department(),
+            *self._outcomes(),
+            *self._after_reablement(),
+            *self._costs(),
+            *services.values(),
+        ]
+        overloaded = services.overloaded()
+        values += self._checks(charges, len(overloaded))
+        rank = {name: i for i, name in enumerate(MEASURES)}
+        values.sort(key=lambda value: rank[value[0]])
+        names, where, numbers = zip(*values, strict=True)
+        results = pd.DataFrame(
+            {"measure": names, "where": where, "unit": [self._unit(m, w) for m, w in zip(names, where, strict=True)],
+             "value": np.array(numbers, dtype=np.float64)}
+        )  # fmt: skip
+        return Measured(results, self._census(), tuple(self._warnings(values, overloaded)))
+
+    def _unit(self, name: str, where: str) -> str:
+        """A measure's unit; a capacity has its service's."""
+        if name != "service_capacity":
+            return MEASURES[name].unit
+        return self.history.service_of(where.split("/", 1)[0]).unit.replace("_", " ")
+
+    def _warnings(self, values: list[Value], overloaded: list[tuple[str, float]]) -> Iterator[str]:
+        for name, load in overloaded:
+            yield (
+                f"{name} is offered {load:.2f} times what it can do with its effective stay: its queue grows or people give up"
+            )
+        for name, _, value in values:
+            if name.startswith("check_") and name != "check_overloaded" and abs(value) > 1e-6:
+                yield f"trust check failed: {MEASURES[name].title.removeprefix('Check: ')} ({value:g} {MEASURES[name].unit})"
+
+    # who is who ------------------------------------------------------------------------------------------------------
+
+    def _of_role(self, role: str) -> Stays:
+        return self.stays[self.history.rows_with(role)[self.stays.first]]
+
+    def _emergencies(self) -> np.ndarray:
+        """(N,) bool: the spells of the stream `emergency`; all where there is no such stream."""
+        if "emergency" in self.history.journeys.levels.get("stream", ()):
+            return has_level(self.history, "stream", "emergency")
+        return np.ones(len(self.history.journeys.spells.number), dtype=bool)
+
+    def _site_of(self, row: np.ndarray) -> np.ndarray:
+        """The site of each row, an index into `sites`: its queue's, else the person's; -1 for none."""
+        history = self.history
+        by_queue = np.array([self.sites.index(u) if u in self.sites else -1 for u in history.unit_name])
+        of_queue = by_queue[history.journeys.rows.service[row]]
+        words = history.journeys.levels.get("site", ())
+        if "site" not in history.journeys.attributes:
+            return of_queue
+        by_level = np.array([*(self.sites.index(w) if w in self.sites else -1 for w in words), -1])
+        of_person = by_level[history.journeys.attributes["site"][history.journeys.rows.spell[row]]]
+        return np.where(of_queue >= 0, of_queue, of_person)
+
+    def _pathway_of(self, spell: np.ndarray) -> np.ndarray:
+        """Index into `pathways`, one more for those who have none."""
+        if not self.pathways:
+            return np.zeros(len(spell), dtype=np.int64)
+        codes = self.history.journeys.attributes["pathway"][spell].astype(np.int64)
+        return np.where(codes >= 0, codes, len(self.pathways))
+
+    def _everywhere(self, row: np.ndarray) -> list[tuple[str, np.ndarray]]:
+        """("all", everybody), then each site with its mask."""
+        site = self._site_of(row)
+        return [(ALL, np.ones(len(row), dtype=bool)), *((name, site == i) for i, name in enumerate(self.sites))]
+
+    def _inside(self, minute: np.ndarray) -> np.ndarray:
+        return (minute >= self.start) & (minute < self.end)
+
+    def _live(self) -> Stays:
+        """Live discharges from wards in the window."""
+        return self.ward[self.ward.alive & self._inside(self.ward.left)]
+
+    # delay -----------------------------------------------------------------------------------------------------------
+
+    def _delay(self, charges: Charges) -> Iterator[Value]:
+        journeys = self.history.journeys
+        scale = self.year / 1440
+        pathway = self._pathway_of(journeys.rows.spell[charges.row])
+        shown = [i for i, name in enumerate(charges.names) if not name.startswith("capacity: ") or self._can_follow(name)]
+        n_causes, n_pathways = len(charges.names), len(self.pathways) + 1
+        for where, here in self._everywhere(charges.row):
+            minutes = charges.minutes * here
+            prefix = "" if where == ALL else f"{where} | "
+            yield "delayed_bed_days", where, float(minutes.sum()) * scale
+            by_cause = np.bincount(charges.cause, weights=minutes, minlength=n_causes) * scale
+            for i in shown:
+                yield "delayed_bed_days_by_cause", prefix + charges.names[i], float(by_cause[i])
+            by_pathway = np.bincount(pathway, weights=minutes, minlength=n_pathways) * scale
+            for i, name in enumerate([*self.pathways, NO_PATHWAY]):
+                yield "delayed_bed_days_by_pathway", prefix + name, float(by_pathway[i])
+
+    def _can_follow(self, cause: str) -> bool:
+        """Emergency departments come before a ward, not after it."""
+        return self.history.service_of(cause.removeprefix("capacity: ")).role != "ed"
+
+    def _discharges(self) -> Iterator[Value]:
+        live = self._live()
+        recognised = self.history.spells.recognised[live.last]
+        ready = self.history.spells.ready[live.last]
+        late = np.where(recognised >= 0, live.left // 1440 - recognised // 1440, 0)
+        overnight = live.nights >= 1
+        occupied = count_each_day(*self._present(), self.history.days)[:, self.days]
+        for i, (where, here) in enumerate(self._everywhere(live.last)):
+            counted = here & overnight
+            delays = late[counted]
+            yield "delayed_share", where, 100 * mean(delays >= 1)
+            yield "delay_days_mean", where, mean(delays[delays >= 1])
+            nights = occupied.sum() if where == ALL else occupied[i - 1].sum()
+            yield "bed_days_lost_share", where, 100 * ratio(float(delays.sum()), float(nights))
+            waits = (recognised - ready)[counted & (recognised >= 0)]
+            yield "hidden_wait_days_mean", where, mean(waits) / 1440
+            yield "discharged_by_17_share", where, 100 * mean(live.left[here] % 1440 <= 17 * 60)
+            yield "live_discharges_a_day", where, float(here.sum()) / self.window_days
+            yield from self._by_weekday(where, live.left[here])
+        yield from self._pathway_shares(live)
+
+    def _by_weekday(self, where: str, left: np.ndarray) -> Iterator[Value]:
+        first = self.history.network.first_weekday
+        days = np.bincount((np.arange(self.days.start, self.days.stop) + first) % 7, minlength=7)
+        counts = np.bincount((left // 1440 + first) % 7, minlength=7)
+        per_day = np.divide(counts, days, out=np.full(7, np.nan), where=days > 0)
+        index = per_day / mean(per_day)if per_day.any() else np.full(7, np.nan)
+        for name, value in zip(WEEKDAYS, index, strict=True):
+            yield "discharges_by_weekday", name if where == ALL else f"{where} | {name}", float(value)
+
+    def _pathway_shares(self, live: Stays) -> Iterator[Value]:
+        pathway = self._pathway_of(live.spell)
+        n = len(self.pathways)
+        for where, here in self._everywhere(live.last):
+            counts = np.bincount(pathway[here], minlength=n + 1)[:n]
+            for name, count in zip(self.pathways, counts, strict=True):
+                yield "pathway_share", name if where == ALL else f"{where} | {name}", 100 * ratio(count, counts.sum())
+
+    # stays and beds --------------------------------------------------------------------------------------------------
+
+    def _stays(self) -> Iterator[Value]:
+        over = self.ward[self.ward.ended & self._inside(self.ward.left)]
+        emergency = self.is_emergency[over.spell]
+        counted = emergency & (over.nights >= 1)
+        nights = over.nights
+        groups = self._everywhere(over.last)
+        for level in self.history.journeys.levels.get("age", ()):
+            groups.append((f"age {level}", has_level(self.history, "age", level)[over.spell]))
+        died = self.history.spells.ended[over.last] == DIED
+        for where, here in groups:
+            stay = nights[counted & here]
+            yield "los_days_mean", where, mean(stay)
+            yield "los_days_median", where, float(np.median(stay)) if len(stay) else float("nan")
+            yield "in_hospital_death_share", where, 100 * mean(died[emergency & here])
+        came = self.ward[self._inside(self.ward.started)]
+        came = came[~self.history.initial[came.first]]
+        for where, here in self._everywhere(came.first):
+            yield "admissions_a_day", where, float(here.sum()) / self.window_days
+
+    def _present(self) -> tuple[np.ndarray, int, np.ndarray, np.ndarray]:
+        """Rows in wards as (site, one more for none; number of those; from; until)."""
+        history = self.history
+        row = np.flatnonzero(history.rows_with("ward") & (history.spells.started >= 0))
+        site = self._site_of(row) % (len(self.sites) + 1)
+        return site, len(self.sites) + 1, history.spells.started[row], history.left[row]
+
+    def _beds(self) -> Iterator[Value]:
+        history, days = self.history, self.history.days
+        n = len(self.sites) + 1
+        occupied = count_each_day(*self._present(), days)[:, self.days]
+        delayed = count_each_day(*self._waiting_to_leave(), days)[:, self.days]
+        site = self._site_of(self.ward.last) % n
+        from_day_21 = (self.ward.started // 1440 + 21) * 1440
+        long = count_each_day(site, n, from_day_21, np.maximum(self.ward.left, from_day_21), days)[:, self.days]
+        queues = np.flatnonzero(history.queues_with("ward"))
+        midnight = np.arange(self.days.start, self.days.stop) * 1440 + 1439
+        beds = {q: history.capacity.at(np.full(len(midnight), q), midnight).sum() for q in queues}
+        for i, where in enumerate([ALL, *self.sites]):
+            pick = slice(None) if where == ALL else slice(i - 1, i)
+            here = [q for q in queues if where == ALL or history.unit_name[q] == where]
+            full, late = float(occupied[pick].sum()), float(delayed[pick].sum())
+            open_beds = float(sum(beds[q] for q in here)) if history.is_limited[here].all() else float("nan")
+            yield "delayed_patients", where, late / max(len(midnight), 1)
+            yield "nctr_share", where, 100 * ratio(late, full)
+            yield "los_21_plus_share", where, 100 * ratio(float(long[pick].sum()), full)
+            yield "acute_occupancy", where, 100 * ratio(full, open_beds)
+
+    def _waiting_to_leave(self) -> tuple[np.ndarray, int, np.ndarray, np.ndarray]:
+        """Recognised rows in wards as (site, one more for none; number of those; from; until)."""
+        n = len(self.sites) + 1
+        site = self._site_of(self.delayed) % n
+        recognised = self.history.spells.recognised[self.delayed]
+        return site, n, recognised, np.maximum(self.history.left[self.delayed], recognised)
+
+    # emergency department --------------------------------------------------------------------------------------------
+
+    def _emergency_department(self) -> Iterator[Value]:
+        history, s = self.history, self.history.spells
+        row = np.flatnonzero(history.rows_with("ed"))
+        row = row[self._inside(s.joined[row]) & ~history.initial[row] & (history.previous[row] < 0)]
+        for where, here in self._everywhere(row):
+            yield "ed_attendances_a_day", where, float(here.sum()) / self.window_days
+        out = self.ed[self.ed.ended & self._inside(self.ed.left)]
+        whole = out.left - s.joined[out.first]
+        admitted = self._admitted(out)
+        boarding = out.left - s.ready[out.last]
+        for where, here in self._everywhere(out.last):
+            yield "ed_four_hour_share", where, 100 * mean(whole[here] <= 240)
+            yield "ed_12_hour_share", where, 100 * mean(whole[here] > 720)
+            waits = boarding[here & admitted]
+            yield "boarding_hours_mean", where, mean(waits) / 60
+            yield "trolley_12_hour_count", where, float((waits > 720).sum()) * self.year
+            yield "ed_admissions_a_day", where, len(waits) / self.window_days
+
+    def _admitted(self, stays: Stays) -> np.ndarray:
+        """(n,) bool: did the stay end in going to a ward?"""
+        moved = self.history.spells.ended[stays.last] == MOVED_ON
+        return moved & (stays.after >= 0) & self.history.rows_with("ward")[stays.after]
+
+    # outcomes --------------------------------------------------------------------------------------------------------
+
+    def _outcomes(self) -> Iterator[Value]:
+        live = self._live()
+        home = went_home(live)
+        back = self.history.returned[live.spell]
+        again = (back >= live.left) & (back - live.left <= READMISSION_WINDOW)
+        followed = live.left < self.end - READMISSION_WINDOW
+        pathway = self._pathway_of(live.spell)
+        for where, here in self._everywhere(live.last):
+            yield "usual_residence_share", where, 100 * mean(home[here])
+            yield "readmission_30_day_share", where, 100 * mean(again[here & followed])
+        for i, name in enumerate(self.pathways):
+            yield "readmission_30_day_share", name, 100 * mean(again[followed & (pathway == i)])
+        if len(self.pathways) > 1:
+            supported = followed & (pathway > 0) & (pathway < len(self.pathways))
+            yield "readmission_30_day_share", "after intermediate care", 100 * mean(again[supported])
+        s = self.history.spells
+        dead = np.flatnonzero((s.ended == DIED) & self._inside(s.left) & self.history.rows_with("ward", "ed", "same_day"))
+        for where, here in self._everywhere(dead):
+            yield "deaths_in_hospital", where, float(here.sum()) * self.year
+
+    def _after_reablement(self) -> Iterator[Value]:
+        """Of those who left a community service with slots, who needed no long-term care."""
+        history = self.history
+        over = self.stays[self.stays.alive & self._inside(self.stays.left)]
+        kind = history.kind[history.journeys.rows.service[over.first]]
+        needs = (over.after >= 0) & history.rows_with("home_care", "care_home")[over.after]
+        for k, name in enumerate(history.kind_names):
+            service = history.service_of(name)
+            if service.role == "community" and service.unit == "slots":
+                yield "no_long_term_care_share", name, 100 * mean(~needs[kind == k])
+
+    # costs and checks ------------------------------------------------------------------------------------------------
+
+    def _costs(self) -> Iterator[Value]:
+        by_kind = cost.costs(self.history, self.start, self.end)
+        for payer, pounds in cost.by_payer(self.history, by_kind).items():
+            yield "cost_total", payer, pounds * self.year
+        for kind, pounds in by_kind.items():
+            yield "cost_by_service", kind, pounds * self.year
+
+    def _checks(self, charges: Charges, overloaded: int) -> Iterator[Value]:
+        history = self.history
+        left_over = checks.unexplained_delay(history, charges, self.delayed, self.start, self.end)
+        yield "check_causes", ALL, float(left_over)
+        yield "check_conservation", ALL, float(checks.lost_people(history))
+        yield "check_littles_law", ALL, checks.littles_law_gap(history, self.start, self.end)
+        yield "check_log", ALL, float(checks.log_gap(history))
+        yield "check_capacity", ALL, float(checks.above_capacity(history))
+        yield "check_overloaded", ALL, float(overloaded)
+
+    # the census ------------------------------------------------------------------------------------------------------
+
+    def _census(self) -> pd.DataFrame:
+        history, days = self.history, self.history.days
+        series: list[tuple[str, str, np.ndarray]] = []
+        occupied = count_each_day(*self._present(), days)
+        site, n, start, end = self._waiting_to_leave()
+        n_pathways = len(self.pathways) + 1
+        group = site * n_pathways + self._pathway_of(history.journeys.rows.spell[self.delayed])
+        delayed = count_each_day(group, n * n_pathways, start, end, days).reshape(n, n_pathways, days)
+        for i, where in enumerate([ALL, *self.sites]):
+            pick = slice(None) if where == ALL else slice(i - 1, i)
+            late = delayed[pick].sum(axis=0)
+            series.append((where, "occupied", occupied[pick].sum(axis=0)))
+            series.append((where, "delayed", late.sum(axis=0)))
+            series += [(where, f"delayed {name}", late[p]) for p, name in enumerate([*self.pathways, NO_PATHWAY])]
+        use, waiting = history.in_use, history.waiting
+        in_use = count_each_day(use.queue, history.n_queues, use.start, use.end, days, use.units)
+        queueing = count_each_day(waiting.queue, history.n_queues, waiting.start, waiting.end, days)
+        boarding = self._boarding()
+        is_ed = history.queues_with("ed")
+        for q, name in enumerate(history.network.names):
+            units_each = history.service_of(history.kind_names[history.kind[q]]).units_each
+            series.append((name, "in use", in_use[q] / units_each))
+            series.append((name, "waiting", queueing[q]))
+            if is_ed[q]:
+                series.append((name, "boarding", boarding[q]))
+        first = np.datetime64(history.place.run.first_date, "s")
+        dates = first + np.arange(days) * np.timedelta64(1, "D").astype("timedelta64[s]")
+        where, state, counts = zip(*series, strict=True)
+        return pd.DataFrame(
+            {"date": np.tile(dates, len(series)), "where": _spread(where, days), "state": _spread(state, days),
+             "count": np.concatenate(counts)}
+        )  # fmt: skip
+
+    def _boarding(self) -> np.ndarray:
+        """People in each emergency department whose admission was decided: (S, days)."""
+        history, s = self.history, self.history.spells
+        rows = history.journeys.rows
+        last = self.ed.last
+        decided = last[s.ready[last] >= 0]
+        next_row = rows.next[decided]
+        for_ward = (next_row >= 0) & history.rows_with("ward")[next_row] & (s.joined[next_row] >= 0)
+        boards = decided[for_ward]
+        end = np.maximum(history.left[boards], s.ready[boards])
+        return count_each_day(rows.service[boards], history.n_queues, s.ready[boards], end, history.days)
+
+
+def _spread(names: tuple[str, ...], days: int) -> pd.Series:
+    """Each name once a day."""
+    levels = list(dict.fromkeys(names))
+    codes = np.repeat([levels.index(name) for name in names], days)
+    return pd.Series(pd.array(levels, dtype="str").take(codes))

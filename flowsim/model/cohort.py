@@ -1,0 +1,140 @@
+"""Who would come, whatever the scenario: all randomness of flowsim lives here.
+
+Every number has a named purpose. A purpose's uniform for a spell is a pure function of (seed, replication, purpose,
+spell number), so it is the same in every scenario, adding a purpose moves no other, and nothing has to be stored.
+Arrivals come in three layers, each a Poisson process at the reference rate; a person of layer l carries a mark in
+[l, l + 1) and comes when the mark is below the scenario's demand (1 is the reference). Demand may so rise to three times
+the reference without moving anybody who came before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from flowsim.model.calendar import DAY
+from flowsim.place import Place, Stream
+
+LAYERS = 3
+"""Demand can reach this many times the reference rate."""
+GROUPS = 256
+"""Person k of arrival group g has index ``k * GROUPS + g``: a name that no other group can move."""
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+
+
+def _key(*name: object) -> int:
+    """64 bits for a named stream of random numbers."""
+    return int.from_bytes(hashlib.blake2b("|".join(map(str, name)).encode(), digest_size=8).digest(), "little")
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """One group of people who would come.
+
+    Attributes:
+        minute: (n,) int64, sorted.
+        mark: (n,) float64, below the demand of those scenarios in which the person comes.
+        person: (n,) int64, indices of the people.
+    """
+
+    minute: np.ndarray
+    mark: np.ndarray
+    person: np.ndarray
+
+
+class Cohort:
+    """The people of one replication and one uniform for every choice about each of them.
+
+    Args:
+        seed: the experiment's seed; replication: counts from 0. Equal pairs give equal people.
+    """
+
+    def __init__(self, seed: int, replication: int) -> None:
+        self.seed = seed
+        self.replication = replication
+        self._groups: dict[tuple[object, ...], Arrivals] = {}
+
+    def uniform(self, purpose: str, number: np.ndarray) -> np.ndarray:
+        """One uniform in (0, 1) for each spell number: float64, the same wherever it is asked for.
+
+        SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) with the spell number as its counter: random access is what
+        makes a uniform belong to a person rather than to a position in a sequence.
+        """
+        x = number.astype(np.uint64) * _GOLDEN + np.uint64(_key(self.seed, self.replication, purpose))
+        x = (x ^ (x >> np.uint64(30))) * _MIX_1
+        x = (x ^ (x >> np.uint64(27))) * _MIX_2
+        x ^= x >> np.uint64(31)
+        return ((x >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+
+    def arrivals(self, place: Place, name: str, unit: str, group: int, layer: int) -> Arrivals:
+        """The people of stream `name` at site or locality `unit` in one layer, at the reference rate of `place`.
+
+        A longer run has the same people and more after them.
+        """
+        memory = (name, unit, group, layer, place.run.first_date, place.run.all_days, place.run.scale)
+        stream = place.streams[name]
+        if (known := self._groups.get((*memory, _shape(stream, unit)))) is not None:
+            return known
+        expected = _expected_by_day(place, stream, unit)
+        purpose = (self.seed, self.replication, "arrivals", name, unit, layer)
+        counts = np.random.default_rng(_key(*purpose, "count")).poisson(expected)
+        day = np.repeat(np.arange(len(counts)), counts)
+        within = np.random.default_rng(_key(*purpose, "time")).random(len(day))
+        minute = day * DAY + _minute_of_day(stream, within)
+        if layer == 0 and (at_start := _at_start(place, stream, unit)):
+            minute = np.concatenate([np.zeros(at_start, dtype=np.int64), minute])
+        # the k-th person is the k-th drawn, not the k-th to arrive, so that days to come cannot rename anybody
+        person = np.arange(len(minute)) * GROUPS + group * LAYERS + layer
+        mark = layer + np.random.default_rng(_key(*purpose, "mark")).random(len(minute))
+        order = np.argsort(minute, kind="stable")
+        people = Arrivals(minute[order], mark[order], person[order])
+        self._groups[(*memory, _shape(stream, unit))] = people
+        return people
+
+
+def _shape(stream: Stream, unit: str) -> tuple[object, ...]:
+    """Everything of a stream that its arrivals depend on."""
+    profiles = (tuple(p) if p else None for p in (stream.hours, stream.weekdays, stream.months))
+    daily = tuple(stream.daily[unit]) if stream.daily and unit in stream.daily else None
+    return (rate_of(stream, unit), stream.per, stream.at, daily, str(stream.at_start), *profiles)
+
+
+def rate_of(stream: Stream, unit: str) -> float:
+    """Expected arrivals per `per` at a site or locality; a single rate of a split stream holds for each."""
+    return stream.rate.get(unit, 0.0) if isinstance(stream.rate, dict) else stream.rate
+
+
+def _at_start(place: Place, stream: Stream, unit: str) -> int:
+    n = stream.at_start.get(unit, 0) if isinstance(stream.at_start, dict) else stream.at_start
+    return round((n or 0) * place.run.scale)
+
+
+def _expected_by_day(place: Place, stream: Stream, unit: str) -> np.ndarray:
+    """Expected arrivals on each day of the run, (days,) float64."""
+    run = place.run
+    if stream.daily is not None:
+        given = np.asarray(stream.daily.get(unit, []), dtype=float)[: run.all_days]
+        return np.pad(given, (0, run.all_days - len(given))) * run.scale
+    base = rate_of(stream, unit) / (7 if stream.per == "week" else 1) * run.scale
+    dates = np.datetime64(run.first_date) + np.arange(run.all_days)
+    expected = np.full(run.all_days, base)
+    if stream.weekdays:
+        weekday = (dates.astype("datetime64[D]").astype(int) + 3) % 7  # 1 January 1970 was a Thursday
+        expected *= (np.asarray(stream.weekdays) / np.mean(stream.weekdays))[weekday]
+    if stream.months:
+        month = dates.astype("datetime64[M]").astype(int) % 12
+        expected *= (np.asarray(stream.months) / np.mean(stream.months))[month]
+    return expected
+
+
+def _minute_of_day(stream: Stream, uniform: np.ndarray) -> np.ndarray:
+    """Minutes of the day with the stream's profile by hour, by inverse CDF."""
+    hours = np.asarray(stream.hours or [1.0] * 24)
+    edges = np.concatenate([[0.0], np.cumsum(hours) / hours.sum()])
+    minute = np.interp(uniform, edges, np.arange(25) * 60.0)
+    return np.minimum(minute.astype(np.int64), DAY - 1)

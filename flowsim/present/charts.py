@@ -1,0 +1,368 @@
+"""The pictures: PNG or SVG, the same bytes for the same numbers.
+
+Colours are those of Okabe and Ito (2008), which people with any common colour vision tell apart; nothing is said by colour
+alone. Every picture says in its caption how many replications stand behind it and what its bands and bars are.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.dates import ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from flowsim.experiment.compare import NO_CLEAR_CHANGE, Comparison
+from flowsim.experiment.runner import Result, block_dates
+from flowsim.experiment.statistics import t_interval, wide_values
+from flowsim.measures.headline import HEADLINE
+from flowsim.place import WEEKDAYS, PlaceError, refuse
+from flowsim.present.words import number, period_words, titled
+
+BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+)  # fmt: skip
+GREY = "#7F7F7F"
+SCENARIO_STYLES = ((BLACK, "-"), (BLUE, "-"), (VERMILION, "-"), (GREEN, "-"), (PURPLE, "-"), (ORANGE, "-"), (SKY, "-"))
+LINE_STYLES = ("-", "--", "-.", ":")
+STACK = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, "#999999", BLACK)
+HATCHES = ("", "//", "", "\\\\", "", "..", "", "xx", "")
+MOST_CAUSES = 8
+SMOOTHING = 7
+PANELS = (
+    "delayed_patients", "delayed_bed_days", "delay_days_mean",
+    "hidden_wait_days_mean", "los_days_mean", "acute_occupancy",
+    "boarding_hours_mean", "ed_four_hour_share", "trolley_12_hour_count",
+    "usual_residence_share", "readmission_30_day_share", "cost_total",
+)  # fmt: skip
+"""The headline measures a planner asks for first, in reading order: flow, stay, emergency department, outcome and cost."""
+
+
+def save(result: Result, path: str | Path, kind: str = "differences", **options: Any) -> Path:
+    """Draw one chart and write it; the ending of `path` (.png or .svg) decides the format.
+
+    Kinds: differences, census, causes, weekdays. Raises PlaceError for another kind or ending, or when the result has
+    nothing to show of that kind.
+    """
+    path = Path(path)
+    if kind not in KINDS:
+        raise refuse("kind", kind, "", KINDS)
+    if path.suffix not in (".png", ".svg"):
+        raise refuse("path", str(path), "a name ending in .png or .svg")
+    with _style():
+        figure = KINDS[kind](result, **options)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        blank = {"Date": None, "Creator": "flowsim"} if path.suffix == ".svg" else {"Software": "flowsim"}
+        figure.savefig(path, metadata=blank)
+    return path
+
+
+def save_all(result: Result, folder: str | Path, **options: Any) -> list[Path]:
+    """Every chart that can be drawn of this result, as PNG and SVG."""
+    written = []
+    for kind in KINDS:
+        try:
+            own = {"published": options["published"]} if kind == "weekdays" and "published" in options else {}
+            written += [save(result, Path(folder) / f"{kind}{ending}", kind, **own) for ending in (".png", ".svg")]
+        except PlaceError:
+            continue
+    return written
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    settings = {
+        "svg.hashsalt": "flowsim",
+        "svg.fonttype": "path",
+        "font.family": "DejaVu Sans",
+        "font.size": 9,
+        "axes.titlesize": 9.5,
+        "axes.titlelocation": "left",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "figure.dpi": 100,
+        "savefig.dpi": 150,
+    }
+    with matplotlib.rc_context(settings):
+        yield
+
+
+def _finish(figure: Figure, title: str, caption: str, bottom: float = 0.0) -> None:
+    """Title above, caption below, whatever the figure's size; `bottom` leaves inches for a legend."""
+    width, height = figure.get_size_inches()
+    lines = textwrap.wrap(caption, int(width * 17))
+    below = 0.16 * len(lines) + 0.12 + bottom
+    figure.suptitle(title, x=0.1 / width, y=1 - 0.1 / height, ha="left", va="top", fontsize=12, fontweight="bold")
+    figure.text(0.1 / width, 0.06 / height, "\n".join(lines), ha="left", va="bottom", fontsize=7.5, color="#444444")
+    figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - (below + 0.42) / height))
+
+
+def _replications(result: Result) -> int:
+    return int(result.results["replication"].nunique())
+
+
+def _interval_words(n: int) -> str:
+    return f"95 % intervals over {n} paired replications" if n > 1 else "one replication, so no interval"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Paired differences
+
+
+def differences(result: Result) -> Figure:
+    """Small multiples, one measure a panel: each scenario's paired difference with its interval."""
+    if not isinstance(result, Comparison):
+        raise PlaceError("kind: 'differences' needs a comparison of two or more scenarios.")
+    table = result.table().set_index(["measure", "scenario"])
+    shown = [name for name in PANELS if name in table.index.get_level_values("measure")]
+    if not shown:
+        raise PlaceError("kind: 'differences' has nothing to show: no headline measure was found.")
+    columns = min(3, len(shown))
+    rows = -(-len(shown) // columns)
+    height = 0.75 + 0.27 * len(result.others)
+    figure = Figure(figsize=(3.6 * columns + 1.4, height * rows + 1.35))
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    for axes, name in zip(grid.flat, shown, strict=False):
+        _difference_panel(axes, table.loc[name], result.others, name)
+    for axes in grid.flat[len(shown) :]:
+        axes.set_visible(False)
+    for axes in grid[:, 0]:
+        axes.set_yticks(range(len(result.others)), [titled(result, s) for s in result.others])
+    n = int(table["n"].max())
+    figure.legend(
+        handles=_difference_legend(),
+        loc="lower left",
+        ncols=4,
+        frameon=False,
+        bbox_to_anchor=(0, 0.28 / (height * rows + 1.35)),
+    )
+    _finish(
+        figure,
+        f"What each scenario changes, compared with: {titled(result, result.baseline)}",
+        f"Points: mean paired difference; bars: {_interval_words(n)}. {period_words(result)}",
+        bottom=0.3,
+    )
+    return figure
+
+
+def _difference_panel(axes: Axes, rows: pd.DataFrame, others: tuple[str, ...], name: str) -> None:
+    measure = HEADLINE[name]
+    axes.axvline(0, color=GREY, linewidth=1)
+    for at, scenario in enumerate(others):
+        if scenario not in rows.index:
+            continue
+        row: Any = rows.loc[scenario]
+        colour, marker, filled = _mark(str(row["change"]), measure.better)
+        if np.isfinite(row["low"]):
+            axes.plot([row["low"], row["high"]], [at, at], color=colour, linewidth=2, solid_capstyle="butt")
+        axes.plot(
+            row["difference"], at, marker, color=colour, markersize=6.5, markerfacecolor=colour if filled else "white"
+        )
+    first = rows.iloc[0]
+    unit = str(first["unit"])
+    heading = "\n".join(textwrap.wrap(measure.title, 42))
+    axes.set_title(f"{heading}\n(now {number(float(first['baseline']), unit)} {_points(unit)[0]})")
+    axes.set_xlabel(f"change, {_points(unit)[1]}", fontsize=8)
+    axes.set_ylim(len(others) - 0.5, -0.5)
+    axes.margins(x=0.12)
+    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="#E5E5E5")
+
+
+def _points(unit: str) -> tuple[str, str]:
+    """A unit of a value and of a change: a change of a share is told in percentage points."""
+    return (unit, "percentage points") if unit == "%" else (unit, unit)
+
+
+def _mark(change: str, better: int) -> tuple[str, str, bool]:
+    """Colour, marker and filling of a difference: better, worse, changed with no better side, or not clear."""
+    if change not in ("more", "less"):
+        return GREY, "o", False
+    side = better * (1 if change == "more" else -1)
+    return {1: (BLUE, "o", True), -1: (VERMILION, "D", True), 0: (BLACK, "s", True)}[side]
+
+
+def _difference_legend() -> list[Line2D]:
+    kinds = (("better", "more", 1), ("worse", "more", -1), ("changed", "more", 0), (NO_CLEAR_CHANGE, "", 0))
+    found = []
+    for word, change, better in kinds:
+        colour, marker, filled = _mark(change, better)
+        face = colour if filled else "white"
+        found.append(Line2D([], [], color=colour, marker=marker, markerfacecolor=face, linewidth=2, label=word))
+    return found
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The delayed census
+
+
+def census(result: Result) -> Figure:
+    """Delayed people each night: in all and by pathway, one line a scenario with a band over replications."""
+    table = result.census
+    table = table[table["state"].astype(str).str.startswith("delayed")]
+    place = next(iter(result.places.values()))
+    own = table["where"].isin(list(place.sites))
+    table = table[own] if own.any() else table
+    if table.empty:
+        raise PlaceError("kind: 'census' has nothing to show: nobody is counted as delayed.")
+    nightly = table.groupby(["state", "scenario", "replication", "date"], observed=True)["count"].sum()
+    states = sorted(set(nightly.index.get_level_values("state")))
+    figure = Figure(figsize=(10, 1.9 * len(states) + 1.4))
+    grid = figure.subplots(len(states), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, state in zip(grid, states, strict=True):
+        for at, scenario in enumerate(result.scenarios):
+            if scenario in nightly[state].index.get_level_values("scenario"):
+                _census_line(axes, nightly[state][scenario].unstack("date"), result, scenario, at)
+        words = state.removeprefix("delayed").strip().replace("_", " ")
+        axes.set_title(f"Delayed, {words}" if words else "Delayed, all pathways")
+        axes.set_ylabel("people at 23:59")
+        axes.set_ylim(bottom=0)
+        axes.grid(axis="y", color="#E5E5E5")
+        _mark_dates(axes, result)
+    grid[-1].xaxis.set_major_formatter(ConciseDateFormatter(grid[-1].xaxis.get_major_locator()))
+    handles, labels = grid[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="lower left", ncols=3, frameon=False, bbox_to_anchor=(0, 0.25 / figure.get_figheight())
+    )
+    n = _replications(result)
+    band = f"bands: the middle 80 % of {n} replications. " if n > 1 else "one replication, so no band. "
+    _finish(
+        figure,
+        "People delayed in acute beds each night, by pathway",
+        f"Lines: mean of {n} replications, {SMOOTHING}-day running mean; {band}"
+        "Grey: warm-up, not measured. Dashed lines: the start and end of dated blocks of capacity.",
+        bottom=0.2 * -(-len(labels) // 3) + 0.08,
+    )
+    return figure
+
+
+def _census_line(axes: Axes, nights: pd.DataFrame, result: Result, scenario: str, at: int) -> None:
+    smooth = nights.sort_index(axis=1).T.rolling(SMOOTHING, center=True, min_periods=1).mean()
+    colour, _ = SCENARIO_STYLES[at % len(SCENARIO_STYLES)]
+    dates = smooth.index.to_numpy()
+    style = LINE_STYLES[at % len(LINE_STYLES)]
+    axes.plot(dates, smooth.mean(axis=1), style, color=colour, linewidth=1.4, label=titled(result, scenario))
+    if smooth.shape[1] > 1:
+        low, high = smooth.quantile(0.1, axis=1), smooth.quantile(0.9, axis=1)
+        axes.fill_between(dates, low, high, color=colour, alpha=0.12, linewidth=0)
+
+
+def _mark_dates(axes: Axes, result: Result) -> None:
+    run = next(iter(result.places.values())).run
+    axes.axvspan(np.datetime64(run.first_date), np.datetime64(run.start_date), color="#EEEEEE", zorder=0)  # type: ignore[arg-type]
+    axes.set_xlim(np.datetime64(run.first_date), np.datetime64(run.end_date))  # type: ignore[arg-type]
+    edges: set[dt.date] = {date for block in block_dates(result.places.values()) for date in block}
+    for date in sorted(edges):
+        if run.first_date < date < run.end_date:
+            axes.axvline(np.datetime64(date), color=GREY, linestyle=(0, (4, 3)), linewidth=1)  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Where the waiting is
+
+
+def causes(result: Result) -> Figure:
+    """Delayed bed-days a year by what people wait for: one stacked bar a scenario."""
+    rows = result.results[result.results["measure"] == "delayed_bed_days_by_cause"]
+    if rows.empty:
+        raise PlaceError("kind: 'causes' has nothing to show: no delayed bed-days by cause were found.")
+    replications = rows.groupby("scenario")["replication"].nunique()
+    table = rows.groupby(["scenario", "where"])["value"].sum().unstack("where").fillna(0).div(replications, axis=0)
+    table = table.loc[[s for s in result.scenarios if s in table.index]]
+    largest = table.max().sort_values(ascending=False, kind="stable").index
+    kept = list(largest[:MOST_CAUSES])
+    bars = table[kept].copy()
+    if len(largest) > MOST_CAUSES:
+        bars[f"{len(largest) - MOST_CAUSES} other causes"] = table[largest[MOST_CAUSES:]].sum(axis=1)
+    figure = Figure(figsize=(10, 0.55 * len(table) + 2.6))
+    axes = figure.subplots()
+    left = np.zeros(len(bars))
+    for at, cause in enumerate(bars.columns):
+        colour, hatch = STACK[at % len(STACK)], HATCHES[at % len(HATCHES)]
+        axes.barh(
+            range(len(bars)), bars[cause], left=left, color=colour, hatch=hatch, edgecolor="white", height=0.7,
+            label=str(cause).replace("_", " "),
+        )  # fmt: skip
+        left += bars[cause].to_numpy()
+    for at, total in enumerate(left):
+        axes.text(total, at, f" {total:,.0f}", va="center", fontsize=8.5)
+    axes.set_yticks(range(len(bars)), [titled(result, str(s)) for s in bars.index])
+    axes.set_ylim(len(bars) - 0.4, -0.6)
+    axes.margins(x=0.08)
+    axes.set_xlabel(str(rows["unit"].iloc[0]))
+    axes.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
+    legend_rows = -(-len(bars.columns) // 3)
+    figure.legend(
+        loc="lower left", ncols=3, frameon=False, fontsize=8, bbox_to_anchor=(0, 0.25 / figure.get_figheight())
+    )
+    _finish(
+        figure,
+        "Where the waiting is: delayed bed-days by cause",
+        f"Mean of {_replications(result)} replications. Each delayed minute is charged to exactly one cause. {period_words(result)}",
+        bottom=0.2 * legend_rows + 0.08,
+    )
+    return figure
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Discharges by weekday
+
+
+def weekdays(result: Result, published: Mapping[str, list[float]] | None = None) -> Figure:
+    """Discharges by weekday as an index (the mean day is 1), with the published patterns where some are given.
+
+    `published`: words for the legend -> seven numbers, Monday first.
+    """
+    n_shown = 0
+    figure = Figure(figsize=(8, 4.6))
+    axes = figure.subplots()
+    for at, scenario in enumerate(result.scenarios):
+        wide = wide_values(result.results, scenario)
+        if "discharges_by_weekday" not in wide.index.get_level_values("measure"):
+            continue
+        days = wide.loc["discharges_by_weekday"].groupby(level="where").mean()
+        days = days.reindex([d for d in (*WEEKDAYS, *(w.title() for w in WEEKDAYS)) if d in days.index])
+        if len(days) != len(WEEKDAYS):
+            continue
+        _, mean, _, low, high = t_interval(days.to_numpy(dtype=float))
+        colour, _ = SCENARIO_STYLES[at % len(SCENARIO_STYLES)]
+        style = LINE_STYLES[at % len(LINE_STYLES)]
+        axes.plot(range(7), mean, style, color=colour, linewidth=1.6, label=titled(result, scenario))
+        if np.isfinite(low).all():
+            axes.fill_between(range(7), low, high, color=colour, alpha=0.15, linewidth=0)
+        n_shown += 1
+    if not n_shown:
+        raise PlaceError("kind: 'weekdays' has nothing to show: no discharges by weekday were found.")
+    for (words, values), marker in zip((published or {}).items(), "osD^v", strict=False):
+        axes.plot(range(7), values, marker, color=BLACK, markerfacecolor="white", markersize=7, label=words)
+    axes.axhline(1, color=GREY, linewidth=0.8)
+    axes.set_xticks(range(7), [day.title() for day in WEEKDAYS])
+    axes.set_ylabel("discharges, index (mean day = 1)")
+    axes.set_ylim(bottom=0)
+    axes.grid(axis="y", color="#E5E5E5")
+    axes.legend(frameon=False, fontsize=8)
+    _finish(
+        figure,
+        "Discharges from acute beds by day of the week",
+        f"Lines: mean, bands: {_interval_words(_replications(result)).replace('paired ', '')}; markers: published figures.",
+    )
+    return figure
+
+
+KINDS: dict[str, Callable[..., Figure]] = {
+    "differences": differences,
+    "census": census,
+    "causes": causes,
+    "weekdays": weekdays,
+}

@@ -1,0 +1,367 @@
+"""What an experiment found, in words and tables: the terminal's and `summary.md` are the same sections, written twice.
+
+A table that grows beyond what fits a terminal is no table, so the terminal shows headline measures only; `summary.md` adds
+the definitions and the smallest difference that these replications could have shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from flowsim.experiment.compare import NO_CLEAR_CHANGE, Comparison
+from flowsim.experiment.runner import Result
+from flowsim.measures.headline import HEADLINE, MEASURES
+from flowsim.place import Place
+from flowsim.present.words import interval, number, period_words, signed, titled
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WARNING_CHECKS = ("check_overloaded",)
+"""Checks that warn about the place rather than fail the run."""
+TOLERANCE = 1e-6
+MOST_SERVICES = 5
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with a table, sentences, or both. `loud` sections are warnings; `brief` ones stand in the terminal too."""
+
+    heading: str
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    sentences: tuple[str, ...] = ()
+    loud: bool = False
+    brief: bool = True
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Writing
+
+
+def write_summary(result: Result, assumptions: str = "", charts: Sequence[str] = ()) -> Path:
+    """Write `summary.md` into the results folder. `charts`: pictures to show, relative to the folder."""
+    path = result.out / "summary.md"
+    path.write_text(markdown(result, assumptions, charts), encoding="utf-8", newline="\n")
+    return path
+
+
+def markdown(result: Result, assumptions: str = "", charts: Sequence[str] = ()) -> str:
+    """The whole summary as Markdown."""
+    parts = [f"# {title(result)}"]
+    for section in sections(result, assumptions):
+        parts.append(f"## {section.heading}")
+        if section.rows:
+            lines = [section.columns, tuple("---" for _ in section.columns), *section.rows]
+            parts.append("\n".join(f"| {' | '.join(_cell(text) for text in line)} |" for line in lines))
+        parts += [f"- {sentence}" if len(section.sentences) > 1 else sentence for sentence in section.sentences]
+    parts += [f"![{Path(chart).stem}]({chart})" for chart in charts]
+    return "\n\n".join(parts).replace("\n\n- ", "\n- ") + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("\n", "<br>").replace("|", "\\|")
+
+
+def show(result: Result, assumptions: str = "", console: Console | None = None) -> None:
+    """Print the report to the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = console or Console()
+    console.print(Text(title(result), style="bold"))
+    for section in sections(result, assumptions):
+        if not section.brief:
+            continue
+        style = "bold red" if section.loud else "bold"
+        console.print()
+        console.print(Text(section.heading, style=style))
+        if section.rows:
+            table = Table(*section.columns, show_lines=any("\n" in text for row in section.rows for text in row))
+            for row in section.rows:
+                table.add_row(*(Text(text, style="dim" if text.startswith(NO_CLEAR_CHANGE) else "") for text in row))
+            console.print(table)
+        for sentence in section.sentences:
+            console.print(Text(sentence, style="red" if section.loud else ""))
+    console.print()
+    console.print(Text(f"Results: {result.out}"), soft_wrap=True)
+
+
+def title(result: Result) -> str:
+    """One line: what was compared, over which time, how often."""
+    place = next(iter(result.places.values()))
+    what = (
+        f"{len(result.places)} scenarios compared"
+        if isinstance(result, Comparison)
+        else titled(result, result.scenarios[0])
+    )
+    return f"{place.title}: {what}. {period_words(result)} {_replication_words(result)}."
+
+
+def _replication_words(result: Result) -> str:
+    n = result.results["replication"].nunique()
+    return f"{n} replications" if n != 1 else "1 replication"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Sections
+
+
+def sections(result: Result, assumptions: str = "") -> list[Section]:
+    """All of the report in order: trouble first, then the answer, then what it rests on."""
+    found = [*_trouble(result)]
+    if result.results.empty:
+        return found
+    if isinstance(result, Comparison):
+        found += [_differences(result), *_breaks_next(result), *_costs(result), *_evidence(result)]
+    else:
+        found += [_measures(result), *_services(result), *_payers(result, result.summary(headline=False))]
+    found += _worth(result, assumptions)
+    if isinstance(result, Comparison):
+        found.append(_detectable(result))
+    found.append(_definitions(result))
+    return found
+
+
+def _trouble(result: Result) -> Iterator[Section]:
+    failed = tuple(f"{f.scenario}, replication {f.replication} (seed {f.seed}): {f.error}" for f in result.failures)
+    if failed:
+        yield Section(f"{len(failed)} cells failed and are left out", sentences=failed, loud=True)
+    broken = tuple(failed_checks(result))
+    if broken:
+        yield Section("Trust checks that failed: do not use these results", sentences=broken, loud=True)
+    if result.notices:
+        yield Section("Notices", sentences=result.notices, loud=False)
+
+
+def failed_checks(result: Result) -> Iterator[str]:
+    """One sentence a trust check that is not nought in some replication."""
+    checks = result.results[result.results["measure"].str.startswith("check_")]
+    checks = checks[~checks["measure"].isin(WARNING_CHECKS) & (checks["value"].abs() > TOLERANCE)]
+    for (scenario, measure), rows in checks.groupby(["scenario", "measure"], sort=True):
+        worst = rows.loc[rows["value"].abs().idxmax()]
+        yield (
+            f"{MEASURES[str(measure)].title} ({scenario}): {worst['value']:g} {worst['unit']} at {worst['where']} in "
+            f"replication {worst['replication']}; {len(rows)} numbers are not nought."
+        )
+
+
+def _differences(result: Comparison) -> Section:
+    summary = result.summary()
+    first = summary[summary["scenario"] == result.baseline].set_index("measure")
+    table = result.table().set_index(["measure", "scenario"])
+    rows = []
+    for name, measure in HEADLINE.items():
+        if name not in first.index:
+            continue
+        cells = [
+            difference_text(table.loc[(name, scenario)], measure.unit) if (name, scenario) in table.index else "-"
+            for scenario in result.others
+        ]
+        rows.append((f"{measure.title}\n({measure.unit})", _mean_text(first.loc[name], measure.unit), *cells))
+    columns = ("", f"{titled(result, result.baseline)}", *(titled(result, name) for name in result.others))
+    how = (
+        "Each cell: the mean paired difference and its 95 % interval; where that includes no change, 'no clear change' and "
+        "the smallest difference these replications would have shown."
+        if result.results["replication"].nunique() > 1
+        else "One replication: no interval, so no difference here can be told from chance."
+    )
+    return Section(f"What changes, compared with {titled(result, result.baseline)}", columns, tuple(rows), (how,))
+
+
+def difference_text(row: Any, unit: str) -> str:
+    """A paired difference in a cell: the number and its interval, or that there is no clear change."""
+    step = "% points" if unit == "%" else ""
+    limits = interval(float(row["low"]), float(row["high"]), unit, sign=True)
+    if row["change"] == "no change":
+        return "no change"
+    if row["change"] == NO_CLEAR_CHANGE:
+        return f"{NO_CLEAR_CHANGE}\n{limits}\n({number(float(row['smallest_detectable']), unit)} would show)"
+    text = f"{signed(float(row['difference']), unit)} {step}".strip()
+    return f"{text}\n{limits}" if limits else f"{text}\n(no interval)"
+
+
+def _mean_text(row: Any, unit: str) -> str:
+    limits = interval(float(row["low"]), float(row["high"]), unit)
+    return f"{number(float(row['mean']), unit)}\n{limits}" if limits else number(float(row["mean"]), unit)
+
+
+def _breaks_next(result: Comparison) -> Iterator[Section]:
+    ranked = result.what_breaks_next()
+    rows = []
+    for scenario in result.others:
+        own = ranked[
+            (ranked["scenario"] == scenario) & ((ranked["load_difference"] > 0) | (ranked["wait_difference"] > 0))
+        ]
+        for row in own.head(MOST_SERVICES).to_dict("records"):
+            load = f"{number(row['load'])} ({_clear(row['load_difference'], row['load_change'])})"
+            wait = f"{number(row['wait'])} {row['wait_unit']} ({_clear(row['wait_difference'], row['wait_change'])})"
+            rows.append((titled(result, scenario), _service_title(result, row["service"]), load, wait))
+    if rows:
+        columns = ("scenario", "service", "offered load (change)", "mean wait (change)")
+        sentence = (
+            "Services whose load or wait rises, ranked by both together; with an offered load at or above 1 the queue grows "
+            "until people give up."
+        )
+        yield Section("What breaks next", columns, tuple(rows), (sentence,))
+
+
+def _clear(difference: float, change: str) -> str:
+    return change if change in (NO_CLEAR_CHANGE, "no change") else signed(difference)
+
+
+def _service_title(result: Result, queue: str) -> str:
+    """``reablement/south_sefton`` in words."""
+    place = next(iter(result.places.values()))
+    service, _, unit = queue.partition("/")
+    known = {**place.services, **place.pools}
+    name = known[service].title if service in known else service
+    where = {**place.sites, **place.localities}.get(unit)
+    return f"{name}, {where.title}" if where else name
+
+
+def _costs(result: Comparison) -> Iterator[Section]:
+    differences = result.differences
+    cost = differences[(differences["measure"] == "cost_total")]
+    if cost.empty:
+        return
+    released = result.released_bed_days().set_index("scenario")
+    payers = [where for where in cost["where"].unique() if where != "all"]
+    cost = cost.set_index(["scenario", "where"])
+    unit = HEADLINE["cost_total"].unit
+    rows = []
+    for scenario in result.others:
+        cells = [
+            difference_text(cost.loc[(scenario, where)], unit) if (scenario, where) in cost.index else "-"
+            for where in ("all", *payers)
+        ]
+        rows.append((titled(result, scenario), *cells, released_text(released, scenario)))
+    columns = ("scenario", "all payers", *payers, "a released bed-day")
+    sentence = (
+        "A released bed-day: the change in the cost of everything but acute beds, over the delayed bed-days that fall away "
+        "(Fieller's 95 % interval); acute beds cost the same whether or not they are released, until they are closed."
+    )
+    yield Section("What it costs (£ a year, difference)", columns, tuple(rows), (sentence,))
+
+
+def released_text(released: pd.DataFrame, scenario: str) -> str:
+    """What a released bed-day costs, or why that cannot be said."""
+    if scenario not in released.index:
+        return "-"
+    row: Any = released.loc[scenario]
+    if not row["released_clear"]:
+        return "no clear release of bed-days"
+    limits = interval(row["low"], row["high"], "£")
+    amount = "saves" if row["ratio"] < 0 else "costs"
+    return f"{amount} {number(abs(row['ratio']), '£')}\n{limits}"
+
+
+def _payers(result: Result, summary: pd.DataFrame) -> Iterator[Section]:
+    cost = summary[summary["measure"] == "cost_total"]
+    if len(cost):
+        rows = tuple((str(r["where"]), _mean_text(r, str(r["unit"]))) for r in cost.to_dict("records"))
+        yield Section("What it costs", ("payer", str(cost["unit"].iloc[0])), rows)
+
+
+def _measures(result: Result) -> Section:
+    summary = result.summary().set_index("measure")
+    rows = tuple(
+        (
+            measure.title,
+            measure.unit,
+            _mean_text(summary.loc[name], measure.unit).replace("\n", " (") + _closing(summary.loc[name]),
+        )
+        for name, measure in HEADLINE.items()
+        if name in summary.index
+    )
+    return Section("Headline measures", ("", "unit", "mean (95 % interval)"), rows)
+
+
+def _closing(row: Any) -> str:
+    return ")" if np.isfinite(row["low"]) else ""
+
+
+def _services(result: Result) -> Iterator[Section]:
+    from flowsim.experiment.compare import SERVICE_LOAD, SERVICE_WAIT
+
+    shown = (SERVICE_LOAD, "service_occupancy", "service_queue_mean", SERVICE_WAIT)
+    table = result.summary(headline=False)
+    wide = table[table["measure"].isin(shown)].pivot(index="where", columns="measure", values="mean")
+    wide = wide.reindex(columns=list(shown)).sort_values(SERVICE_LOAD, ascending=False, kind="stable")
+    wide = wide[wide[SERVICE_LOAD].notna()]
+    rows = tuple(
+        (_service_title(result, str(queue)), *(number(float(value)) for value in values))
+        for queue, values in zip(wide.index, wide.to_numpy(), strict=True)
+    )
+    if rows:
+        columns = ("service", "offered load", "occupancy %", "people waiting", "mean wait, days")
+        yield Section("Services, the most heavily loaded first", columns, rows)
+
+
+def _evidence(result: Comparison) -> Iterator[Section]:
+    sentences = []
+    for scenario in result.others:
+        notes = result.places[scenario].scenario.evidence
+        sentences += [f"{titled(result, scenario)}: {text} ({source})" for source, text in notes.items()]
+    if sentences:
+        yield Section("What the evidence says about sizes like these", sentences=tuple(sentences))
+
+
+def _worth(result: Result, assumptions: str) -> Iterator[Section]:
+    sentences = [assumptions] if assumptions else []
+    overloaded = sorted(
+        str(where)
+        for where, value in result.summary(headline=False)
+        .query("measure == 'service_offered_load'")
+        .groupby("where")["mean"]
+        .max()
+        .items()
+        if value >= 1
+    )
+    if overloaded:
+        named = ", ".join(_service_title(result, name) for name in overloaded)
+        sentences.append(f"Offered more than they can do, in at least one scenario: {named}.")
+    if sentences:
+        yield Section("What the numbers are worth", sentences=tuple(sentences))
+
+
+def _detectable(result: Comparison) -> Section:
+    table = result.table().pivot(index="measure", columns="scenario", values="smallest_detectable")
+    rows = tuple(
+        (
+            f"{HEADLINE[name].title} ({HEADLINE[name].unit})",
+            *(number(float(table[s].get(name, np.nan)), HEADLINE[name].unit) for s in result.others),
+        )
+        for name in HEADLINE
+        if name in table.index
+    )
+    columns = ("", *(titled(result, name) for name in result.others))
+    sentence = (
+        "The true difference that four comparisons in five with this many replications would find to be clear: "
+        "(t(0.975) + t(0.80)) x sd of the paired differences / square root of n."
+    )
+    return Section("The smallest difference that would have shown", columns, rows, (sentence,), brief=False)
+
+
+def _definitions(result: Result) -> Section:
+    shown = set(result.results["measure"])
+    rows = tuple((m.title, m.unit, m.definition, m.source) for m in HEADLINE.values() if m.id in shown)
+    return Section("What is measured", ("measure", "unit", "definition", "after"), rows, brief=False)
+
+
+def assumptions_words(place: Place, grades: Sequence[str]) -> str:
+    """``x of y default numbers are assumptions``, from the grades of a place's numbers; empty when there are none."""
+    if not grades:
+        return ""
+    assumed = sum(grade.startswith("C") for grade in grades)
+    return (
+        f"{assumed} of {len(grades)} default numbers of {place.title} are assumptions (grade C), not published figures; "
+        "'flowsim show evidence' lists them with their ranges and reasons."
+    )

@@ -1,0 +1,66 @@
+"""How numbers and names are written for people: plain ASCII signs, thousands with commas, three figures."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+
+from flowsim.experiment.runner import Result
+
+
+def number(value: float, unit: str = "", figures: int = 3) -> str:
+    """A number with about three figures: 1,234; 56.7; 0.123; pounds in millions where there are millions."""
+    if not math.isfinite(value):
+        return "-"
+    if unit.startswith("£"):
+        return _pounds(value)
+    size = abs(value)
+    if size >= 1000 or value == 0:
+        return f"{value:,.0f}"
+    places = figures - 1 - math.floor(math.log10(size))
+    return f"{value:,.{min(max(places, 0), 4)}f}"
+
+
+def signed(value: float, unit: str = "") -> str:
+    """A difference: always with its sign."""
+    text = number(value, unit)
+    return f"+{text}" if value > 0 and text != "-" else text
+
+
+def _pounds(value: float) -> str:
+    sign = "-" if value < 0 else ""
+    size = abs(value)
+    if size >= 1e6:
+        return f"{sign}£{size / 1e6:,.2f}m"
+    if size >= 1e4:
+        return f"{sign}£{size / 1e3:,.0f}k"
+    return f"{sign}£{size:,.0f}"
+
+
+def interval(low: float, high: float, unit: str = "", sign: bool = False) -> str:
+    """``12.1 to 14.5``, or nothing where there is no interval."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    write = signed if sign else number
+    return f"{write(low, unit)} to {write(high, unit)}"
+
+
+def period_words(result: Result) -> str:
+    """``Measured from 1 April 2024 to 31 March 2025.``, with the window's name where it is not the whole."""
+    run = next(iter(result.places.values())).run
+    start, end = result.span
+    first, last = run.date_of(start), run.date_of(end - 1)
+    window = result.manifest.get("window", "all")
+    named = "" if window == "all" else f" ({window} the block)"
+    return f"Measured from {_date(first)} to {_date(last)}{named}."
+
+
+def _date(date: dt.date) -> str:
+    return f"{date.day} {date:%B %Y}"
+
+
+def titled(result: Result, scenario: str) -> str:
+    """A scenario's own title, unless another has the same: then its name."""
+    titles = {name: place.scenario.title or name for name, place in result.places.items()}
+    title = titles[scenario]
+    return title if list(titles.values()).count(title) == 1 and len(title) <= 42 else scenario.replace("_", " ")

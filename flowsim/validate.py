@@ -1,0 +1,170 @@
+"""What is refused: a raw mapping becomes a `Place`, or one sentence that says why not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from flowsim.place import Place, PlaceError, nearest, refuse
+from flowsim.rules import check_names
+
+
+def read_place(raw: Mapping[str, Any], file: str = "place") -> Place:
+    """Validate a mapping as read from YAML; `file` names where it came from. Raises PlaceError."""
+    try:
+        data = _without_shared_sources(raw, ())
+        if isinstance(data.get("stages"), Mapping):
+            data["stages"] = resolve_likes(data["stages"])
+        place = Place.model_validate(said(data))
+        check_names(place)
+    except ValidationError as error:
+        raise PlaceError(f"{file}: {explain(error, Place)}") from None
+    except PlaceError as error:
+        raise PlaceError(f"{file}: {error}") from None
+    return place
+
+
+def said(raw: Any) -> Any:
+    """What a mapping says of the model: without `source` keys (evidence.py reads those) and without nulls, by which a
+    file takes back what another said."""
+    if not isinstance(raw, Mapping):
+        return raw
+    return {k: said(v) for k, v in raw.items() if k != "source" and v is not None}
+
+
+def _without_shared_sources(raw: Any, loc: tuple[str, ...]) -> Any:
+    """Take `source` out of mappings by name (`calendars`, `rate`, ...), where it speaks of all of them."""
+    if not isinstance(raw, Mapping):
+        return raw
+    own = "source" in fields_at(Place, loc)
+    kept = {k: v for k, v in raw.items() if k != "source" or own}
+    return {k: v if k == "source" else _without_shared_sources(v, (*loc, str(k))) for k, v in kept.items()}
+
+
+def resolve_likes(stages: Mapping[str, Any]) -> dict[str, Any]:
+    """Give every stage that is `like` another that other's keys, where it says nothing itself; null takes a key away."""
+    done: dict[str, Any] = {}
+
+    def resolve(name: str, path: tuple[str, ...]) -> Any:
+        if name in done:
+            return done[name]
+        if name in path:
+            raise refuse(f"place.stages.{name}.like", " -> ".join((*path, name)), "no circle of likes")
+        stage = stages[name]
+        if isinstance(stage, Mapping) and stage.get("like") is not None:
+            model = stage["like"]
+            if model not in stages:
+                raise refuse(f"place.stages.{name}.like", model, "a stage:", stages)
+            stage = overlay(resolve(model, (*path, name)), {k: v for k, v in stage.items() if k != "like"})
+        done[name] = stage
+        return stage
+
+    return {name: resolve(name, ()) for name in stages}
+
+
+def overlay(below: Any, above: Any) -> Any:
+    """`above` laid over `below`: mappings are merged, everything else is replaced whole, and so is a table by another
+    attribute. Neither is changed."""
+    if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
+        return above
+    if "by" in above and above["by"] != below.get("by"):
+        return above
+    merged = dict(below)
+    for key, value in above.items():
+        merged[key] = overlay(below[key], value) if key in below else value
+    return merged
+
+
+def explain(error: ValidationError, model: type[BaseModel], root: str = "place.") -> str:
+    """The first mistake of a pydantic error in one sentence: key, what was given, what is allowed, a near name."""
+    first = error.errors()[0]
+    loc = tuple(part for part in first["loc"] if not _TYPE_TAG.match(str(part)))
+    key = root + ".".join(str(part) for part in loc)
+    kind = first["type"]
+    if kind == "extra_forbidden":
+        allowed = fields_at(model, loc[:-1])
+        given = str(loc[-1])
+        listing = f"; allowed: {', '.join(allowed)}" if allowed else ""
+        return f"{key}: unknown key '{given}'{listing}{nearest(given, allowed)}."
+    if kind == "missing":
+        return f"{key}: this key is needed and was not given."
+    shown = _shown(first["input"])
+    if kind in ("value_error", "assertion_error"):
+        message = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        return f"{key.rstrip('.')}: {message}." if isinstance(first["input"], Mapping) else f"{key}: {shown} was given; {message}."
+    names = re.findall(r"'([^']*)'", str(first.get("ctx", {}).get("expected", "")))
+    return f"{key}: {shown} was given; allowed: {_allowed(error, loc)}{nearest(str(first['input']), names)}."
+
+
+_TYPE_TAG = re.compile(r"^(function-|constrained-|literal\[|dict\[|list\[|tagged-|(int|float|str|bool)$)")
+_ALLOWED = {
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "string_type": "text (in quotes, if it looks like a number)",
+    "dict_type": "a mapping of names to values",
+    "model_type": "a mapping of keys to values",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "date_from_datetime_parsing": "a date such as 2024-04-01",
+    "date_parsing": "a date such as 2024-04-01",
+    "date_type": "a date such as 2024-04-01",
+    "greater_than_equal": "at least {ge:g}",
+    "greater_than": "more than {gt:g}",
+    "less_than_equal": "at most {le:g}",
+    "less_than": "less than {lt:g}",
+    "literal_error": "{expected}",
+    "too_short": "{min_length} entries",
+    "too_long": "{max_length} entries",
+}
+
+
+def _allowed(error: ValidationError, loc: tuple[int | str, ...]) -> str:
+    """What may stand at a location: where several kinds may, all of them."""
+    told = []
+    for one in error.errors():
+        if tuple(part for part in one["loc"] if not _TYPE_TAG.match(str(part))) == loc:
+            text = _ALLOWED.get(one["type"])
+            plain = one["msg"].removeprefix("Value error, ")
+            told.append(text.format(**one.get("ctx", {})) if text else f"{plain[0].lower()}{plain[1:]}")
+    return " or ".join(dict.fromkeys(told))
+
+
+def _shown(given: Any) -> str:
+    text = repr(given)
+    return f"{text[:80]}{'...' if len(text) > 80 else ''}"
+
+
+def fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """The keys allowed at a location of a model."""
+    current: Any = model
+    for part in loc:
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            by_key = {(f.alias or n): f for n, f in current.model_fields.items()}
+            current = by_key[str(part)].annotation if str(part) in by_key else None
+        else:
+            current = _inner(current, mapping=True)
+        if not (isinstance(current, type) and issubclass(current, BaseModel)):
+            inner = _inner(current, mapping=False)
+            current = inner if inner is not None else current
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        return [f.alias or n for n, f in current.model_fields.items()]
+    return []
+
+
+def _inner(annotation: Any, mapping: bool) -> Any:
+    """The model inside ``X | None`` (mapping=False) or the values' type of ``dict[str, X]`` (mapping=True)."""
+    arguments = getattr(annotation, "__args__", ())
+    origin = getattr(annotation, "__origin__", None)
+    if mapping:
+        if origin is dict:
+            return arguments[1]
+        return next((_inner(a, True) for a in arguments if getattr(a, "__origin__", None) is dict), None)
+    return next((a for a in arguments if isinstance(a, type) and issubclass(a, BaseModel)), None) if origin is not dict else None
