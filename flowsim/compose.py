@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 USER = "your setting"
+NO_SCENARIO = "baseline"
 RUN_KEYS = tuple(name for name in Run.model_fields if name != "source")
 
 
@@ -61,7 +62,7 @@ class Part(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     title: str = ""
-    on: bool = True
+    active: bool = True
     place: dict[str, Any] = Field(default_factory=dict)
     source: str | dict[str, str] | None = None
 
@@ -229,7 +230,8 @@ def _top(one: Override) -> str:
     return one.key_or_group.split(".")[0].split("/")[0]
 
 
-def _value(one: Override) -> Any:
+def single_value(one: Override) -> Any:
+    """The value of an override that is no sweep; raises PlaceError for one that is."""
     if one.is_sweep_override():
         raise PlaceError(
             f"{one.key_or_group}: {one.input_line!r} was given; allowed: one value, or `flowsim run -m` for a run of each."
@@ -241,7 +243,7 @@ def _choice(one: Override) -> list[str]:
     """The options of a group: ``a``, ``[a,b]`` or ``a+b``."""
     if one.is_delete() or one.value_type is None:
         raise PlaceError(f"{one.key_or_group}: {one.input_line!r} was given; allowed: {one.key_or_group}=NAME.")
-    value = _value(one)
+    value = single_value(one)
     values = value if isinstance(value, list) else [value]
     return [part.strip() for item in values for part in str(item).split("+")]
 
@@ -333,9 +335,8 @@ def options(group: str, scenarios_dir: str | Path | None = None) -> dict[str, Pa
 def _compose(overrides: Sequence[str], scenarios_dir: str | Path | None) -> Composition:
     where = folders(scenarios_dir)
     parsed = parse(overrides)
-    main = next(folder / "config.yaml" for folder in where if (folder / "config.yaml").is_file())
-    keys = [k for k in read_yaml(main) if k != "defaults"]
-    groups = sorted({d.name for folder in where for d in folder.iterdir() if d.is_dir() and d.name != "evidence"})
+    main = _main(where)
+    keys, groups = _keys(main), _groups(where)
     chosen: dict[str, list[str]] = _defaults(main)
     to_hydra: list[str] = []
     inside: list[Override] = []
@@ -364,6 +365,25 @@ def _compose(overrides: Sequence[str], scenarios_dir: str | Path | None) -> Comp
     return _Composer(config, chosen["place"][0], chosen["scenario"], inside, where, scenarios_dir).compose()
 
 
+def setting_names(scenarios_dir: str | Path | None = None) -> list[str]:
+    """What can be set: the keys of `config.yaml`, and the groups of files."""
+    where = folders(scenarios_dir)
+    return [*_keys(_main(where)), *_groups(where)]
+
+
+def _main(where: tuple[Path, ...]) -> Path:
+    return next(folder / "config.yaml" for folder in where if (folder / "config.yaml").is_file())
+
+
+def _keys(main: Path) -> list[str]:
+    return [key for key in read_yaml(main) if key != "defaults"]
+
+
+def _groups(where: tuple[Path, ...]) -> list[str]:
+    found = {folder.name for one in where for folder in one.iterdir() if folder.is_dir()}
+    return sorted(found - {"evidence", "template"})
+
+
 def _defaults(main: Path) -> dict[str, list[str]]:
     """The options that `config.yaml` chooses of each group."""
     listed = read_yaml(main).get("defaults") or []
@@ -372,7 +392,7 @@ def _defaults(main: Path) -> dict[str, list[str]]:
 
 
 def _plain(one: Override) -> str:
-    _value(one)  # refuses a sweep
+    single_value(one)  # refuses a sweep
     return one.get_value_element_as_str()
 
 
@@ -435,7 +455,7 @@ class _Composer:
 
     def _overlays(self, scenarios: Mapping[str, ScenarioFile]) -> Iterator[Layer]:
         for name, scenario in scenarios.items():
-            for changes in (scenario, *(part for part in scenario.parts.values() if part.on)):
+            for changes in (scenario, *(part for part in scenario.parts.values() if part.active)):
                 if changes.place:
                     source = {} if changes.source is None else {"source": changes.source}
                     yield Layer(self._file("scenario", name), {**source, **changes.place})
@@ -507,7 +527,7 @@ def _set(
 ) -> PlaceError | None:
     """Set, add or take away one key of a tree in place; returns what is wrong with the key, if anything."""
     path = tuple(one.key_or_group.split(".")[1:])
-    value = None if one.is_delete() else _value(one)
+    value = None if one.is_delete() else single_value(one)
     error = _unknown_key(path, tree if known is None else known, one, root, fields)
     if error is not None:
         return error

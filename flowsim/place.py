@@ -30,6 +30,10 @@ UNIT_MINUTES = {"minutes": 1, "hours": 60, "days": 1440, "weeks": 10080, "workin
 """Minutes in each unit of duration; a working day is eight open hours of the task's calendar."""
 
 
+KINDS = ("fixed", "lognormal", "exponential", "uniform")
+"""The kinds of distribution."""
+
+
 class PlaceError(ValueError):
     """A user's mistake in a configuration, told in one sentence."""
 
@@ -263,7 +267,7 @@ class Distribution(Model):
 
     @property
     def kind(self) -> str:
-        return next(k for k in ("fixed", "lognormal", "exponential", "uniform") if getattr(self, k) is not None)
+        return next(k for k in KINDS if getattr(self, k) is not None)
 
     def tables(self) -> Iterator[Table]:
         """Every table this distribution is made of."""
@@ -277,7 +281,7 @@ class Distribution(Model):
 
     @model_validator(mode="after")
     def _one(self) -> Distribution:
-        given = [k for k in ("fixed", "lognormal", "exponential", "uniform") if getattr(self, k) is not None]
+        given = [k for k in KINDS if getattr(self, k) is not None]
         if len(given) != 1:
             raise ValueError(f"exactly one of fixed, lognormal, exponential, uniform is needed, not {given or 'none'}")
         if self.least is not None and self.most is not None and self.least > self.most:

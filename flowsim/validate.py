@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from flowsim.place import Place, PlaceError, nearest, refuse
+from flowsim.place import KINDS, Place, PlaceError, nearest, refuse
 from flowsim.rules import check_names
 
 
@@ -66,15 +66,16 @@ def resolve_likes(stages: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def overlay(below: Any, above: Any) -> Any:
-    """`above` laid over `below`: mappings are merged, everything else is replaced whole, and so is a table by another
-    attribute. Neither is changed."""
+    """`above` laid over `below`: mappings are merged, everything else is replaced whole, and so are a table by another
+    attribute and a distribution of another kind (its unit and limits stay). Neither is changed."""
     if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
         return above
     if "by" in above and above["by"] != below.get("by"):
         return above
-    merged = dict(below)
+    another_kind = set(KINDS) - set(above) if set(KINDS) & set(above) else set()
+    merged = {key: value for key, value in below.items() if key not in another_kind}
     for key, value in above.items():
-        merged[key] = overlay(below[key], value) if key in below else value
+        merged[key] = overlay(below[key], value) if key in merged else value
     return merged
 
 

@@ -79,7 +79,7 @@ def ward_until(b: Builder, minute: int, service: str = "ward", units: int = 1) -
     return b.spell(0, [row(service, minute, units=units)], initial=True)
 
 
-# -- a person's way -------------------------------------------------------------------------------------------------
+# -- a person's way -----------------------------------------------------------------------------------------------
 
 
 def test_a_journey_without_waiting() -> None:
@@ -160,7 +160,7 @@ def test_nothing_happens_at_the_horizon() -> None:
     assert told("joined", late) == -1
 
 
-# -- queues ---------------------------------------------------------------------------------------------------------
+# -- queues -------------------------------------------------------------------------------------------------------
 
 
 def test_the_queue_goes_by_priority_then_minute_then_number() -> None:
@@ -261,7 +261,7 @@ def test_a_quota_counts_only_acceptances_from_the_queue() -> None:
     assert (told("started", ann, 1), told("started", bob)) == (10, DAY)
 
 
-# -- more or less of the same service -------------------------------------------------------------------------------
+# -- more or less of the same service -----------------------------------------------------------------------------
 
 
 def test_less_in_the_same_service_starts_at_once_though_it_is_closed() -> None:
@@ -292,7 +292,7 @@ def test_units_kept_or_let_go_do_not_count_towards_the_next_row() -> None:
         assert Told(b)("accepted", ann, 1) == started
 
 
-# -- tasks ----------------------------------------------------------------------------------------------------------
+# -- tasks --------------------------------------------------------------------------------------------------------
 
 
 def test_open_minutes_and_clocks() -> None:
@@ -353,7 +353,7 @@ def test_going_home_runs_the_tasks_after_acceptance() -> None:
     assert Told(b).all(ann) == (0, 0, 0, 10, 10, 35, 35, LEFT)
 
 
-# -- patience, try now, decline -------------------------------------------------------------------------------------
+# -- patience, try now, decline -----------------------------------------------------------------------------------
 
 
 def test_patience_runs_from_joining_and_beats_an_acceptance_of_the_same_minute() -> None:
@@ -441,7 +441,7 @@ def test_decline_counts_across_a_fallback_and_from_arrival_in_a_first_row() -> N
     assert (told("units", ann, 1), told("units", bob, 1)) == (2, 1)
 
 
-# -- unfit again, death ---------------------------------------------------------------------------------------------
+# -- unfit again, death -------------------------------------------------------------------------------------------
 
 
 def test_unfit_again_resumes_in_the_same_bed_and_frees_staff() -> None:
@@ -517,7 +517,7 @@ def test_death_beats_the_task_that_would_have_ended_in_the_same_minute() -> None
     assert told.all(ann)[-1] == DIED and told.task(ann) == (10, 10, -1)
 
 
-# -- readmission ----------------------------------------------------------------------------------------------------
+# -- readmission --------------------------------------------------------------------------------------------------
 
 
 def test_a_readmission_counts_from_leaving_and_ends_what_the_person_is_in() -> None:
@@ -594,7 +594,7 @@ def test_a_reservation_ends_with_the_spell_it_waits_for() -> None:
     assert Told(b)("freed", ann, 1) == 70
 
 
-# -- displacement and escalation ------------------------------------------------------------------------------------
+# -- displacement and escalation ----------------------------------------------------------------------------------
 
 
 def test_displacement_puts_people_out_by_mark_until_the_units_are_reached() -> None:
@@ -659,7 +659,7 @@ def test_the_log_has_one_entry_where_a_step_and_a_rule_meet_and_none_where_they_
         assert told.log("ward")[1:] == [(10, 6, 6, 4, REASON_CODE["escalation"])][: entries - 1]
 
 
-# -- one rule against another -------------------------------------------------------------------------------------------
+# -- one rule against another -------------------------------------------------------------------------------------
 
 
 def test_death_beats_a_readmission_of_the_same_minute_and_cancels_a_later_one() -> None:
@@ -708,7 +708,7 @@ def test_first_fit_still_goes_in_key_order_among_those_who_fit() -> None:
         b = Builder()
         b.service("care", 2, first_fit=True)
         ward_until(b, 100, "care", units=2)
-        people = [b.spell(50 - k, [row("care", 10, units=u)]) for k, u in enumerate(units)]
+        people = [b.spell(50 + k, [row("care", 10, units=u, priority=-k)]) for k, u in enumerate(units)]
         told = Told(b)
         starts = {(1, 2, 1): [100, 110, 100], (2, 1, 1): [110, 100, 100], (1, 1, 2): [110, 110, 100]}[units]
         assert [told("started", n) for n in people] == starts
@@ -750,13 +750,13 @@ def test_a_skipped_task_that_ends_in_recognition_recognises_when_passed_over() -
 def test_unfit_again_ends_the_death_timer_frees_what_was_kept_and_forgets_the_decline() -> None:
     b = places("care", "ward", "home", ward=2)
     ward_until(b, 5000, "home")
-    ward_until(b, 21)
+    ward_until(b, 21, units=2)
     declined = dict(units=1, decline_after=5, declined_units=2, declined_duration=30)
     ann = b.spell(
         0,
         [
             row("care", 10, keep=1),
-            row("ward", 9, unfit_after=20, unfit_to=3, death_after=40, **declined),
+            row("ward", 9, before=[task(100)], unfit_after=20, unfit_to=3, death_after=40, **declined),
             row("home", next=-1),
             row("ward", 50, units=1, declined_duration=99, declined_units=2),
         ],
@@ -884,7 +884,7 @@ def test_a_clock_that_ends_in_the_minute_of_a_decision_makes_another_pass() -> N
     assert (told("started", ann, 1), told("started", bob)) == (100, 100)
 
 
-# -- the end of a run -----------------------------------------------------------------------------------------------
+# -- the end of a run ---------------------------------------------------------------------------------------------
 
 
 def test_a_circle_of_services_that_hold_for_each_other_is_refused() -> None:
@@ -910,7 +910,7 @@ def test_progress_is_told_once_a_day() -> None:
     assert told == [0, DAY, 2 * DAY]
 
 
-# -- random places --------------------------------------------------------------------------------------------------
+# -- random places ------------------------------------------------------------------------------------------------
 
 
 class Shuffled(simpy.Environment):
@@ -960,7 +960,7 @@ def test_random_cases_reach_everything() -> None:
 
 
 def _handed_over(journeys: Journeys, s: Spells, horizon: int) -> list[tuple[int, int, int, int]]:
-    """Units that passed to the next row in the same service, counted in both for a while: (service, from, to, units)."""
+    """Units that passed to the next row in the same service, for a while counted in both: service, from, to, units."""
     rows = journeys.rows
     found = []
     for spell in range(len(journeys.spells.number)):

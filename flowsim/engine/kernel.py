@@ -20,6 +20,7 @@ an entry of another, -1 is none; in `events` and `heads`, which begin as zeros, 
 
 import numpy as np
 from numba import njit
+from numpy import int64
 
 from flowsim.engine.spells import (
     DIED,
@@ -90,7 +91,7 @@ QUEUE, KEY, NEED, LEAST, LESS, MORE, ABOVE, RANK = range(8)
 ) = range(19)  # fmt: skip
 
 # Kinds of events, in the order in which those of one person run in a minute; WAKE belongs to a service.
-DEATH, READMISSION, UNFIT, PATIENCE_ENDS, DECLINE, RELEASE, MAIN, WAKE = range(8)
+DEATH, READMISSION, UNFIT, PATIENCE_ENDS, DECLINE, RELEASE, MAIN, WAKE = (int64(kind) for kind in range(8))
 KINDS = 8
 PENDING = 8  # the line of `heads` that says which kinds have a list in the minute
 
@@ -114,26 +115,34 @@ for _b in range(32):
     BIT[(1 << _b) % 37] = _b
 
 
+# Helpers are called from the kernel only. Without `_nrt=False` each call would count references to its tables, which
+# took 40 % of a run. `hot` ones are laid into their callers, which halves what is left; laying in `cold` ones too would
+# only make compiling slower.
+_INNER = {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+cold = njit(**_INNER)
+hot = njit(forceinline=True, **_INNER)
+
+
 # ---------------------------------------------------------------------------------------------------- calendars
 
 
-@njit
+@hot
 def minute(minutes, first, calendar, k, horizon):
     """Open minute number k of a calendar, or the horizon."""
     place = first[calendar] + k
     if place < first[calendar + 1]:
-        return int(minutes[place])
+        return int64(minutes[place])
     return horizon
 
 
-@njit
+@hot
 def next_open(opened, minutes, first, calendar, t, horizon):
     if calendar == ALWAYS_OPEN:
         return t
     return minute(minutes, first, calendar, opened[calendar, t], horizon)
 
 
-@njit
+@hot
 def plus_open(opened, minutes, first, calendar, t, n, horizon):
     if calendar == ALWAYS_OPEN:
         return min(t + n, horizon)
@@ -143,7 +152,7 @@ def plus_open(opened, minutes, first, calendar, t, n, horizon):
 # ------------------------------------------------------------------------------------------------------- events
 
 
-@njit
+@hot
 def schedule(events, heads, run, kind, n, t):
     """The event of this kind of spell n happens at minute t (never, when that is behind the horizon)."""
     if t >= run[HORIZON]:
@@ -158,7 +167,7 @@ def schedule(events, heads, run, kind, n, t):
     heads[PENDING, t] |= 1 << kind
 
 
-@njit
+@hot
 def cancel(events, heads, run, kind, n):
     """The event of this kind of spell n, if there is one, does not happen."""
     node = kind * run[N_SPELLS] + n
@@ -181,7 +190,7 @@ def cancel(events, heads, run, kind, n):
 # cost a constant on average.
 
 
-@njit
+@hot
 def comes_before(places, a, b):
     """Priority, then minute of joining (both in KEY), then the spell's number (a spell's index is in that order)."""
     if places[a, KEY] != places[b, KEY]:
@@ -189,7 +198,7 @@ def comes_before(places, a, b):
     return a < b
 
 
-@njit
+@hot
 def least(places, n):
     """Set what n knows of the needs below from what its children know."""
     need = places[n, NEED]
@@ -202,11 +211,11 @@ def least(places, n):
     places[n, LEAST] = need
 
 
-@njit
+@cold
 def lift(places, services, s, n):
     """Turn n and the node above it, so that n is above."""
-    above = int(places[n, ABOVE])
-    top = int(places[above, ABOVE])
+    above = int64(places[n, ABOVE])
+    top = int64(places[above, ABOVE])
     if places[above, LESS] == n:
         child = places[n, MORE]
         places[above, LESS] = child
@@ -230,13 +239,13 @@ def lift(places, services, s, n):
         least(places, n)
 
 
-@njit
+@hot
 def touch(run, s):
     """Service s must be looked at in the next decision."""
     run[DIRTY + (s >> 5)] |= 1 << (s & 31)
 
 
-@njit
+@hot
 def join(places, services, run, s, n, key, need):
     """Spell n joins the queue of service s."""
     places[n, QUEUE] = s
@@ -246,7 +255,7 @@ def join(places, services, run, s, n, key, need):
     places[n, LESS] = -1
     places[n, MORE] = -1
     services[s, WAITING] += 1
-    tail = int(services[s, TAIL])
+    tail = int64(services[s, TAIL])
     if tail < 0:
         places[n, ABOVE] = -1
         services[s, ROOT] = n
@@ -258,11 +267,11 @@ def join(places, services, run, s, n, key, need):
             places[at, MORE] = n
             services[s, TAIL] = n
         else:
-            below = int(services[s, ROOT])
+            below = int64(services[s, ROOT])
             at = below
             while below >= 0:
                 at = below
-                below = int(places[at, LESS]) if comes_before(places, n, at) else int(places[at, MORE])
+                below = int64(places[at, LESS]) if comes_before(places, n, at) else int64(places[at, MORE])
             if comes_before(places, n, at):
                 places[at, LESS] = n
                 if at == services[s, HEAD]:
@@ -273,7 +282,7 @@ def join(places, services, run, s, n, key, need):
         if services[s, FIRST_FIT]:
             while at >= 0 and places[at, LEAST] > need:
                 places[at, LEAST] = need
-                at = int(places[at, ABOVE])
+                at = int64(places[at, ABOVE])
         while places[n, ABOVE] >= 0 and places[places[n, ABOVE], RANK] < places[n, RANK]:
             lift(places, services, s, n)
     # Whoever cannot be accepted now changes nothing for the others; what lets them in later touches the service.
@@ -283,34 +292,34 @@ def join(places, services, run, s, n, key, need):
         touch(run, s)
 
 
-@njit
+@hot
 def quit_queue(places, services, run, n):
     """Spell n leaves the queue it stands in."""
-    s = int(places[n, QUEUE])
+    s = int64(places[n, QUEUE])
     places[n, QUEUE] = -1
     services[s, WAITING] -= 1
     if services[s, HEAD] == n:
-        after = int(places[n, MORE])
+        after = int64(places[n, MORE])
         if after < 0:
-            after = int(places[n, ABOVE])
+            after = int64(places[n, ABOVE])
         else:
             while places[after, LESS] >= 0:
-                after = int(places[after, LESS])
+                after = int64(places[after, LESS])
         services[s, HEAD] = after
     if services[s, TAIL] == n:
-        before = int(places[n, LESS])
+        before = int64(places[n, LESS])
         if before < 0:
-            before = int(places[n, ABOVE])
+            before = int64(places[n, ABOVE])
         else:
             while places[before, MORE] >= 0:
-                before = int(places[before, MORE])
+                before = int64(places[before, MORE])
         services[s, TAIL] = before
     while places[n, LESS] >= 0 and places[n, MORE] >= 0:
-        less = int(places[n, LESS])
-        more = int(places[n, MORE])
+        less = int64(places[n, LESS])
+        more = int64(places[n, MORE])
         lift(places, services, s, less if places[less, RANK] > places[more, RANK] else more)
     child = places[n, LESS] if places[n, LESS] >= 0 else places[n, MORE]
-    above = int(places[n, ABOVE])
+    above = int64(places[n, ABOVE])
     if child >= 0:
         places[child, ABOVE] = above
     if above < 0:
@@ -322,31 +331,31 @@ def quit_queue(places, services, run, n):
     if services[s, FIRST_FIT]:
         while above >= 0:
             least(places, above)
-            above = int(places[above, ABOVE])
+            above = int64(places[above, ABOVE])
     if services[s, WAITING] > 0:
         touch(run, s)  # the next in the queue may fit
 
 
-@njit
+@hot
 def first_that_fits(places, services, s, free):
     """The first in the queue of service s who needs at most `free` units, -1 for none."""
-    n = int(services[s, ROOT])
+    n = int64(services[s, ROOT])
     if n < 0 or places[n, LEAST] > free:
         return -1
     while True:
-        less = int(places[n, LESS])
+        less = int64(places[n, LESS])
         if less >= 0 and places[less, LEAST] <= free:
             n = less
         elif places[n, NEED] <= free:
             return n
         else:
-            n = int(places[n, MORE])
+            n = int64(places[n, MORE])
 
 
 # -------------------------------------------------------------------------------------------- a person's way
 
 
-@njit
+@hot
 def free_units(services, run, s, units):
     """So many units of service s are no longer in use."""
     services[s, IN_USE] -= units
@@ -354,55 +363,55 @@ def free_units(services, run, s, units):
         touch(run, s)
 
 
-@njit
+@hot
 def own(rows, stamps, spells, n, s):
     """Units spell n holds that count towards a row of service s."""
-    i = int(spells[n, ROW])
+    i = int64(spells[n, ROW])
     if spells[n, HOLDS] and rows[i, SERVICE] == s and rows[i, KEEP] < 0:
-        return int(stamps[i, ROW_TAKEN])
+        return int64(stamps[i, ROW_TAKEN])
     return 0
 
 
-@njit
+@hot
 def is_reserved(rows, spells, n, s):
     """Are units of service s reserved for spell n?"""
     return spells[n, RESERVED] >= 0 and rows[spells[n, RESERVED], SERVICE] == s
 
 
-@njit
+@hot
 def next_is_reserved(rows, spells, n, i):
     """Are units of the service that follows row i reserved for spell n?"""
-    return rows[i, NEXT] >= 0 and is_reserved(rows, spells, n, int(rows[rows[i, NEXT], SERVICE]))
+    return rows[i, NEXT] >= 0 and is_reserved(rows, spells, n, int64(rows[rows[i, NEXT], SERVICE]))
 
 
-@njit
+@hot
 def size(rows, spells, n):
     """Units of the row the spell wants, declined or not."""
     j = spells[n, TARGET]
     if spells[n, DECLINED]:
-        return int(rows[j, DECLINED_UNITS])
-    return int(rows[j, UNITS])
+        return int64(rows[j, DECLINED_UNITS])
+    return int64(rows[j, UNITS])
 
 
-@njit
+@hot
 def needed(rows, stamps, spells, n):
     """What the row the spell wants needs of its service."""
-    s = int(rows[spells[n, TARGET], SERVICE])
+    s = int64(rows[spells[n, TARGET], SERVICE])
     need = size(rows, spells, n) - own(rows, stamps, spells, n, s)
     if is_reserved(rows, spells, n, s):
-        need -= int(stamps[spells[n, RESERVED], ROW_TAKEN])
+        need -= int64(stamps[spells[n, RESERVED], ROW_TAKEN])
     return need
 
 
-@njit
+@hot
 def want(rows, stamps, spells, places, services, events, heads, run, n, t):
     """Spell n wants its target: it is accepted at once (True) or queues."""
-    j = int(spells[n, TARGET])
+    j = int64(spells[n, TARGET])
     stamps[j, ROW_JOINED] = t
     declines = -1
     spells[n, DECLINED] = 0
     if rows[j, DECLINE_AFTER] >= 0:
-        declines = int(spells[n, BASE]) + int(rows[j, DECLINE_AFTER]) + 1
+        declines = int64(spells[n, BASE]) + int64(rows[j, DECLINE_AFTER]) + 1
         if declines <= t:
             spells[n, DECLINED] = 1
     need = needed(rows, stamps, spells, n)
@@ -411,10 +420,10 @@ def want(rows, stamps, spells, places, services, events, heads, run, n, t):
     joined = t
     since = rows[j, SINCE]
     if since >= 0 and stamps[since, ROW_JOINED] >= 0:
-        joined = int(stamps[since, ROW_JOINED])
+        joined = int64(stamps[since, ROW_JOINED])
     spells[n, PHASE] = QUEUES
-    join(places, services, run, int(rows[j, SERVICE]), n, int(rows[j, PRIORITY]) * run[HORIZON] + joined, need)
-    patience = int(rows[j, PATIENCE])
+    join(places, services, run, int64(rows[j, SERVICE]), n, int64(rows[j, PRIORITY]) * run[HORIZON] + joined, need)
+    patience = int64(rows[j, PATIENCE])
     if patience > 0:
         schedule(events, heads, run, PATIENCE_ENDS, n, t + patience)
     elif patience == 0:
@@ -425,19 +434,19 @@ def want(rows, stamps, spells, places, services, events, heads, run, n, t):
     return False
 
 
-@njit
+@hot
 def accept(rows, stamps, spells, services, events, heads, run, n, t):
     """Spell n is accepted in its target; it stands in no queue."""
     cancel(events, heads, run, PATIENCE_ENDS, n)
     cancel(events, heads, run, DECLINE, n)
     cancel(events, heads, run, UNFIT, n)
-    j = int(spells[n, TARGET])
-    s = int(rows[j, SERVICE])
+    j = int64(spells[n, TARGET])
+    s = int64(rows[j, SERVICE])
     need = size(rows, spells, n)
     stamps[j, ROW_ACCEPTED] = t
     stamps[j, ROW_TAKEN] = need
     if is_reserved(rows, spells, n, s):
-        taken_over = min(need, int(stamps[spells[n, RESERVED], ROW_TAKEN]))
+        taken_over = min(need, int64(stamps[spells[n, RESERVED], ROW_TAKEN]))
         free_reserved(rows, stamps, spells, services, events, heads, run, n, taken_over, t)
         need -= taken_over
     handed = min(need, own(rows, stamps, spells, n, s))
@@ -445,12 +454,12 @@ def accept(rows, stamps, spells, services, events, heads, run, n, t):
     begin_leaving(rows, spells, n, handed)
 
 
-@njit
+@hot
 def begin_leaving(rows, spells, n, handed):
     """The tasks after acceptance come next; so many units of the row held pass to the target."""
     spells[n, PHASE] = AFTER
     spells[n, HANDED] = handed
-    i = int(spells[n, ROW])
+    i = int64(spells[n, ROW])
     if i >= 0:
         spells[n, TASK] = rows[i, FIRST_TASK] + rows[i, N_BEFORE]
         spells[n, LAST_TASK] = spells[n, TASK] + rows[i, N_AFTER]
@@ -458,7 +467,7 @@ def begin_leaving(rows, spells, n, handed):
         spells[n, TASK] = spells[n, LAST_TASK] = 0
 
 
-@njit
+@hot
 def go(rows, spells, events, heads, run, n):
     """Spell n is about to leave the system from the row it is in."""
     cancel(events, heads, run, UNFIT, n)
@@ -466,7 +475,7 @@ def go(rows, spells, events, heads, run, n):
     begin_leaving(rows, spells, n, 0)
 
 
-@njit
+@hot
 def start(rows, stamps, spells, events, heads, run, n, j, t):
     """Spell n comes to row j."""
     stamps[j, ROW_STARTED] = t
@@ -474,19 +483,19 @@ def start(rows, stamps, spells, events, heads, run, n, j, t):
     spells[n, HOLDS] = 1
     spells[n, PHASE] = STAYS
     duration = rows[j, DECLINED_DURATION] if spells[n, DECLINED] else rows[j, DURATION]
-    schedule(events, heads, run, MAIN, n, t + int(duration))
+    schedule(events, heads, run, MAIN, n, t + int64(duration))
 
 
-@njit
+@cold
 def free_kept(rows, stamps, spells, services, run, n, ended, t):
     """The units kept until row `ended` are freed; all of them when that is -1, the end of the spell."""
     before = -1
-    row = int(spells[n, KEPT])
+    row = int64(spells[n, KEPT])
     while row >= 0:
-        also = int(stamps[row, NEXT_ROW])
+        also = int64(stamps[row, NEXT_ROW])
         if ended < 0 or rows[row, KEEP] == ended:
             stamps[row, ROW_FREED] = t
-            free_units(services, run, int(rows[row, SERVICE]), int(stamps[row, ROW_TAKEN]))
+            free_units(services, run, int64(rows[row, SERVICE]), int64(stamps[row, ROW_TAKEN]))
             if before < 0:
                 spells[n, KEPT] = also
             else:
@@ -496,10 +505,10 @@ def free_kept(rows, stamps, spells, services, run, n, ended, t):
         row = also
 
 
-@njit
+@hot
 def leave(rows, stamps, spells, services, events, heads, run, n, ended, may_keep, t):
     """Spell n leaves the row it holds: moved on, left or displaced."""
-    i = int(spells[n, ROW])
+    i = int64(spells[n, ROW])
     spells[n, HOLDS] = 0
     stamps[i, ROW_LEFT] = t
     stamps[i, ROW_ENDED] = ended
@@ -508,28 +517,28 @@ def leave(rows, stamps, spells, services, events, heads, run, n, ended, may_keep
         spells[n, KEPT] = i
     else:
         stamps[i, ROW_FREED] = t
-        free_units(services, run, int(rows[i, SERVICE]), int(stamps[i, ROW_TAKEN] - spells[n, HANDED]))
+        free_units(services, run, int64(rows[i, SERVICE]), int64(stamps[i, ROW_TAKEN] - spells[n, HANDED]))
     if spells[n, KEPT] >= 0:
         free_kept(rows, stamps, spells, services, run, n, i, t)
     if rows[i, DEATH_AFTER] >= 0:
         cancel(events, heads, run, DEATH, n)
-    child = int(rows[i, CHILD])
+    child = int64(rows[i, CHILD])
     if child >= 0:
         spells[child, PARENT] = i
-        schedule(events, heads, run, READMISSION, child, t + int(rows[i, READMISSION_GAP]))
+        schedule(events, heads, run, READMISSION, child, t + int64(rows[i, READMISSION_GAP]))
 
 
-@njit
+@cold
 def free_reserved(rows, stamps, spells, services, events, heads, run, n, taken_over, t):
     """The reservation for spell n ends: what is not taken over is freed."""
-    i = int(spells[n, RESERVED])
+    i = int64(spells[n, RESERVED])
     spells[n, RESERVED] = -1
     cancel(events, heads, run, RELEASE, n)
     stamps[i, ROW_FREED] = t
-    free_units(services, run, int(rows[i, SERVICE]), int(stamps[i, ROW_TAKEN]) - taken_over)
+    free_units(services, run, int64(rows[i, SERVICE]), int64(stamps[i, ROW_TAKEN]) - taken_over)
 
 
-@njit
+@cold
 def end_spell(rows, stamps, spells, services, events, heads, run, n, phase, t):
     """Spell n is over, GONE or DEAD: everything still kept or reserved is freed."""
     spells[n, PHASE] = phase
@@ -539,10 +548,10 @@ def end_spell(rows, stamps, spells, services, events, heads, run, n, phase, t):
         free_reserved(rows, stamps, spells, services, events, heads, run, n, 0, t)
 
 
-@njit
+@hot
 def ready(rows, stamps, spells, services, events, heads, run, n, t):
     """The work of the row spell n is in is done."""
-    i = int(spells[n, ROW])
+    i = int64(spells[n, ROW])
     stamps[i, ROW_READY] = t
     if rows[i, ROW_DIES]:
         give_back(rows, stamps, spells, services, run, n, DIED, -1, t)
@@ -559,24 +568,24 @@ def ready(rows, stamps, spells, services, events, heads, run, n, t):
         leave(rows, stamps, spells, services, events, heads, run, n, ended, False, t)
         return
     if rows[i, DEATH_AFTER] >= 0:
-        schedule(events, heads, run, DEATH, n, t + int(rows[i, DEATH_AFTER]))
+        schedule(events, heads, run, DEATH, n, t + int64(rows[i, DEATH_AFTER]))
     if rows[i, UNFIT_AFTER] >= 0:
-        schedule(events, heads, run, UNFIT, n, t + int(rows[i, UNFIT_AFTER]))
+        schedule(events, heads, run, UNFIT, n, t + int64(rows[i, UNFIT_AFTER]))
 
 
-@njit
+@hot
 def recognise(stamps, spells, n, t):
     stamps[spells[n, ROW], ROW_RECOGNISED] = t
     spells[n, BASE] = t
 
 
-@njit
+@hot
 def grant(tasks, spells, events, heads, opened, minutes, first, run, n, t):
     """Work on the task of spell n begins."""
     k = spells[n, TASK]
     tasks[k, TASK_GRANTED] = t
-    calendar = int(tasks[k, TASK_CALENDAR])
-    work = int(tasks[k, TASK_MINUTES])
+    calendar = int64(tasks[k, TASK_CALENDAR])
+    work = int64(tasks[k, TASK_MINUTES])
     if work == 0:
         end = next_open(opened, minutes, first, calendar, t, run[HORIZON])
     else:
@@ -584,7 +593,7 @@ def grant(tasks, spells, events, heads, opened, minutes, first, run, n, t):
     schedule(events, heads, run, MAIN, n, end)
 
 
-@njit
+@hot
 def task_done(rows, spells, n, stamps, t):
     """The task of spell n has ended or was passed over."""
     i = spells[n, ROW]
@@ -594,16 +603,16 @@ def task_done(rows, spells, n, stamps, t):
         recognise(stamps, spells, n, t)
 
 
-@njit
+@hot
 def end_task(rows, tasks, stamps, spells, services, run, n, t):
-    k = int(spells[n, TASK])
+    k = int64(spells[n, TASK])
     tasks[k, TASK_ENDED] = t
     if tasks[k, TASK_POOL] >= 0:
-        free_units(services, run, int(tasks[k, TASK_POOL]), 1)
+        free_units(services, run, int64(tasks[k, TASK_POOL]), 1)
     task_done(rows, spells, n, stamps, t)
 
 
-@njit
+@hot
 def proceed(rows, tasks, stamps, spells, places, services, events, heads, opened, minutes, first, run, n, t):
     """Carry spell n on, from task to task and row to row, until there is something to wait for."""
     while True:
@@ -618,16 +627,16 @@ def proceed(rows, tasks, stamps, spells, places, services, events, heads, opened
             else:
                 end_spell(rows, stamps, spells, services, events, heads, run, n, GONE, t)
                 return
-        k = int(spells[n, TASK])
-        i = int(spells[n, ROW])
+        k = int64(spells[n, TASK])
+        i = int64(spells[n, ROW])
         if k < spells[n, LAST_TASK]:
             if tasks[k, TASK_SKIP] and next_is_reserved(rows, spells, n, i):
                 task_done(rows, spells, n, stamps, t)
                 continue
             tasks[k, TASK_BEGAN] = t
-            pool = int(tasks[k, TASK_POOL])
+            pool = int64(tasks[k, TASK_POOL])
             if pool >= 0:
-                join(places, services, run, pool, n, int(rows[i, PRIORITY]) * run[HORIZON] + t, 1)
+                join(places, services, run, pool, n, int64(rows[i, PRIORITY]) * run[HORIZON] + t, 1)
             else:
                 grant(tasks, spells, events, heads, opened, minutes, first, run, n, t)
             return
@@ -640,7 +649,7 @@ def proceed(rows, tasks, stamps, spells, places, services, events, heads, opened
             else:
                 go(rows, spells, events, heads, run, n)
             continue
-        j = int(spells[n, TARGET])
+        j = int64(spells[n, TARGET])
         if spells[n, HOLDS]:
             leave(rows, stamps, spells, services, events, heads, run, n, MOVED_ON if j >= 0 else LEFT, True, t)
         if j >= 0:
@@ -650,10 +659,16 @@ def proceed(rows, tasks, stamps, spells, places, services, events, heads, opened
         return
 
 
-@njit
+@cold
+def proceed_rarely(rows, tasks, stamps, spells, places, services, events, heads, opened, minutes, first, run, n, t):
+    """`proceed`, for callers that need it too seldom to have it laid in."""
+    proceed(rows, tasks, stamps, spells, places, services, events, heads, opened, minutes, first, run, n, t)
+
+
+@hot
 def arrive(rows, stamps, spells, services, events, heads, run, n, t):
     """Spell n comes from nowhere and wants its first row, or is there already."""
-    j = int(spells[n, FIRST_ROW])
+    j = int64(spells[n, FIRST_ROW])
     spells[n, TARGET] = j
     spells[n, BASE] = t
     spells[n, PHASE] = WANTS
@@ -668,7 +683,7 @@ def arrive(rows, stamps, spells, services, events, heads, run, n, t):
 # ------------------------------------------------------------------------------- what may cross a person's way
 
 
-@njit
+@cold
 def break_off(tasks, spells, places, services, events, heads, run, n):
     """Spell n leaves the queue it stands in, or its task at work is broken off; its timers end."""
     phase = spells[n, PHASE]
@@ -677,7 +692,7 @@ def break_off(tasks, spells, places, services, events, heads, run, n):
         cancel(events, heads, run, PATIENCE_ENDS, n)
         cancel(events, heads, run, DECLINE, n)
     elif phase == BEFORE or phase == AFTER:
-        pool = int(tasks[spells[n, TASK], TASK_POOL])
+        pool = int64(tasks[spells[n, TASK], TASK_POOL])
         if pool >= 0:
             free_units(services, run, pool, 1)
     cancel(events, heads, run, MAIN, n)
@@ -685,18 +700,18 @@ def break_off(tasks, spells, places, services, events, heads, run, n):
     cancel(events, heads, run, DEATH, n)
 
 
-@njit
+@cold
 def give_back(rows, stamps, spells, services, run, n, ended, heir, t):
     """Spell n ends: the rows it is in or was accepted in are given back, the former to a reservation for `heir`."""
     phase = spells[n, PHASE]
-    i = int(spells[n, ROW])
-    j = int(spells[n, TARGET])
+    i = int64(spells[n, ROW])
+    j = int64(spells[n, TARGET])
     if phase == QUEUES:
         stamps[j, ROW_ENDED] = ended
     elif phase == AFTER and j >= 0:
         stamps[j, ROW_ENDED] = ended
         stamps[j, ROW_FREED] = t
-        free_units(services, run, int(rows[j, SERVICE]), int(stamps[j, ROW_TAKEN]) - int(spells[n, HANDED]))
+        free_units(services, run, int64(rows[j, SERVICE]), int64(stamps[j, ROW_TAKEN]) - int64(spells[n, HANDED]))
     if not spells[n, HOLDS]:
         return
     spells[n, HOLDS] = 0
@@ -706,10 +721,10 @@ def give_back(rows, stamps, spells, services, run, n, ended, heir, t):
         spells[heir, RESERVED] = i
     else:
         stamps[i, ROW_FREED] = t
-        free_units(services, run, int(rows[i, SERVICE]), int(stamps[i, ROW_TAKEN]))
+        free_units(services, run, int64(rows[i, SERVICE]), int64(stamps[i, ROW_TAKEN]))
 
 
-@njit
+@cold
 def die(rows, tasks, stamps, spells, places, services, events, heads, run, n, t):
     """Death while waiting."""
     break_off(tasks, spells, places, services, events, heads, run, n)
@@ -717,11 +732,11 @@ def die(rows, tasks, stamps, spells, places, services, events, heads, run, n, t)
     end_spell(rows, stamps, spells, services, events, heads, run, n, DEAD, t)
 
 
-@njit
+@cold
 def readmit(rows, tasks, stamps, spells, places, services, events, heads, run, n, t):
     """The readmission that is spell n is due: False when it falls away."""
-    i = int(spells[n, PARENT])
-    parent = int(rows[i, SPELL])
+    i = int64(spells[n, PARENT])
+    parent = int64(rows[i, SPELL])
     phase = spells[parent, PHASE]
     if phase == DEAD:
         return False
@@ -730,24 +745,24 @@ def readmit(rows, tasks, stamps, spells, places, services, events, heads, run, n
         give_back(rows, stamps, spells, services, run, parent, READMITTED, n, t)
         end_spell(rows, stamps, spells, services, events, heads, run, parent, GONE, t)
         if spells[n, RESERVED] >= 0:
-            kept = int(rows[spells[n, RESERVED], KEPT_ON_READMISSION])
+            kept = int64(rows[spells[n, RESERVED], KEPT_ON_READMISSION])
             schedule(events, heads, run, RELEASE, n, t + kept)
     return True
 
 
-@njit
+@cold
 def become_unfit(rows, tasks, stamps, spells, places, services, events, heads, run, n, t):
     """Unfit again: spell n resumes in the same units."""
-    i = int(spells[n, ROW])
+    i = int64(spells[n, ROW])
     if spells[n, PHASE] == QUEUES:
         stamps[spells[n, TARGET], ROW_ENDED] = UNFIT_AGAIN
     break_off(tasks, spells, places, services, events, heads, run, n)
-    j = int(rows[i, UNFIT_TO])
-    units = int(rows[j, UNITS])
+    j = int64(rows[i, UNFIT_TO])
+    units = int64(rows[j, UNITS])
     stamps[i, ROW_LEFT] = t
     stamps[i, ROW_FREED] = t
     stamps[i, ROW_ENDED] = UNFIT_AGAIN
-    free_units(services, run, int(rows[i, SERVICE]), int(stamps[i, ROW_TAKEN]) - units)
+    free_units(services, run, int64(rows[i, SERVICE]), int64(stamps[i, ROW_TAKEN]) - units)
     free_kept(rows, stamps, spells, services, run, n, i, t)
     stamps[j, ROW_JOINED] = t
     stamps[j, ROW_ACCEPTED] = t
@@ -756,7 +771,7 @@ def become_unfit(rows, tasks, stamps, spells, places, services, events, heads, r
     start(rows, stamps, spells, events, heads, run, n, j, t)
 
 
-@njit
+@hot
 def turn_elsewhere(rows, stamps, spells, n, ended):
     """Spell n has left the queue of its target (gave up or turned away) and wants what it would have otherwise."""
     j = spells[n, TARGET]
@@ -765,16 +780,16 @@ def turn_elsewhere(rows, stamps, spells, n, ended):
     spells[n, PHASE] = WANTS
 
 
-@njit
+@cold
 def change_need(rows, stamps, spells, places, services, run, n):
     """Spell n stands in the queue of its target and needs something else: the key stays."""
-    s = int(places[n, QUEUE])
-    key = int(places[n, KEY])
+    s = int64(places[n, QUEUE])
+    key = int64(places[n, KEY])
     quit_queue(places, services, run, n)
     join(places, services, run, s, n, key, max(needed(rows, stamps, spells, n), 0))
 
 
-@njit
+@cold
 def release(rows, stamps, spells, places, services, events, heads, run, n, t):
     """What was reserved for spell n is freed."""
     s = rows[spells[n, RESERVED], SERVICE]
@@ -783,7 +798,7 @@ def release(rows, stamps, spells, places, services, events, heads, run, n, t):
         change_need(rows, stamps, spells, places, services, run, n)
 
 
-@njit
+@cold
 def first_to_displace(rows, stamps, spells, services, order, s, units):
     """The list (by NEXT_ROW) of the rows of service s whose people make up so many units; its first, -1 for none."""
     found = -1
@@ -791,8 +806,8 @@ def first_to_displace(rows, stamps, spells, services, order, s, units):
     for p in range(services[s, ORDER_FROM], services[s, ORDER_TO]):
         if units <= 0:
             break
-        i = int(order[p])
-        n = int(rows[i, SPELL])
+        i = int64(order[p])
+        n = int64(rows[i, SPELL])
         if spells[n, ROW] == i and spells[n, PHASE] == STAYS:
             units -= stamps[i, ROW_TAKEN]
             if last < 0:
@@ -804,10 +819,10 @@ def first_to_displace(rows, stamps, spells, services, order, s, units):
     return found
 
 
-@njit
+@cold
 def displace(rows, stamps, spells, services, events, heads, run, n, t):
     """Spell n is put out of the row it is in and wants the row for the displaced."""
-    i = int(spells[n, ROW])
+    i = int64(spells[n, ROW])
     cancel(events, heads, run, MAIN, n)
     stamps[i, ROW_READY] = t
     spells[n, HANDED] = 0
@@ -820,7 +835,7 @@ def displace(rows, stamps, spells, services, events, heads, run, n, t):
 # ------------------------------------------------------------------------------------------------- the decision
 
 
-@njit
+@hot
 def next_touched(run, s):
     """The first service from s on that must be looked at, -1 for none."""
     word = s >> 5
@@ -835,7 +850,7 @@ def next_touched(run, s):
     return (word << 5) + BIT[(bits & -bits) % 37]
 
 
-@njit
+@hot
 def wake(services, events, heads, run, s, t):
     """Service s must be looked at in minute t, when it opens or its quota is reset."""
     if services[s, WAKE_AT] < 0:
@@ -843,10 +858,10 @@ def wake(services, events, heads, run, s, t):
         schedule(events, heads, run, WAKE, s, t)
 
 
-@njit
+@hot
 def may_accept(services, events, heads, opened, minutes, first, run, quota_day, quota_week, s, t):
     """Is the calendar open in this minute and quota left? If not, the service is looked at again when they may be."""
-    calendar = int(services[s, CALENDAR])
+    calendar = int64(services[s, CALENDAR])
     if calendar != ALWAYS_OPEN and opened[calendar, t + 1] == opened[calendar, t]:
         wake(services, events, heads, run, s, next_open(opened, minutes, first, calendar, t, run[HORIZON]))
         return False
@@ -869,7 +884,7 @@ def may_accept(services, events, heads, opened, minutes, first, run, quota_day, 
     return True
 
 
-@njit
+@hot
 def rounds(
     rows, tasks, stamps, spells, places, services, events, heads, opened, minutes, first, run, quota_day, quota_week, t
 ):
@@ -883,7 +898,7 @@ def rounds(
             free = services[s, CAPACITY] + services[s, ESCALATION] - services[s, IN_USE]
             if free <= 0:
                 break
-            n = first_that_fits(places, services, s, free) if services[s, FIRST_FIT] else int(services[s, HEAD])
+            n = first_that_fits(places, services, s, free) if services[s, FIRST_FIT] else int64(services[s, HEAD])
             if n < 0 or places[n, NEED] > free:
                 break
             if not may_accept(
@@ -902,7 +917,7 @@ def rounds(
         s = after if after >= 0 else next_touched(run, 0)
 
 
-@njit
+@cold
 def look(services, run, looks, rules, t):
     """Escalation: all rules at one snapshot of the people still queueing."""
     while run[NEXT_LOOK] < looks.shape[0] and looks[run[NEXT_LOOK], LOOK_MINUTE] == t:
@@ -917,25 +932,25 @@ def look(services, run, looks, rules, t):
             opens = 1
         if opens != rules[rule, RULE_IS_OPEN]:
             rules[rule, RULE_IS_OPEN] = opens
-            s = int(rules[rule, RULE_SERVICE])
+            s = int64(rules[rule, RULE_SERVICE])
             services[s, ESCALATION] += rules[rule, RULE_UNITS] if opens else -rules[rule, RULE_UNITS]
             services[s, CHANGED] = ESCALATED + 1
             touch(run, s)
 
 
-@njit
+@cold
 def step(services, run, steps, t):
     """The capacities that change in minute t."""
     while run[NEXT_STEP] < steps.shape[0] and steps[run[NEXT_STEP], STEP_MINUTE] == t:
         k = run[NEXT_STEP]
         run[NEXT_STEP] += 1
-        s = int(steps[k, STEP_SERVICE])
+        s = int64(steps[k, STEP_SERVICE])
         services[s, CAPACITY] = steps[k, STEP_CAPACITY]
         services[s, CHANGED] = steps[k, STEP_REASON] + 1
         touch(run, s)
 
 
-@njit
+@cold
 def write_log(services, run, log, t):
     """The services whose capacity changed in the minute that is over."""
     for s in range(services.shape[0]):
@@ -954,7 +969,7 @@ def write_log(services, run, log, t):
             services[s, CHANGED] = 0
 
 
-@njit
+@cold
 def next_fixed(run, steps, looks, displacements):
     """The next minute in which something happens that belongs to no person."""
     t = FAR
@@ -974,7 +989,7 @@ def advance(
 ):  # fmt: skip
     """Run the minutes begin <= t < end (horizon at most). `order`: the rows of each service with displacements in the
     order in which they are displaced, ``order[ORDER_FROM:ORDER_TO]`` of the service."""
-    n_spells = int(run[N_SPELLS])
+    n_spells = int64(run[N_SPELLS])
     for t in range(begin, end):
         fixed = t == run[NEXT_FIXED]
         if heads[PENDING, t] == 0 and not fixed:
@@ -984,9 +999,9 @@ def advance(
         first_pass = True
         while True:
             while heads[PENDING, t] != 0:  # the lowest kind first; an event may bring on others in this minute
-                pending = int(heads[PENDING, t])
+                pending = int64(heads[PENDING, t])
                 kind = BIT[(pending & -pending) % 37]
-                node = int(heads[kind, t]) - 1
+                node = int64(heads[kind, t]) - 1
                 if node < 0:
                     heads[PENDING, t] = pending & (pending - 1)
                     continue
@@ -1030,32 +1045,31 @@ def advance(
                 ):
                     k = run[NEXT_DISPLACEMENT]
                     run[NEXT_DISPLACEMENT] += 1
-                    s = int(displacements[k, DISPLACEMENT_SERVICE])
+                    s = int64(displacements[k, DISPLACEMENT_SERVICE])
                     units = displacements[k, DISPLACEMENT_UNITS]
                     i = first_to_displace(rows, stamps, spells, services, order, s, units)
                     while i >= 0:
-                        n = int(rows[i, SPELL])
-                        i = int(stamps[i, NEXT_ROW])
+                        n = int64(rows[i, SPELL])
+                        i = int64(stamps[i, NEXT_ROW])
                         displace(rows, stamps, spells, services, events, heads, run, n, t)
-                        proceed(
+                        proceed_rarely(
                             rows, tasks, stamps, spells, places, services, events, heads, opened, minutes, first, run,
                             n, t,
                         )  # fmt: skip
             elif next_touched(run, 0) < 0 and run[FIRST_TRY] < 0:
                 break
-            rounds(
-                rows, tasks, stamps, spells, places, services, events, heads, opened, minutes, first, run,
-                quota_day, quota_week, t,
-            )  # fmt: skip
-            if first_pass and fixed:
-                look(services, run, looks, rules, t)
+            while True:
                 rounds(
                     rows, tasks, stamps, spells, places, services, events, heads, opened, minutes, first, run,
                     quota_day, quota_week, t,
                 )  # fmt: skip
+                if not (first_pass and fixed):
+                    break
+                first_pass = False
+                look(services, run, looks, rules, t)  # and rounds again
             first_pass = False
             # Try-nows still queueing leave all together; then all want elsewhere, and another pass follows.
-            n = int(run[FIRST_TRY])
+            n = int64(run[FIRST_TRY])
             run[FIRST_TRY] = -1
             turned = n
             while n >= 0:
@@ -1064,12 +1078,12 @@ def advance(
                     quit_queue(places, services, run, n)
                     cancel(events, heads, run, DECLINE, n)
                     turn_elsewhere(rows, stamps, spells, n, TURNED_AWAY)
-                n = int(spells[n, NEXT_TRY])
+                n = int64(spells[n, NEXT_TRY])
             while turned >= 0:
                 n = turned
-                turned = int(spells[n, NEXT_TRY])
+                turned = int64(spells[n, NEXT_TRY])
                 if spells[n, PHASE] == WANTS:
-                    proceed(
+                    proceed_rarely(
                         rows, tasks, stamps, spells, places, services, events, heads, opened, minutes, first, run, n, t
                     )
         if fixed:

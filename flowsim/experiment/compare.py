@@ -146,18 +146,18 @@ def paired_differences(results: pd.DataFrame, baseline: str, others: tuple[str, 
 
 def _differences_of(before: pd.DataFrame, after: pd.DataFrame, scenario: str) -> pd.DataFrame:
     """The rows of one scenario; both frames have one row a (measure, where, unit) and one column a replication."""
-    before, after = _aligned(before, after)
-    pairs = after.to_numpy(dtype=float) - before.to_numpy(dtype=float)
-    n, difference, sd, low, high = t_interval(pairs)
-    both = np.isfinite(pairs)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = [np.where(both, wide.to_numpy(dtype=float), 0).sum(axis=1) / n for wide in (before, after)]
-    found = before.index.to_frame(index=False)
+    rows = before.index.union(after.index)
+    replications = before.columns.intersection(after.columns)
+    counts = rows.get_level_values("measure").str.contains("|".join(ADDED_UP), regex=True)
+    old, new = (_values(wide, rows, replications, counts) for wide in (before, after))
+    both = np.isfinite(old) & np.isfinite(new)
+    n, difference, sd, low, high = t_interval(np.where(both, new - old, np.nan))
+    found = rows.to_frame(index=False)
     found.insert(0, "scenario", scenario)
     found = found.assign(
         n=n,
-        baseline=means[0],
-        value=means[1],
+        baseline=t_interval(np.where(both, old, np.nan))[1],
+        value=t_interval(np.where(both, new, np.nan))[1],
         difference=difference,
         low=low,
         high=high,
@@ -168,14 +168,10 @@ def _differences_of(before: pd.DataFrame, after: pd.DataFrame, scenario: str) ->
     return found[found["n"] > 0]
 
 
-def _aligned(before: pd.DataFrame, after: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The same rows and replications in both; what counts and is absent is nought, what is a mean is left out."""
-    rows = before.index.union(after.index)
-    columns = before.columns.intersection(after.columns)
-    before, after = (wide.reindex(index=rows, columns=columns) for wide in (before, after))
-    counts = rows.get_level_values("measure").str.contains("|".join(ADDED_UP), regex=True)
-    fill = np.where(counts, 0.0, np.nan)[:, None]
-    return tuple(wide.where(wide.notna(), fill) for wide in (before, after))  # type: ignore[return-value]
+def _values(wide: pd.DataFrame, rows: pd.MultiIndex, replications: pd.Index, counts: np.ndarray) -> np.ndarray:
+    """Shape (rows, replications): what counts and is absent is nought, what is a mean and is absent is NaN."""
+    values = wide.reindex(index=rows, columns=replications).to_numpy(dtype=float)
+    return np.where(np.isnan(values) & counts[:, None], 0.0, values)
 
 
 def _change(found: pd.DataFrame) -> np.ndarray:
@@ -194,10 +190,12 @@ def _change(found: pd.DataFrame) -> np.ndarray:
 def what_breaks_next(differences: pd.DataFrame) -> pd.DataFrame:
     """Services of each scenario, the one whose load and wait rise most first.
 
-    The rank is the mean of two ranks: by the change in offered load and by the change in the mean wait. Columns scenario,
+    The rank is the mean of two ranks: by the change in offered load and by the change in the mean wait; kinds of service,
+    all their queues together. Columns scenario,
     service, load (a ratio, now), load_difference, load_change, wait (now), wait_unit, wait_difference, wait_change.
     """
     keys = ["scenario", "where"]
+    differences = differences[~differences["where"].str.contains("/", regex=False)]
     load = differences[differences["measure"] == SERVICE_LOAD].set_index(keys)
     wait = differences[differences["measure"] == SERVICE_WAIT].set_index(keys)
     found = pd.DataFrame(

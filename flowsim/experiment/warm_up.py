@@ -31,9 +31,8 @@ def mser5(series: np.ndarray) -> int:
 
 def delayed_series(census: pd.DataFrame) -> np.ndarray:
     """Delayed people each night, all sites together, mean over replications; shape (days,)."""
-    delayed = census[census["state"] == "delayed"]
-    by_night = delayed.groupby(["replication", "date"], observed=True)["count"].sum()
-    return by_night.groupby("date").mean().sort_index().to_numpy(dtype=float)
+    delayed = census[(census["state"] == "delayed") & (census["where"] == "all")]
+    return delayed.groupby("date")["count"].mean().sort_index().to_numpy(dtype=float)
 
 
 def truncation_days(census: pd.DataFrame) -> int | None:

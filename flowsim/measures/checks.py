@@ -81,5 +81,9 @@ def above_capacity(history: History) -> int:
         return 0
     queue, minute = use.queue, use.minute
     before = np.append(0, use.level[:-1]) * np.append(False, queue[1:] == queue[:-1])
-    open_units = np.maximum(history.capacity.at(queue, minute), history.capacity.at(queue, np.maximum(minute - 1, 0)))
+    earlier = np.maximum(minute - 1, 0)
+    was_open = history.capacity.at(queue, earlier)
+    stepped = history.planned_capacity.at(queue, minute) - history.planned_capacity.at(queue, earlier)
+    # within the minute: a step comes before the acceptances, escalation after them
+    open_units = np.maximum(np.maximum(history.capacity.at(queue, minute), was_open), was_open + stepped)
     return int(((use.level > before) & (use.level > open_units) & (minute > 0)).sum())

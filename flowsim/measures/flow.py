@@ -15,11 +15,12 @@ import pandas as pd
 
 from flowsim.engine.spells import DIED, MOVED_ON, Spells
 from flowsim.measures import checks, cost
-from flowsim.measures.causes import Charges, charge
+from flowsim.measures.causes import TRANSPORT, Charges, charge
 from flowsim.measures.headline import MEASURES
 from flowsim.measures.history import History, count_each_day
 from flowsim.measures.services import Services, Value, mean, ratio
 from flowsim.measures.stays import Stays, all_stays, has_level, went_home
+from flowsim.model.calendar import ALWAYS_OPEN
 from flowsim.model.capacity import Network
 from flowsim.model.journeys import Journeys
 from flowsim.place import WEEKDAYS, Place
@@ -172,8 +173,8 @@ class _Measuring:
         journeys = self.history.journeys
         scale = self.year / 1440
         pathway = self._pathway_of(journeys.rows.spell[charges.row])
-        shown = [i for i, name in enumerate(charges.names) if not name.startswith("capacity: ") or self._can_follow(name)]
         n_causes, n_pathways = len(charges.names), len(self.pathways) + 1
+        shown = np.flatnonzero(self._can_hold_up(charges.names) | (np.bincount(charges.cause, minlength=n_causes) > 0))
         for where, here in self._everywhere(charges.row):
             minutes = charges.minutes * here
             prefix = "" if where == ALL else f"{where} | "
@@ -185,9 +186,24 @@ class _Measuring:
             for i, name in enumerate([*self.pathways, NO_PATHWAY]):
                 yield "delayed_bed_days_by_pathway", prefix + name, float(by_pathway[i])
 
-    def _can_follow(self, cause: str) -> bool:
-        """Emergency departments come before a ward, not after it."""
-        return self.history.service_of(cause.removeprefix("capacity: ")).role != "ed"
+    def _can_hold_up(self, causes: tuple[str, ...]) -> np.ndarray:
+        """(C,) bool: which causes can delay people in wards; the others are shown only where they did."""
+        place = self.history.place
+        stages = {**(place.before.stages if place.before else {}), **place.stages}
+        tasks, pools = set(), set()
+        for stage in stages.values():
+            if stage.service in place.services and place.services[stage.service].role == "ward":
+                for name, task in (*stage.before.items(), *stage.after.items()):
+                    tasks.add(name)
+                    pools.add(task.pool)
+        services = {k for k, s in place.services.items() if s.role not in ("ed", "same_day", "ward")}
+        shut = {k for k, q in zip(self.history.network.names, self.history.network.calendar, strict=True) if q != ALWAYS_OPEN}
+        shut = {name.split("/", 1)[0] for name in shut} & (services | pools)
+        able = {
+            *(f"task: {t}" for t in tasks), *(f"calendar: {n}" for n in tasks | shut), *(f"capacity: {s}" for s in services),
+            *(f"staff: {p}" for p in pools), TRANSPORT,
+        }  # fmt: skip
+        return np.array([name in able for name in causes])
 
     def _discharges(self) -> Iterator[Value]:
         live = self._live()
@@ -215,7 +231,7 @@ class _Measuring:
         days = np.bincount((np.arange(self.days.start, self.days.stop) + first) % 7, minlength=7)
         counts = np.bincount((left // 1440 + first) % 7, minlength=7)
         per_day = np.divide(counts, days, out=np.full(7, np.nan), where=days > 0)
-        index = per_day / mean(per_day)if per_day.any() else np.full(7, np.nan)
+        index = per_day / np.nanmean(per_day) if counts.any() else np.full(7, np.nan)
         for name, value in zip(WEEKDAYS, index, strict=True):
             yield "discharges_by_weekday", name if where == ALL else f"{where} | {name}", float(value)
 

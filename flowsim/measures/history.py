@@ -227,6 +227,26 @@ class History:
         return until
 
     @cached_property
+    def forgotten(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Waits whose stamps were written over: (row the person was in, from, until), (F,) each.
+
+        Who becomes unfit again in the queue for a row may ask for the same row once more later, and a row keeps the
+        stamps of the last time only. The first wait began when the tasks before asking were over and lasted until the
+        fallback was asked for, or until the person became unfit.
+        """
+        rows, s = self.journeys.rows, self.spells
+        unfit = np.flatnonzero(s.ended == UNFIT_AGAIN)
+        unfit = unfit[(rows.next[unfit] >= 0) & (s.left[unfit] >= 0)]
+        unfit = unfit[s.joined[rows.next[unfit]] > s.left[unfit]]
+        asked = s.ready.copy()
+        tasks = np.flatnonzero(np.isin(self.task_row, unfit) & (s.task_began >= 0))
+        np.maximum.at(asked, self.task_row[tasks], self.task_over[tasks])
+        until = s.left[unfit]
+        fallback = rows.otherwise[rows.next[unfit]]
+        turned = (fallback >= 0) & (s.joined[fallback] >= asked[unfit]) & (s.joined[fallback] <= until)
+        return unfit, asked[unfit], np.where(turned, s.joined[fallback], until)
+
+    @cached_property
     def arrived(self) -> np.ndarray:
         """(N,) when the spell arrived; `NOT_YET` when it did not."""
         joined = self.spells.joined[self.journeys.spells.first_row]
@@ -312,9 +332,10 @@ class History:
         waits = np.flatnonzero(self.waited_until > s.joined)
         tasks = np.flatnonzero((self.journeys.tasks.pool >= 0) & (s.task_began >= 0))
         until = np.where(s.task_granted[tasks] >= 0, s.task_granted[tasks], self.task_over[tasks])
-        queue = np.concatenate([rows.service[waits], self.journeys.tasks.pool[tasks]])
-        start = np.concatenate([s.joined[waits], s.task_began[tasks]])
-        end = np.concatenate([self.waited_until[waits], until])
+        holder, asked, turned = self.forgotten
+        queue = np.concatenate([rows.service[waits], rows.service[rows.next[holder]], self.journeys.tasks.pool[tasks]])
+        start = np.concatenate([s.joined[waits], asked, s.task_began[tasks]])
+        end = np.concatenate([self.waited_until[waits], turned, until])
         return Intervals(queue, start, end, np.ones(len(queue), dtype=np.int64))
 
     @cached_property
@@ -334,6 +355,14 @@ class History:
         order = np.lexsort((s.log_minute, s.log_service))
         key = s.log_service[order].astype(np.int64) * (self.horizon + 1) + s.log_minute[order]
         return Steps(key, s.log_capacity[order].astype(np.int64), self.horizon)
+
+    @cached_property
+    def planned_capacity(self) -> Steps:
+        """What was to be open in every queue, escalation apart."""
+        network = self.network
+        order = np.lexsort((network.step_minute, network.step_service))
+        key = network.step_service[order] * (self.horizon + 1) + network.step_minute[order]
+        return Steps(key, network.step_capacity[order], self.horizon)
 
     @cached_property
     def is_limited(self) -> np.ndarray:

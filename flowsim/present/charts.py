@@ -37,6 +37,8 @@ LINE_STYLES = ("-", "--", "-.", ":")
 STACK = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, "#999999", BLACK)
 HATCHES = ("", "//", "", "\\\\", "", "..", "", "xx", "")
 MOST_CAUSES = 8
+SITE_MARK = " | "
+"""In `where`: a site's own part of a breakdown; what is charted is the whole."""
 SMOOTHING = 7
 PANELS = (
     "delayed_patients", "delayed_bed_days", "delay_days_mean",
@@ -210,14 +212,12 @@ def _difference_legend() -> list[Line2D]:
 def census(result: Result) -> Figure:
     """Delayed people each night: in all and by pathway, one line a scenario with a band over replications."""
     table = result.census
-    table = table[table["state"].astype(str).str.startswith("delayed")]
-    place = next(iter(result.places.values()))
-    own = table["where"].isin(list(place.sites))
-    table = table[own] if own.any() else table
+    table = table[(table["where"] == "all") & table["state"].astype(str).str.startswith("delayed")]
     if table.empty:
         raise PlaceError("kind: 'census' has nothing to show: nobody is counted as delayed.")
-    nightly = table.groupby(["state", "scenario", "replication", "date"], observed=True)["count"].sum()
-    states = sorted(set(nightly.index.get_level_values("state")))
+    table = table.astype({"state": str, "scenario": str})
+    nightly = table.set_index(["state", "scenario", "replication", "date"])["count"].sort_index()
+    states = [state for state, counts in nightly.groupby(level="state") if counts.any()]
     figure = Figure(figsize=(10, 1.9 * len(states) + 1.4))
     grid = figure.subplots(len(states), 1, sharex=True, squeeze=False)[:, 0]
     for axes, state in zip(grid, states, strict=True):
@@ -275,12 +275,14 @@ def _mark_dates(axes: Axes, result: Result) -> None:
 def causes(result: Result) -> Figure:
     """Delayed bed-days a year by what people wait for: one stacked bar a scenario."""
     rows = result.results[result.results["measure"] == "delayed_bed_days_by_cause"]
+    rows = rows[~rows["where"].str.contains(SITE_MARK, regex=False)]
     if rows.empty:
         raise PlaceError("kind: 'causes' has nothing to show: no delayed bed-days by cause were found.")
     replications = rows.groupby("scenario")["replication"].nunique()
     table = rows.groupby(["scenario", "where"])["value"].sum().unstack("where").fillna(0).div(replications, axis=0)
     table = table.loc[[s for s in result.scenarios if s in table.index]]
     largest = table.max().sort_values(ascending=False, kind="stable").index
+    largest = largest[(table[largest] > 0).any()]
     kept = list(largest[:MOST_CAUSES])
     bars = table[kept].copy()
     if len(largest) > MOST_CAUSES:

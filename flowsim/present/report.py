@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from flowsim.experiment.compare import NO_CLEAR_CHANGE, Comparison
+from flowsim.experiment.compare import NO_CLEAR_CHANGE, SERVICE_LOAD, SERVICE_WAIT, Comparison
 from flowsim.experiment.runner import Result
 from flowsim.measures.headline import HEADLINE, MEASURES
 from flowsim.place import Place
@@ -178,7 +178,7 @@ def _differences(result: Comparison) -> Section:
 
 def difference_text(row: Any, unit: str) -> str:
     """A paired difference in a cell: the number and its interval, or that there is no clear change."""
-    step = "% points" if unit == "%" else ""
+    step = "points" if unit == "%" else ""
     limits = interval(float(row["low"]), float(row["high"]), unit, sign=True)
     if row["change"] == "no change":
         return "no change"
@@ -189,7 +189,9 @@ def difference_text(row: Any, unit: str) -> str:
 
 
 def _mean_text(row: Any, unit: str) -> str:
-    limits = interval(float(row["low"]), float(row["high"]), unit)
+    low, high = float(row["low"]), float(row["high"])
+    possible = min(high, 100.0) if unit == "%" else high  # a t interval does not know that a share ends at 100 %
+    limits = interval(max(low, 0.0) if row["mean"] >= 0 else low, possible, unit)
     return f"{number(float(row['mean']), unit)}\n{limits}" if limits else number(float(row["mean"]), unit)
 
 
@@ -289,8 +291,6 @@ def _closing(row: Any) -> str:
 
 
 def _services(result: Result) -> Iterator[Section]:
-    from flowsim.experiment.compare import SERVICE_LOAD, SERVICE_WAIT
-
     shown = (SERVICE_LOAD, "service_occupancy", "service_queue_mean", SERVICE_WAIT)
     table = result.summary(headline=False)
     wide = table[table["measure"].isin(shown)].pivot(index="where", columns="measure", values="mean")
@@ -316,17 +316,12 @@ def _evidence(result: Comparison) -> Iterator[Section]:
 
 def _worth(result: Result, assumptions: str) -> Iterator[Section]:
     sentences = [assumptions] if assumptions else []
-    overloaded = sorted(
-        str(where)
-        for where, value in result.summary(headline=False)
-        .query("measure == 'service_offered_load'")
-        .groupby("where")["mean"]
-        .max()
-        .items()
-        if value >= 1
-    )
+    load = result.results[result.results["measure"] == SERVICE_LOAD]
+    highest = load.groupby(["scenario", "where"])["value"].mean().groupby("where").max()
+    split = {name.partition("/")[0] for name in highest.index if "/" in name}
+    overloaded = [name for name, value in highest.items() if value >= 1 and name not in split]
     if overloaded:
-        named = ", ".join(_service_title(result, name) for name in overloaded)
+        named = "; ".join(_service_title(result, str(name)) for name in overloaded)
         sentences.append(f"Offered more than they can do, in at least one scenario: {named}.")
     if sentences:
         yield Section("What the numbers are worth", sentences=tuple(sentences))

@@ -1,0 +1,151 @@
+"""What there is, for people: scenarios, services, the composed configuration, the evidence of every number."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.text import Text
+
+from flowsim.compose import NO_SCENARIO, Composition, compose, options
+from flowsim.place import ALWAYS, Calendar, FlowsimNotice, Place, PlaceError, Service
+
+HOURS = ("every_day", "weekday", "weekend", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+         "bank_holiday")  # fmt: skip
+
+
+def show_scenarios(overrides: Sequence[str], console: Console | None = None) -> None:
+    """Every scenario as its difference from the place without it, with its rationale and what is known of its size."""
+    console = console or Console()
+    named = [text for text in overrides if text.split("=")[0] == "scenario"]
+    rest = [text for text in overrides if text not in named]
+    every = sorted(options("scenario"), key=lambda name: (name != NO_SCENARIO, name))
+    for text in named or [f"scenario={name}" for name in every]:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FlowsimNotice)
+                composed = compose(text, *rest)
+                composed.read()
+        except PlaceError as mistake:
+            if named:
+                raise
+            _print(console, f"{text.removeprefix('scenario=')}: not for this place. {mistake}")
+        else:
+            _show_scenario(composed, console)
+        console.print()
+
+
+def _print(console: Console, text: str, bold: str = "") -> None:
+    """Text as it is, after a bold beginning."""
+    console.print(Text.assemble((bold, "bold"), text), soft_wrap=not console.is_terminal)
+
+
+def _show_scenario(composed: Composition, console: Console) -> None:
+    info = composed.scenario
+    _print(console, f": {info.title}", info.name)
+    told = [composed.scenarios[name] for name in info.name.split("+") if name in composed.scenarios]
+    for text in (info.rationale.strip(), *dict.fromkeys(f"For: {one.for_whom}" for one in told if one.for_whom)):
+        if text:
+            _print(console, text)
+    for name, scenario in composed.scenarios.items():
+        for part_name, part in scenario.parts.items():
+            switch = f"scenario.{name}.parts.{part_name}.active={str(not part.active).lower()}"
+            _print(console, f"  part {'on' if part.active else 'off'}: {part.title or part_name} (the other way: {switch})")
+    for source, text in info.evidence.items():
+        _print(console, f"  evidence {source}: {text.strip()}")
+    for key, (before, after) in info.changes.items():
+        _print(console, f"  place.{key}: {_told(before)} -> {_told(after)}")
+    if not info.changes and info.name != NO_SCENARIO:
+        _print(console, "  It changes nothing in this place.")
+
+
+def show_services(overrides: Sequence[str], console: Console | None = None) -> None:
+    """Every service and staff pool: how much, where, when it accepts people, what it costs."""
+    console = console or Console()
+    place = compose(*overrides).read()
+    for name, service in {**place.services, **place.pools}.items():
+        unit = service.unit.replace("_", " ")
+        _print(console, f": {service.title}, {_told(service.capacity)} {unit}", name)
+        for told in (_where(place, service), _accepts(place, service), _cost(service)):
+            if told:
+                _print(console, f"  {told}")
+
+
+def _where(place: Place, service: Service) -> str:
+    units = {**place.sites, **place.localities}
+    own = service.by_site or service.by_locality or {}
+    total = sum(own.values())
+    capacity = service.capacity
+    lines = []
+    for unit, weight in own.items():
+        part = "unlimited" if isinstance(capacity, str) else _told(round(capacity * weight / total, 1))
+        lines.append(f"{units[unit].title} {part}")
+    beside = ", ".join(f"{units[unit].title} {_told(amount)}" for unit, amount in service.neighbours.items())
+    return ", ".join(lines) + (f"; neighbours' own: {beside}" if beside else "")
+
+
+def _accepts(place: Place, service: Service) -> str:
+    hours = "always" if service.calendar == ALWAYS else calendar_words(place.calendars[service.calendar])
+    quota = {} if service.quota is None else service.quota.model_dump(exclude={"source"}, exclude_none=True)
+    limits = ", ".join(f"{_told(amount)} on a {day.capitalize()}" if day != "week" else f"{_told(amount)} a week" for day, amount in quota.items())
+    return f"accepts: {hours}" + (f"; at most {limits}" if limits else "")
+
+
+def calendar_words(calendar: Calendar) -> str:
+    """A calendar's hours in one line, e.g. ``weekday 09:00-17:00, weekend closed``."""
+    return ", ".join(f"{day.replace('_', ' ')} {text}" for day in HOURS if (text := getattr(calendar, day)) is not None)
+
+
+def _cost(service: Service) -> str:
+    if service.cost is None:
+        return ""
+    per = {"day": "a day of each unit in use", "hour_of_care": "an hour of care", "start": "a start"}[service.cost.per]
+    return f"costs: £{service.cost.amount:g} {per}, paid by: {service.cost.payer}"
+
+
+def show_config(overrides: Sequence[str], console: Console | None = None) -> None:
+    """The composed configuration as YAML: every key that can be set, with its value now."""
+    composed = compose(*overrides)
+    composed.read()  # what cannot be read is not shown
+    settings = {**composed.settings.model_dump(), **composed.run.model_dump(exclude={"source"})}
+    settings["scenarios"] = list(composed.settings.scenarios)
+    shown = {**{k: str(v) if hasattr(v, "isoformat") else v for k, v in settings.items()}, "place": composed.place}
+    if any(scenario.parts for scenario in composed.scenarios.values()):
+        parts = {n: {p: {"active": part.active} for p, part in s.parts.items()} for n, s in composed.scenarios.items()}
+        shown["scenario"] = {name: {"parts": switches} for name, switches in parts.items() if switches}
+    print(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=120), end="")
+
+
+def show_evidence(overrides: Sequence[str], console: Console | None = None) -> None:
+    """Every number with its source, grade, range and reason; with ``out=FILE.csv`` as a table in a file."""
+    console = console or Console()
+    composed = compose(*overrides)
+    composed.read()
+    table = composed.evidence()
+    out = composed.settings.out
+    if out is not None:
+        if not out.endswith(".csv"):
+            raise PlaceError(f"out: {out!r} was given; allowed: a name that ends in .csv.")
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(out, index=False, lineterminator="\n")
+        _print(console, f"Written: {out} ({len(table)} numbers)")
+        return
+    for row in table.to_dict("records"):
+        reach = f"{row['low']} to {row['high']}" if row["low"] and row["high"] else ""
+        known = "; ".join(text for text in (row["quantity"], reach, row["why"]) if text)
+        grade = f", grade {row['grade']}" if row["grade"] else ""
+        _print(console, f" = {_told(row['value'])}  [{row['source'] or 'no source'}{grade}] {known}", row["key"])
+    assumed = int(table["grade"].str.startswith("C").sum())
+    _print(console, f"{len(table)} numbers; {assumed} of them are assumptions (grade C), {int((table['source'] == '').sum())} have no source.")
+
+
+def _told(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
