@@ -87,7 +87,7 @@ class Result(_Shown, runner.Result):
 
 
 class Comparison(_Shown, comparing.Comparison):
-    """Scenarios side by side: `table()`, `differences`, `what_breaks_next()`, `chart()`, `show()`, and all of a result."""
+    """Scenarios side by side: a result with `differences`, `table()`, `what_breaks_next()`, `released_bed_days()`."""
 
     def _repr_html_(self) -> str:
         return self.table().to_html(index=False)

@@ -1,4 +1,4 @@
-"""The command line: verbs, parsing and calling; nothing is computed here. Heavy imports wait until a verb needs them."""
+"""The command line: verbs, parsing and calling; nothing is computed here. Heavy imports wait for the verb."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flowsim.place import FlowsimNotice, PlaceError, refuse
 
 if TYPE_CHECKING:
-    from flowsim.api import Result
+    from flowsim.api import Comparison, Result
     from flowsim.compose import Settings
 
 MISTAKE = 2
@@ -107,7 +107,8 @@ Examples:
 NEW_HELP = """\
 Usage: flowsim new place NAME
 
-Writes scenarios/place/NAME.yaml in the current folder: a commented template for another health system. It runs as written.
+Writes scenarios/place/NAME.yaml in the current folder: a commented template for another health
+system. It runs as written.
 
 Example:
   flowsim new place my_county
@@ -163,7 +164,9 @@ def _dispatch(words: list[str]) -> int:
     if any(word in ("-h", "--help") for word in rest):
         print(verb.help)
         return 0
-    if unknown := [word for word in rest if word.startswith("-") and not (name == "run" and word in ("-m", "--multirun"))]:
+    if unknown := [
+        word for word in rest if word.startswith("-") and not (name == "run" and word in ("-m", "--multirun"))
+    ]:
         allowed = "-m, --help" if name == "run" else "--help"
         raise PlaceError(f"{unknown[0]!r} was given; allowed: {allowed} and key=value.")
     if name != "new":
@@ -195,7 +198,7 @@ def _refuse_foreign(name: str, verb: Verb, overrides: list[str]) -> None:
         key = one.key_or_group
         if key in verb.refused:
             raise refuse(key, one.input_line, f"with `flowsim {name}`:", known)
-        if key.split(".")[0] not in known:
+        if key.split(".")[0] not in (*known, "scenario"):
             raise refuse(key, one.input_line, "a setting, such as", known)
 
 
@@ -225,7 +228,7 @@ def _settings(settings: Settings, out: str | Path | None = None) -> dict[str, An
     return chosen | ({} if out is None else {"out": out})
 
 
-def _code(result: Result) -> int:
+def _code(result: Result | Comparison) -> int:
     return INTERRUPTED if result.interrupted else FAILED if result.failures else 0
 
 

@@ -2,8 +2,9 @@
 
 Hydra finds the files and puts them together (`config.yaml`, one place, any number of scenarios). What a scenario or a
 user changes *in* the place is laid over it here, later ones on top: the place's file, each scenario in the order it is
-named (first its own changes, then its parts that are switched on), and last the user's settings, so that the user always
-has the final word. The place without the scenarios, but with the user's settings, is what holds before the policies start.
+named (first its own changes, then its parts that are switched on), and last the user's settings, so that the user
+always has the final word. The place without the scenarios, but with the user's settings, is what holds before the
+policies start.
 """
 
 from __future__ import annotations
@@ -111,10 +112,10 @@ class Composition:
         """The validated place. Raises PlaceError."""
         told = {"run": self.run.model_dump(), "scenario": self.scenario.model_dump()}
         plain = {"run": told["run"], "scenario": {}}
-        before = self._read({**self.before, **plain}, scenario=False)
+        before = self._read({**self.before, **plain})
         if not self.scenarios or self.place == self.before:
             return before.model_copy(update={"scenario": self.scenario})
-        return self._read({**self.place, **told}, scenario=True).model_copy(update={"before": before})
+        return self._read({**self.place, **told}).model_copy(update={"before": before})
 
     def evidence(self) -> pd.DataFrame:
         """Every number of the place with its source and grade; see `evidence.evidence_table`."""
@@ -126,23 +127,26 @@ class Composition:
         )
         return table[[tuple(k.split(".")[1:]) in final for k in table["key"]]].reset_index(drop=True)
 
-    def _read(self, raw: Mapping[str, Any], scenario: bool) -> Place:
+    def _read(self, raw: Mapping[str, Any]) -> Place:
         try:
             return read_place(raw, "")
         except PlaceError as error:
-            raise self._with_file(str(error).removeprefix(": "), scenario) from None
+            raise self._with_file(str(error).removeprefix(": ")) from None
 
-    def _with_file(self, message: str, scenario: bool) -> PlaceError:
+    def _with_file(self, message: str) -> PlaceError:
         """Name who set the key that a message is about: the user, a scenario or the place's file."""
-        path = tuple(message.split(": ", 1)[0].removeprefix("place.").split("."))
-        by_user = [k for k in self.user_keys if _related(tuple(k.split(".")[1:]), path)]
-        if by_user:
-            return PlaceError(f"{USER}: {message}")
-        place, *overlays = self.layers
-        for layer in reversed(overlays if scenario else []):
-            if any(_related(p, path) for p, _ in _leaves(layer.raw, ())):
-                return PlaceError(f"{layer.name}: {message.removesuffix('.')}{_new_name(path, place.raw)}.")
-        return PlaceError(f"{place.name}: {message}")
+        key = message.split(": ", 1)[0]
+        if not key.startswith("place."):
+            return PlaceError(message)
+        path = tuple(key.split(".")[1:])
+        set_by_user = _tree({p: v for p, v in _leaves(self.place, ()) if _within(p, self.user_keys)})
+        taken_away = any(key == user for user in self.user_keys)
+        layers = [*self.layers, Layer(USER, set_by_user)]
+        known = [_depth(path, layer.raw) for layer in layers]
+        whole = [at for at, depth in enumerate(known) if depth == len(path)]
+        at = len(layers) - 1 if taken_away else whole[-1] if whole else known.index(max(known))
+        near = "" if at == 0 or taken_away else _new_name(path, layers[0].raw)
+        return PlaceError(f"{layers[at].name}: {message.removesuffix('.')}{near}.")
 
 
 def load(*overrides: str, scenarios_dir: str | Path | None = None) -> Place:
@@ -160,7 +164,8 @@ def load(*overrides: str, scenarios_dir: str | Path | None = None) -> Place:
 def load_settings(*overrides: str, scenarios_dir: str | Path | None = None) -> Settings:
     """How the run is to be made; the place itself is not looked into. Raises PlaceError."""
     settings = [
-        text for text, one in zip(overrides, parse(overrides), strict=True)
+        text
+        for text, one in zip(overrides, parse(overrides), strict=True)
         if one.key_or_group != "scenario" and not one.key_or_group.startswith(("place.", "scenario."))
     ]
     return compose(*settings, scenarios_dir=scenarios_dir).settings
@@ -175,7 +180,9 @@ def load_scenarios(*overrides: str, scenarios_dir: str | Path | None = None) -> 
     chosen = load_settings(*overrides, scenarios_dir=scenarios_dir).scenarios
     for one in parse(overrides):
         if _top(one) == "scenario" and one.key_or_group == "scenario":
-            raise PlaceError(f"scenario: {one.input_line!r} was given; allowed: 'scenarios=[...]' to compare, first the base.")
+            raise PlaceError(
+                f"scenario: {one.input_line!r} was given; allowed: 'scenarios=[...]' to compare, first the base."
+            )
     if len(set(chosen)) < len(chosen) or not chosen:
         raise PlaceError(f"scenarios: {list(chosen)} was given; allowed: at least one scenario, each only once.")
     made = [_compose((f"scenario={name}", *overrides), scenarios_dir) for name in chosen]
@@ -206,7 +213,9 @@ def parse(overrides: Sequence[str]) -> list[Override]:
             one = OverridesParser.create().parse_override(text)
         except HydraException as error:
             reason = " ".join(str(error).split("\n")[0].split())
-            raise PlaceError(f"{text!r} was given; allowed: key=value, with quotes round odd characters ({reason}).") from None
+            raise PlaceError(
+                f"{text!r} was given; allowed: key=value, with quotes round odd characters ({reason})."
+            ) from None
         if one.package is not None:
             raise PlaceError(f"{text!r} was given; allowed: key=value, without @package.")
         parsed.append(one)
@@ -214,13 +223,15 @@ def parse(overrides: Sequence[str]) -> list[Override]:
 
 
 def sweep(overrides: Sequence[str]) -> list[tuple[str, ...]]:
-    """Every combination of the values of overrides such as ``seed=1,2``, the last one running fastest, as Hydra does."""
+    """Every combination of the values of overrides such as ``seed=1,2``, the last one running fastest."""
     combinations: list[tuple[str, ...]] = [()]
     for text, one in zip(overrides, parse(overrides), strict=True):
         texts = [text]
         if one.is_sweep_override():
             if not one.is_discrete_sweep():
-                raise PlaceError(f"{one.key_or_group}: {text!r} was given; allowed: values with commas, choice() or range().")
+                raise PlaceError(
+                    f"{one.key_or_group}: {text!r} was given; allowed: values with commas, choice() or range()."
+                )
             texts = [f"{one.get_key_element()}={value}" for value in one.sweep_string_iterator()]
         combinations = [(*so_far, new) for so_far in combinations for new in texts]
     return combinations
@@ -233,9 +244,10 @@ def _top(one: Override) -> str:
 def single_value(one: Override) -> Any:
     """The value of an override that is no sweep; raises PlaceError for one that is."""
     if one.is_sweep_override():
-        raise PlaceError(
-            f"{one.key_or_group}: {one.input_line!r} was given; allowed: one value, or `flowsim run -m` for a run of each."
-        )
+        allowed = "one value, or `flowsim run -m` for a run of each"
+        if one.key_or_group == "scenarios":
+            allowed = "a list, in square brackets and quotes: 'scenarios=[a,b]'"
+        raise PlaceError(f"{one.key_or_group}: {one.input_line!r} was given; allowed: {allowed}.")
     return one.value()
 
 
@@ -303,6 +315,7 @@ for _plugin in (_Folder, _Folders):
 
 def _hydra(overrides: list[str], where: tuple[Path, ...]) -> dict[str, Any]:
     """Hydra's composition of `config.yaml`."""
+    somebody_elses = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     _Folders.current = where
     try:
@@ -315,6 +328,7 @@ def _hydra(overrides: list[str], where: tuple[Path, ...]) -> dict[str, Any]:
         raise PlaceError(f"{where[0]}: these files do not fit together: {reason}.") from None
     finally:
         _Folders.current = ()
+        GlobalHydra.instance().hydra = somebody_elses
     assert isinstance(plain, dict)
     return {str(k): v for k, v in plain.items()}
 
@@ -455,7 +469,8 @@ class _Composer:
 
     def _overlays(self, scenarios: Mapping[str, ScenarioFile]) -> Iterator[Layer]:
         for name, scenario in scenarios.items():
-            for changes in (scenario, *(part for part in scenario.parts.values() if part.active)):
+            active: list[ScenarioFile | Part] = [part for part in scenario.parts.values() if part.active]
+            for changes in (scenario, *active):
                 if changes.place:
                     source = {} if changes.source is None else {"source": changes.source}
                     yield Layer(self._file("scenario", name), {**source, **changes.place})
@@ -563,15 +578,25 @@ def _unknown_key(
             node = node[part]
             continue
         allowed = fields(path[:depth])
-        if allowed:  # what is below a key that could stand here is judged when the place is read
-            return None if part in allowed else refuse(key, part, "one of", allowed)
+        if allowed:
+            if part not in allowed:
+                return refuse(key, part, "one of", allowed)
+            node = {}
+            continue
         if not isinstance(node, Mapping):
             parent = ".".join((root, *path[:depth]))
-            return PlaceError(f"{key}: {one.input_line!r} was given; allowed: {parent}=VALUE, there is nothing below it.")
+            return PlaceError(
+                f"{key}: {one.input_line!r} was given; allowed: {parent}=VALUE, there is nothing below it."
+            )
         if one.is_add() or one.is_force_add():
             return None
         names = list(node)
-        told = f"{key}: there is no '{part}'; allowed: {', '.join(names[:12]) or 'nothing yet'}{', ...' if len(names) > 12 else ''}"
+        if root == "scenario" and depth == 0:
+            return PlaceError(
+                f"{key}: this scenario takes no part here; allowed: {', '.join(names)}{nearest(part, names)}."
+            )
+        listed = f"{', '.join(names[:12])}{', ...' if len(names) > 12 else ''}" or "nothing yet"
+        told = f"{key}: there is no '{part}'; allowed: {listed}"
         return PlaceError(f"{told}{nearest(part, names)}; +{one.key_or_group}=... adds a new one.")
     return None
 
@@ -631,12 +656,6 @@ def _tree(leaves: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
 
 def _within(path: tuple[str, ...], keys: Sequence[str]) -> bool:
     return any(path[: len(k.split(".")) - 1] == tuple(k.split(".")[1:]) for k in keys)
-
-
-def _related(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
-    """Is one of the paths the other, or above it?"""
-    shorter = min(len(a), len(b))
-    return a[:shorter] == b[:shorter]
 
 
 def _new_name(path: tuple[str, ...], base: Any) -> str:

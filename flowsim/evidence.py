@@ -63,10 +63,12 @@ def _read_entries(path: Path, changed: int) -> tuple[Entry, ...]:
     entries = []
     for row in rows:
         told = {k: (v or "").strip() for k, v in row.items() if k is not None and not isinstance(v, list)}
-        why = told.get("why") or ", ".join(t for t in (told.get("population"), told.get("year"), told.get("source")) if t)
+        why = told.get("why") or ", ".join(
+            t for t in (told.get("population"), told.get("year"), told.get("source")) if t
+        )
         grade = ASSUMPTION if "grade" not in told or told["id"].startswith("ASM") else told["grade"]
-        given = (told.get(k, "") for k in ("id", "quantity", "value", "low", "high", "unit"))
-        entries.append(Entry(*given, grade=grade, why=why))
+        given = {k: told.get(k, "") for k in ("id", "quantity", "value", "low", "high", "unit")}
+        entries.append(Entry(**given, grade=grade, why=why))
     return tuple(entries)
 
 
@@ -85,11 +87,14 @@ def refuse_unknown_sources(layer: Layer, register: Mapping[str, Entry]) -> None:
                 raise PlaceError(f"{layer.name}: {refuse(key, one, 'an id of the evidence, such as', names)}")
 
 
-def evidence_table(layers: Sequence[Layer], register: Mapping[str, Entry], user_keys: Iterable[str] = ()) -> pd.DataFrame:
+def evidence_table(
+    layers: Sequence[Layer], register: Mapping[str, Entry], user_keys: Iterable[str] = ()
+) -> pd.DataFrame:
     """Every number of the place that the layers make, later ones on top, with what is known about it.
 
     Returns one row a number (hours of calendars too), columns `COLUMNS`: `key` as it is overridden on the command line,
-    `value`, `source` (ids, ``set by user``, the name of a layer that gives none, or empty), `grade` (the lowest of its sources).
+    `value`, `source` (ids, ``set by user``, the name of a layer that gives none, or empty), `grade` (the lowest of
+    its sources).
     """
     import pandas as pd
 

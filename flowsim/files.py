@@ -6,7 +6,7 @@ import copy
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -20,7 +20,7 @@ def shipped_folder() -> Path:
 
 
 def folders(scenarios_dir: str | Path | None = None) -> tuple[Path, ...]:
-    """Where to look, first come first served: `scenarios_dir` (or ``./scenarios``, where it exists), then the shipped."""
+    """Where to look, first come first served: `scenarios_dir` (or ``./scenarios`` if it is there), then the shipped."""
     own = Path("scenarios") if scenarios_dir is None else Path(scenarios_dir)
     if scenarios_dir is not None and not own.is_dir():
         raise PlaceError(f"scenarios_dir: {str(scenarios_dir)!r} was given; allowed: a folder that exists.")
@@ -53,7 +53,7 @@ def _read(path: Path, changed: int, size: int) -> dict[str, Any]:
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    yaml_implicit_resolvers: dict[str, list[tuple[str, Any]]] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, Any]]]] = {}
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
         seen: set[str] = set()

@@ -14,7 +14,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 LEAVE = "leave"
 """The stage name that means: leaves the system."""
@@ -158,6 +167,14 @@ class Model(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Pydantic would read `capacity: true` as 1."""
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError(f"{value} is neither a number nor a name here (in quotes it is text)")
+        return value
+
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Time
@@ -174,7 +191,9 @@ def parse_hours(text: str) -> list[tuple[int, int]]:
     for part in text.split(","):
         match = _RANGE.match(part.strip())
         if match is None:
-            raise ValueError(f'{text!r} is not a time: write "08:00-18:00", "11:00" (one minute) or "closed", in quotes')
+            raise ValueError(
+                f'{text!r} is not a time: write "08:00-18:00", "11:00" (one minute) or "closed", in quotes'
+            )
         start = int(match[1]) * 60 + int(match[2])
         end = start + 1 if match[3] is None else int(match[3]) * 60 + int(match[4])
         if not 0 <= start < end <= 1440:
@@ -601,7 +620,7 @@ class Run(Model):
 
     start_date: dt.date = dt.date(2024, 4, 1)
     days: int = Field(default=365, ge=1, le=3660)
-    warm_up_days: int = Field(default=65, ge=0, le=3660)
+    warm_up_days: int = Field(default=119, ge=0, le=3660)
     policy_start: dt.date | None = Field(default=None, description="when the scenario begins; default start_date")
     scale: float = Field(default=1, gt=0, le=64, description="times the population and every capacity")
 

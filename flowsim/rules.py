@@ -6,12 +6,14 @@ import datetime as dt
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 
 from flowsim.place import (
     ALWAYS,
     LEAVE,
     NOT_APPLICABLE,
     OTHER,
+    UNIT_MINUTES,
     Conditions,
     Distribution,
     FlowsimNotice,
@@ -108,18 +110,27 @@ class _Rules:
         units = [*(service.by_site or service.by_locality or {}), *service.neighbours]
         if service.split_by is not None:
             for unit in service.by_site or service.by_locality or {}:
-                self._known(f"{key}.by_{service.split_by}", unit, f"a {service.split_by}:", self.levels[service.split_by])
+                self._known(
+                    f"{key}.by_{service.split_by}", unit, f"a {service.split_by}:", self.levels[service.split_by]
+                )
             for unit in service.neighbours:
                 self._known(f"{key}.neighbours", unit, "a locality:", self.place.localities)
                 if unit in (service.by_locality or {}):
-                    raise PlaceError(f"{key}.neighbours.{unit}: this locality is in by_locality too; allowed: one of the two.")
+                    raise PlaceError(
+                        f"{key}.neighbours.{unit}: this locality is in by_locality too; allowed: one of the two."
+                    )
         if service.split_by == "locality":
             for locality in self.place.localities:
                 if locality not in units:
-                    raise PlaceError(f"{key}: the locality '{locality}' has no part; allowed: every locality in by_locality or neighbours (0 for none).")
+                    raise PlaceError(
+                        f"{key}: the locality '{locality}' has no part; allowed: every locality in by_locality or "
+                        "neighbours (0 for none)."
+                    )
         for block_name, block in service.blocks.items():
             for unit in block.split or {}:
-                self._known(f"{key}.blocks.{block_name}.split", unit, "one of", service.by_site or service.by_locality or {})
+                self._known(
+                    f"{key}.blocks.{block_name}.split", unit, "one of", service.by_site or service.by_locality or {}
+                )
         for initial_name, initial in service.initial.items():
             at = f"{key}.initial.{initial_name}"
             self._known(f"{at}.stage", initial.stage, "a stage:", self.place.stages)
@@ -158,7 +169,9 @@ class _Rules:
                 moved[shift.from_option] = moved.get(shift.from_option, 0) + shift.share
                 if moved[shift.from_option] > 1 + 1e-9:
                     given = f"{moved[shift.from_option]:g}"
-                    raise refuse(f"{key}.shift.{shift_name}.share", given, f"shifts from {shift.from_option} of 1 together")
+                    raise refuse(
+                        f"{key}.shift.{shift_name}.share", given, f"shifts from {shift.from_option} of 1 together"
+                    )
             known.append(name)
 
     def _stream(self, key: str, name: str, stream: Stream) -> None:
@@ -167,9 +180,11 @@ class _Rules:
             given = getattr(stream, part)
             for unit in given if isinstance(given, Mapping) else ():
                 if stream.at == "place" and part == "rate":
-                    raise PlaceError(f"{key}.rate: a mapping was given; allowed: one number, or 'at: site' or 'at: locality'.")
+                    raise PlaceError(
+                        f"{key}.rate: a mapping was given; allowed: one number, or 'at: site' or 'at: locality'."
+                    )
                 self._known(f"{key}.{part}", unit, f"a {stream.at}:", units)
-        these = {"stream": [name], **({stream.at: units} if stream.at != "place" else {}), **stream.set}
+        these: Conditions = {"stream": [name], **({stream.at: units} if stream.at != "place" else {}), **stream.set}
         for part, table in (("first", stream.first), *((f"demand.{n}", t) for n, t in stream.demand.items())):
             self._table(f"{key}.{part}", table, list(self.levels), these)
         self._stage_names(f"{key}.first", _leaves(stream.first))
@@ -204,7 +219,10 @@ class _Rules:
             self._known(key, level, f"a level of {table.by}:", [*self.levels[table.by], NOT_APPLICABLE, OTHER])
         missing = [level for level in levels if level not in table.cells]
         if missing and OTHER not in table.cells:
-            raise PlaceError(f"{key}: this table by {table.by} has no entry for '{missing[0]}'; allowed: all of {', '.join(levels)}, or '{OTHER}'.")
+            raise PlaceError(
+                f"{key}: this table by {table.by} has no entry for '{missing[0]}'; allowed: all of {', '.join(levels)} "
+                f"or '{OTHER}'."
+            )
         for level, cell in table.cells.items():
             inner = {**when, table.by: [x for x in levels if x not in table.cells] if level == OTHER else level}
             self._table(f"{key}.{level}", cell, known, inner)
@@ -249,14 +267,20 @@ class _Rules:
 
     def _stage_parts(self, key: str, name: str, stage: Stage, who: Conditions) -> None:
         everything = list(self.levels)
-        for part, table in (("priority", stage.priority), ("next", stage.next), ("usual_residence", stage.usual_residence)):
+        for part, table in (
+            ("priority", stage.priority),
+            ("next", stage.next),
+            ("usual_residence", stage.usual_residence),
+        ):
             self._table(f"{key}.{part}", table, everything, who)
         for part in ("duration", "death_while_waiting", "kept_on_readmission"):
             self._time(f"{key}.{part}", getattr(stage, part), who)
         if stage.units is not None:
             self._distribution(f"{key}.units", stage.units, who)
             if stage.units.unit is not None:
-                raise refuse(f"{key}.units.unit", stage.units.unit, "nothing: units are counted as the service counts them")
+                raise refuse(
+                    f"{key}.units.unit", stage.units.unit, "nothing: units are counted as the service counts them"
+                )
         for reason, valve in stage.patience.items():
             self._conditions(f"{key}.patience.{reason}.when", valve.when, everything)
             self._table(f"{key}.patience.{reason}.to", valve.to, everything, {**who, **valve.when})
@@ -294,7 +318,9 @@ class _Rules:
     def _time(self, key: str, what: Distribution | None, when: Conditions) -> None:
         if what is not None:
             if what.unit is None:
-                raise PlaceError(f"{key}.unit: this key is needed and was not given; allowed: minutes, hours, days, weeks, working_days.")
+                raise PlaceError(
+                    f"{key}.unit: this key is needed and was not given; allowed: {', '.join(UNIT_MINUTES)}."
+                )
             self._distribution(key, what, when)
 
     def _distribution(self, key: str, what: Distribution, when: Conditions) -> None:
@@ -331,11 +357,16 @@ class _Rules:
         leads = {n: {t for ts in ways_on(s).values() for t in ts if t != LEAVE} for n, s in self.place.stages.items()}
         circle = _circle(leads)
         if circle:
-            raise PlaceError(f"place.stages.{circle[0]}: {' -> '.join(circle)} was given; allowed: a way that ends in 'leave' and enters no stage twice.")
+            raise PlaceError(
+                f"place.stages.{circle[0]}: {' -> '.join(circle)} was given; allowed: a way that ends in 'leave' and "
+                "enters no stage twice."
+            )
         later = _reachable(leads)
         for name, stage in self.place.stages.items():
             if stage.keep is not None and stage.keep not in later[name]:
-                raise refuse(f"place.stages.{name}.keep", stage.keep, f"a stage that follows {name}:", sorted(later[name]))
+                raise refuse(
+                    f"place.stages.{name}.keep", stage.keep, f"a stage that follows {name}:", sorted(later[name])
+                )
             if stage.since is not None and name not in later.get(stage.since, ()):
                 earlier = [n for n in self.place.stages if name in later[n]]
                 raise refuse(f"place.stages.{name}.since", stage.since, f"a stage that leads to {name}:", earlier)
@@ -349,10 +380,10 @@ class _Rules:
                     waits[str(stage.service)].setdefault(str(self.place.stages[target].service), f"{name} -> {target}")
         circle = _circle({name: set(targets) for name, targets in waits.items()})
         if circle:
-            stages = ", ".join(waits[a][b] for a, b in zip(circle, circle[1:], strict=False))
+            stages = ", ".join(waits[a][b] for a, b in pairwise(circle))
             raise PlaceError(
-                f"place.stages: the services {' -> '.join(circle)} hold for each other in a circle (stages {stages}), and when all "
-                "are full nobody ever moves; allowed: a circle with patience, hold: false or an ED in it."
+                f"place.stages: the services {' -> '.join(circle)} hold for each other in a circle (stages {stages}), "
+                "and when all are full nobody ever moves; allowed: a circle with patience, hold: false or an ED in it."
             )
 
     def _waited_for(self, holder: Stage, seen: set[str]) -> Iterator[str]:
@@ -391,7 +422,9 @@ class _Rules:
     def _date(self, key: str, date: dt.date) -> None:
         run = self.place.run
         if not run.first_date <= date < run.end_date:
-            raise refuse(key, str(date), f"a date in the run, {run.first_date} to {run.end_date - dt.timedelta(days=1)}")
+            raise refuse(
+                key, str(date), f"a date in the run, {run.first_date} to {run.end_date - dt.timedelta(days=1)}"
+            )
 
     def _period(self, key: str, begins: dt.date, ends: dt.date) -> None:
         run = self.place.run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -45,7 +45,7 @@ def _without_shared_sources(raw: Any, loc: tuple[str, ...]) -> Any:
 
 
 def resolve_likes(stages: Mapping[str, Any]) -> dict[str, Any]:
-    """Give every stage that is `like` another that other's keys, where it says nothing itself; null takes a key away."""
+    """Give every stage that is `like` another that other's keys where it says nothing itself; null takes one away."""
     done: dict[str, Any] = {}
 
     def resolve(name: str, path: tuple[str, ...]) -> Any:
@@ -95,7 +95,11 @@ def explain(error: ValidationError, model: type[BaseModel], root: str = "place."
     shown = _shown(first["input"])
     if kind in ("value_error", "assertion_error"):
         message = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-        return f"{key.rstrip('.')}: {message}." if isinstance(first["input"], Mapping) else f"{key}: {shown} was given; {message}."
+        return (
+            f"{key.rstrip('.')}: {message}."
+            if isinstance(first["input"], Mapping)
+            else f"{key}: {shown} was given; {message}."
+        )
     names = re.findall(r"'([^']*)'", str(first.get("ctx", {}).get("expected", "")))
     return f"{key}: {shown} was given; allowed: {_allowed(error, loc)}{nearest(str(first['input']), names)}."
 
@@ -166,6 +170,8 @@ def _inner(annotation: Any, mapping: bool) -> Any:
     origin = getattr(annotation, "__origin__", None)
     if mapping:
         if origin is dict:
-            return arguments[1]
+            return get_args(annotation)[1]
         return next((_inner(a, True) for a in arguments if getattr(a, "__origin__", None) is dict), None)
-    return next((a for a in arguments if isinstance(a, type) and issubclass(a, BaseModel)), None) if origin is not dict else None
+    if origin is dict:
+        return None
+    return next((a for a in arguments if isinstance(a, type) and issubclass(a, BaseModel)), None)

@@ -9,5 +9,5 @@ from acceptance import ENGINES, Engine
 
 @pytest.fixture(params=list(ENGINES))
 def engine(request: pytest.FixtureRequest) -> Engine:
-    """Each of the engines there are; the slower one is asked for less."""
+    """Each of the engines there are."""
     return ENGINES[request.param]

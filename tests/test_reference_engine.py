@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import simpy
-
 from engine_places import Builder, random_case, task
+
 from flowsim.engine import reference
 from flowsim.engine.spells import (
     DIED,
@@ -285,7 +285,7 @@ def test_more_in_the_same_service_queues_for_the_difference_only() -> None:
 
 
 def test_units_kept_or_let_go_do_not_count_towards_the_next_row() -> None:
-    for more, started in ((dict(keep=1), 100), (dict(hold=0), 10)):
+    for more, started in (({"keep": 1}, 100), ({"hold": 0}, 10)):
         b = places("care", care=2)
         ward_until(b, 100, "care")
         ann = b.spell(0, [row("care", 10, **more), row("care", 10)])
@@ -383,9 +383,11 @@ def test_a_try_now_is_taken_in_its_minute_or_turns_elsewhere_in_the_same_minute(
     tries = [row("sdec", 10, patience=0, otherwise=1, next=-1), row("ward", 10)]
     early, freed, second = b.spell(49, tries), b.spell(50, tries), b.spell(50, tries)
     told = Told(b)
-    assert told("ended", early, 0) == TURNED_AWAY and told("started", early, 1) == 49
+    assert told("ended", early, 0) == TURNED_AWAY
+    assert told("started", early, 1) == 49
     assert told("started", freed, 0) == 50
-    assert told("ended", second, 0) == TURNED_AWAY and told.all(second, 1)[:3] == (50, 59, 59)
+    assert told("ended", second, 0) == TURNED_AWAY
+    assert told.all(second, 1)[:3] == (50, 59, 59)
 
 
 def test_try_nows_turn_away_together_so_none_takes_what_another_lets_go() -> None:
@@ -408,7 +410,7 @@ def test_a_declined_need_counts_from_one_minute_after_the_time_has_passed() -> N
     for freed, units, length in ((70, 1, 10), (71, 2, 30)):
         b = places("ward", "care", care=3)
         ward_until(b, freed, "care", units=3)
-        declining = dict(decline_after=20, declined_units=2, declined_duration=30)
+        declining = {"decline_after": 20, "declined_units": 2, "declined_duration": 30}
         ann = b.spell(0, [row("ward", 45, before=[task(5), task(9)], recognition=1), row("care", 10, **declining)])
         told = Told(b)
         assert told("started", ann, 1) == freed
@@ -434,7 +436,7 @@ def test_a_declined_need_keeps_its_place_and_may_no_longer_fit() -> None:
 def test_decline_counts_across_a_fallback_and_from_arrival_in_a_first_row() -> None:
     b = places("ward", "care", care=5)
     ward_until(b, 5000)
-    declining = dict(decline_after=20, declined_units=2)
+    declining = {"decline_after": 20, "declined_units": 2}
     ann = b.spell(10, [row("ward", patience=21, otherwise=1, next=-1), row("care", 10, **declining)])
     bob = b.spell(10, [row("ward", patience=20, otherwise=1, next=-1), row("care", 10, **declining)])
     told = Told(b)
@@ -471,7 +473,8 @@ def test_unfit_again_ends_with_acceptance() -> None:
         0, [row("ward", 10, after=[task(50)], unfit_after=20, unfit_to=2), row("care", 5, next=-1), row("ward")]
     )
     told = Told(b)
-    assert told("ended", ann, 0) == MOVED_ON and told("started", ann, 1) == 60
+    assert told("ended", ann, 0) == MOVED_ON
+    assert told("started", ann, 1) == 60
 
 
 def test_death_while_waiting_gives_everything_back() -> None:
@@ -497,8 +500,8 @@ def test_a_stage_may_end_in_death_without_recognition() -> None:
 def test_one_person_one_minute_the_first_event_wins() -> None:
     """Death before unfit before patience before the end of a task, all at minute 40."""
     for given, ending in (
-        (dict(death_after=30, unfit_after=30), DIED),
-        (dict(unfit_after=30), UNFIT_AGAIN),
+        ({"death_after": 30, "unfit_after": 30}, DIED),
+        ({"unfit_after": 30}, UNFIT_AGAIN),
         ({}, LEFT),
     ):
         b = places("ward", "care")
@@ -514,7 +517,8 @@ def test_death_beats_the_task_that_would_have_ended_in_the_same_minute() -> None
     b = places("ward")
     ann = b.spell(0, [row("ward", 10, death_after=5, after=[task(5)])])
     told = Told(b)
-    assert told.all(ann)[-1] == DIED and told.task(ann) == (10, 10, -1)
+    assert told.all(ann)[-1] == DIED
+    assert told.task(ann) == (10, 10, -1)
 
 
 # -- readmission --------------------------------------------------------------------------------------------------
@@ -535,9 +539,9 @@ def test_a_readmission_counts_from_leaving_and_ends_what_the_person_is_in() -> N
 def test_a_readmission_comes_from_home_but_not_after_death_and_a_gap_may_be_nothing() -> None:
     b = places("ward", ward=9)
     for more, joined in (
-        (dict(readmission_gap=0), 10),
-        (dict(readmission_gap=7), 17),
-        (dict(readmission_gap=7, died=1), -1),
+        ({"readmission_gap": 0}, 10),
+        ({"readmission_gap": 7}, 17),
+        ({"readmission_gap": 7, "died": 1}, -1),
     ):
         ann = b.spell(0, [row("ward", 10, child=[row("ward", 5)], **more)])
         assert Told(b)("joined", ann + 1) == joined
@@ -751,7 +755,7 @@ def test_unfit_again_ends_the_death_timer_frees_what_was_kept_and_forgets_the_de
     b = places("care", "ward", "home", ward=2)
     ward_until(b, 5000, "home")
     ward_until(b, 21, units=2)
-    declined = dict(units=1, decline_after=5, declined_units=2, declined_duration=30)
+    declined = {"units": 1, "decline_after": 5, "declined_units": 2, "declined_duration": 30}
     ann = b.spell(
         0,
         [
@@ -772,10 +776,10 @@ def test_unfit_again_ends_the_death_timer_frees_what_was_kept_and_forgets_the_de
 
 def test_unfit_again_and_death_may_be_due_when_ready_and_unfit_ends_with_going_home() -> None:
     for more, ending, left in (
-        (dict(unfit_after=0), UNFIT_AGAIN, 10),
-        (dict(death_after=0), DIED, 10),
-        (dict(unfit_after=20), LEFT, 45),
-        (dict(death_after=20), DIED, 30),
+        ({"unfit_after": 0}, UNFIT_AGAIN, 10),
+        ({"death_after": 0}, DIED, 10),
+        ({"unfit_after": 20}, LEFT, 45),
+        ({"death_after": 20}, DIED, 30),
     ):
         b = places("ward")
         ann = b.spell(
@@ -852,7 +856,7 @@ def test_the_decline_of_a_queue_given_up_does_not_reach_the_next() -> None:
 
 
 def test_who_let_go_or_was_displaced_has_left_for_readmission_and_for_units_kept() -> None:
-    for more, left in ((dict(hold=0), 30), ({}, 20)):
+    for more, left in (({"hold": 0}, 30), ({}, 20)):
         b = places("care", "ward", "flat", ward=9)
         ward_until(b, 5000, "flat")
         if not more:
@@ -896,7 +900,7 @@ def test_a_circle_of_services_that_hold_for_each_other_is_refused() -> None:
 
 
 def test_no_standstill_where_somebody_may_still_give_up_or_a_place_is_free() -> None:
-    for more, capacity in ((dict(patience=99999), 1), ({}, 2), (dict(death_after=99999), 1)):
+    for more, capacity in (({"patience": 99999}, 1), ({}, 2), ({"death_after": 99999}, 1)):
         b = places("ward", "flat", ward=capacity)
         b.spell(0, [row("ward", 10), row("flat", 10)])
         b.spell(0, [row("flat", 10, **{k: v for k, v in more.items() if k == "death_after"}), row("ward", 10, **more)])

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import os
 import shutil
@@ -19,7 +20,7 @@ from types import ModuleType
 
 import numpy as np
 
-from flowsim.engine.spells import Spells
+from flowsim.engine.spells import Spells, Standstill
 from flowsim.model.capacity import NO_QUOTA, Network
 from flowsim.model.journeys import Journeys
 
@@ -27,6 +28,7 @@ MOST = 2**30
 """Numbers above this are cut to it: no run has so many minutes, and no service so many units."""
 SLICES = 20
 """How often progress is told."""
+PACKAGE = Path(__file__).resolve().parent.parent
 OLD = 30 * 24 * 3600
 """Seconds after which the compiled code of another version of the sources is removed."""
 
@@ -45,6 +47,7 @@ def run(journeys: Journeys, network: Network, on_progress: Callable[[int], None]
     Raises:
         ValueError: when the priorities lie so far apart, or the horizon so far away, that a place in a queue does not
             fit the tables.
+        Standstill: at the end of the run some services were held only by people waiting for each other's places.
     """
     tables = lay_out(journeys, network)
     kernel = load_kernel()
@@ -57,6 +60,7 @@ def run(journeys: Journeys, network: Network, on_progress: Callable[[int], None]
         begin = end
         if on_progress:
             on_progress(end)
+    refuse_standstill(tables, journeys, network)
     return collect(tables)
 
 
@@ -92,9 +96,7 @@ def lay_out(journeys: Journeys, network: Network) -> tuple[np.ndarray, ...]:
     )  # fmt: skip
     steps = _side_by_side(network.step_minute, network.step_service, network.step_capacity, network.step_reason)
     looks = _side_by_side(network.look_minute, network.look_rule, network.look_last)
-    displacements = _side_by_side(
-        network.displacement_minute, network.displacement_service, network.displacement_units
-    )
+    displacements = _side_by_side(network.displacement_minute, network.displacement_service, network.displacement_units)
     order = _order_of_displacement(journeys, network, services, k)
 
     events = np.zeros((k.RELEASE * n_spells + 2 * n_spells + n_services, 2), dtype=np.int32)
@@ -131,6 +133,52 @@ def collect(tables: tuple[np.ndarray, ...]) -> Spells:
     of_tasks = np.empty((3, len(tasks)), dtype=np.int64)
     k.unpack(tasks, k.TASK_BEGAN, of_tasks)
     return Spells(*of_rows, *of_tasks, *np.ascontiguousarray(log[: state[k.N_LOG]].T))
+
+
+def refuse_standstill(tables: tuple[np.ndarray, ...], journeys: Journeys, network: Network) -> None:
+    """Raise `Standstill` if full services are held only by people who wait, without end, for each other's places.
+
+    The same question as the reference engine's: begins with everyone who might be stuck and takes away, until nothing
+    changes, whoever or whatever could still move, were every capacity the highest of the run.
+    """
+    k = load_kernel()
+    stamps, spells, places, services = tables[2:6]
+    planned = journeys.rows
+    highest = np.zeros(len(services), dtype=np.int64)
+    np.maximum.at(highest, network.step_service, network.step_capacity)
+    np.add.at(highest, network.rule_service, np.maximum(network.rule_units, 0))
+    queueing = np.flatnonzero(places[:, k.QUEUE] >= 0)
+    least_need = np.full(len(services), MOST, dtype=np.int64)
+    np.minimum.at(least_need, places[queueing, k.QUEUE], places[queueing, k.NEED])
+    full = (services[:, k.WAITING] > 0) & (services[:, k.IN_USE] > 0) & (least_need > highest - services[:, k.IN_USE])
+    if not full.any():
+        return
+
+    asking = queueing[spells[queueing, k.PHASE] == k.QUEUES]
+    row, holds = spells[asking, k.ROW], spells[asking, k.HOLDS] == 1
+    may_change = holds & ((planned.unfit_after[row] >= 0) | (planned.death_after[row] >= 0))
+    has_child = (planned.child >= 0) & (stamps[:, k.ROW_LEFT] >= 0)
+    may_change |= np.isin(asking, planned.spell[has_child]) | (spells[asking, k.RESERVED] >= 0)
+    endless = planned.patience[spells[asking, k.TARGET]] < 0
+    stuck = asking[endless & ~may_change & (holds | (spells[asking, k.KEPT] >= 0))]
+    while len(stuck) and full.any():
+        held = np.zeros(len(services), dtype=np.int64)
+        for n in stuck:
+            rows = [int(spells[n, k.ROW])] if spells[n, k.HOLDS] else []
+            kept = int(spells[n, k.KEPT])
+            while kept >= 0:
+                rows.append(kept)
+                kept = int(stamps[kept, k.NEXT_ROW])
+            np.add.at(held, planned.service[rows], stamps[rows, k.ROW_TAKEN])
+        full_now = full & (held == services[:, k.IN_USE])
+        stuck_now = stuck[full_now[places[stuck, k.QUEUE]]]
+        if len(stuck_now) == len(stuck) and (full_now == full).all():
+            names = ", ".join(sorted(network.names[s] for s in np.flatnonzero(full)))
+            raise Standstill(
+                f"{len(stuck)} people hold all of {names} and wait without end for each other's places; "
+                "give one of these queues patience, or let go of the place (hold: 0)"
+            )
+        full, stuck = full_now, stuck_now
 
 
 def _column(values: np.ndarray) -> np.ndarray:
@@ -195,34 +243,37 @@ def load_kernel() -> ModuleType:
     return kernel
 
 
-def source_hash() -> str:
-    """A hash of everything the compiled code depends on: the sources, Numba, Python, the processor."""
+def source_hash(package: Path = PACKAGE) -> str:
+    """A hash of everything the compiled code depends on: sources, where and when written, Numba, Python, processor."""
     import llvmlite.binding
     import numba
 
     digest = hashlib.sha256()
-    package = Path(__file__).resolve().parent.parent
     for path in sorted([*package.glob("engine/*.py"), *package.glob("model/*.py")]):
-        digest.update(path.name.encode())
+        digest.update(str(path).encode())
         digest.update(path.read_bytes())
-    digest.update(f"{numba.__version__} {sys.version} {llvmlite.binding.get_host_cpu_name()}".encode())
+    written = (package / "engine" / "kernel.py").stat().st_mtime  # Numba's own files count as stale without it
+    digest.update(f"{written} {numba.__version__} {sys.version} {llvmlite.binding.get_host_cpu_name()}".encode())
     return digest.hexdigest()[:16]
 
 
 def cache_folder() -> Path:
     """The folder of the compiled code of these sources: in the user's cache, or where that is read-only, in temp."""
     home = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
-    for base in (Path(home) if home else Path.home() / ".cache", Path(tempfile.gettempdir())):
-        folder = base / "flowsim" / source_hash()
+    version = source_hash()
+    # In temp each user has a folder of their own: nobody should run code that somebody else could have put there.
+    temp = Path(tempfile.gettempdir()) / f"flowsim-{getpass.getuser()}"
+    for base in ((Path(home) if home else Path.home() / ".cache") / "flowsim", temp):
+        folder = base / version
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             probe = folder / f"probe-{os.getpid()}"
             probe.touch()
             probe.unlink()
         except OSError:
             continue
         return folder
-    raise OSError(f"no folder can be written to keep the compiled engine in: tried {base}")
+    raise OSError(f"no folder can be written to keep the compiled engine in: last tried {base}")
 
 
 def _remove_old(folder: Path) -> None:

@@ -901,9 +901,7 @@ def rounds(
             n = first_that_fits(places, services, s, free) if services[s, FIRST_FIT] else int64(services[s, HEAD])
             if n < 0 or places[n, NEED] > free:
                 break
-            if not may_accept(
-                services, events, heads, opened, minutes, first, run, quota_day, quota_week, s, t
-            ):
+            if not may_accept(services, events, heads, opened, minutes, first, run, quota_day, quota_week, s, t):
                 break
             quit_queue(places, services, run, n)
             if spells[n, PHASE] == QUEUES:

@@ -32,6 +32,7 @@ from flowsim.engine.spells import (
     TURNED_AWAY,
     UNFIT_AGAIN,
     Spells,
+    Standstill,
 )
 from flowsim.model.calendar import ALWAYS_OPEN, DAY
 from flowsim.model.capacity import NO_QUOTA, REASON_CODE, Network
@@ -60,10 +61,6 @@ NO_TICKET = -1
 BEHIND_ALL = 2**60
 
 
-class Standstill(RuntimeError):
-    """Services are full of people who wait, without end, only for each other's places: the run could never go on."""
-
-
 class Due(Event):
     """Something that will happen to a patient (or to a service) unless it is cancelled."""
 
@@ -86,7 +83,7 @@ class Service:
     has one such heap for each size of need: the first who fits is the least of few heads, however long the queue.
     """
 
-    __slots__ = (
+    __slots__ = (  # noqa: RUF023 (in the order of the story)
         "hospital", "index", "capacity", "escalation", "in_use", "waiting", "queue", "by_need", "calendar", "open_mask",
         "quota_day", "quota_week", "day", "week", "taken_today", "taken_this_week", "wakes_at", "logged", "reason",
     )  # fmt: skip
@@ -237,7 +234,7 @@ class Service:
 class Reservation:
     """Units of the row a person was readmitted from, waiting for the readmitted person (the child spell)."""
 
-    __slots__ = ("row", "service", "units", "release")
+    __slots__ = ("release", "row", "service", "units")
 
     def __init__(self, row: int, service: Service, units: int) -> None:
         self.row = row
@@ -260,7 +257,7 @@ class Patient:
         staff: the pool one of whose staff is at work for this person.
     """
 
-    __slots__ = (
+    __slots__ = (  # noqa: RUF023 (in the order of the story)
         "hospital", "spell", "phase", "row", "holding", "wanted", "declined", "taken_over", "need", "ticket",
         "queued_in", "base", "task", "last_task", "staff", "kept", "reservation",
         "main", "patience", "decline", "unfit", "death", "readmission",

@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from flowsim.model.journeys import Journeys
+
 NEVER = -1
 """A stamp that was never reached."""
 
@@ -22,6 +24,10 @@ ENDINGS = (
     "displaced",
 )
 STILL_IN, MOVED_ON, LEFT, DIED, READMITTED, UNFIT_AGAIN, GAVE_UP, TURNED_AWAY, DISPLACED = range(len(ENDINGS))
+
+
+class Standstill(RuntimeError):
+    """Services are full of people who wait, without end, only for each other's places: the run could never go on."""
 
 
 @dataclass(frozen=True)
@@ -69,3 +75,43 @@ class Spells:
 def differing(a: Spells, b: Spells) -> list[str]:
     """The columns in which two runs differ; empty when they are equal in every row."""
     return [f.name for f in fields(Spells) if not np.array_equal(getattr(a, f.name), getattr(b, f.name))]
+
+
+def first_difference(a: Spells, b: Spells, journeys: Journeys) -> str:
+    """Where two runs of the same journeys part: the first minute, and the row or task and stamp; "" when they do not."""
+    found: list[tuple[int, int, str]] = []
+    for rank, name in enumerate(f.name for f in fields(Spells)):
+        x, y = getattr(a, name), getattr(b, name)
+        if name.startswith("log_"):
+            continue
+        for k in np.flatnonzero(x != y).tolist():
+            minute = _when(a, b, name, k)
+            what = f"task {k}" if name.startswith("task_") else f"row {k}"
+            found.append((minute, rank, f"{name} of {what} ({_whose(journeys, what, k)}): {x[k]} against {y[k]}"))
+    if found:
+        minute, _, what = min(found)
+        return f"first at minute {minute} (day {minute // 1440}, {minute // 60 % 24:02}:{minute % 60:02}): {what}"
+    logs = [
+        list(zip(s.log_minute, s.log_service, s.log_capacity, s.log_in_use, s.log_queue, s.log_reason, strict=True))
+        for s in (a, b)
+    ]
+    for k in range(max(map(len, logs))):
+        x, y = (tuple(int(v) for v in log[k]) if k < len(log) else None for log in logs)
+        if x != y:
+            return f"first in entry {k} of the capacity log (minute, service, capacity, in use, queue): {x} against {y}"
+    return ""
+
+
+def _when(a: Spells, b: Spells, name: str, k: int) -> int:
+    """The minute of a stamp in which two runs differ: the earlier of the two."""
+    names = {"units": ("accepted",), "ended": ("left", "joined")}.get(name, (name,))
+    minutes = [int(getattr(s, n)[k]) for n in names for s in (a, b)]
+    return min((m for m in minutes if m >= 0), default=-1)
+
+
+def _whose(journeys: Journeys, what: str, k: int) -> str:
+    rows = journeys.rows
+    if what.startswith("task"):
+        of_row = (rows.first_task <= k) & (k < rows.first_task + rows.n_before + rows.n_after)
+        k = int(np.flatnonzero(of_row)[0])
+    return f"stage {journeys.stages[rows.stage[k]]!r} of spell {journeys.spells.number[rows.spell[k]]}"

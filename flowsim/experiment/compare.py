@@ -168,7 +168,7 @@ def _differences_of(before: pd.DataFrame, after: pd.DataFrame, scenario: str) ->
     return found[found["n"] > 0]
 
 
-def _values(wide: pd.DataFrame, rows: pd.MultiIndex, replications: pd.Index, counts: np.ndarray) -> np.ndarray:
+def _values(wide: pd.DataFrame, rows: pd.Index, replications: pd.Index, counts: np.ndarray) -> np.ndarray:
     """Shape (rows, replications): what counts and is absent is nought, what is a mean and is absent is NaN."""
     values = wide.reindex(index=rows, columns=replications).to_numpy(dtype=float)
     return np.where(np.isnan(values) & counts[:, None], 0.0, values)
@@ -190,9 +190,9 @@ def _change(found: pd.DataFrame) -> np.ndarray:
 def what_breaks_next(differences: pd.DataFrame) -> pd.DataFrame:
     """Services of each scenario, the one whose load and wait rise most first.
 
-    The rank is the mean of two ranks: by the change in offered load and by the change in the mean wait; kinds of service,
-    all their queues together. Columns scenario,
-    service, load (a ratio, now), load_difference, load_change, wait (now), wait_unit, wait_difference, wait_change.
+    The rank is the mean of two ranks: by the change in offered load and by the change in the mean wait. A service is a
+    kind of service, all its queues together. Columns scenario, service, load (a ratio, now), load_difference,
+    load_change, wait (now), wait_unit, wait_difference, wait_change.
     """
     keys = ["scenario", "where"]
     differences = differences[~differences["where"].str.contains("/", regex=False)]

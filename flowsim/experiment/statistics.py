@@ -18,7 +18,7 @@ KEYS = ["measure", "where", "unit"]
 
 
 def t_interval(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """n, mean, standard deviation, low and high of each row of ``samples`` (shape (rows, replications); NaN is absent)."""
+    """n, mean, sd, low and high of each row of ``samples``, which has shape (rows, replications); NaN is absent."""
     n = np.isfinite(samples).sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(n > 0, np.nansum(samples, axis=1) / n, np.nan)
@@ -31,8 +31,8 @@ def t_interval(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray,
 def smallest_detectable(n: np.ndarray, sd: np.ndarray) -> np.ndarray:
     """The smallest true difference that n replications would have shown as clear four times out of five.
 
-    ``(t(0.975; n - 1) + t(0.80; n - 1)) * sd / sqrt(n)``: a test at the 5 % level with 80 % power, sd that of the paired
-    differences. NaN with one replication.
+    ``(t(0.975; n - 1) + t(0.80; n - 1)) * sd / sqrt(n)``: a test at the 5 % level with 80 % power, sd that of the
+    paired differences. NaN with one replication.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         factor = stats.t.ppf((1 + LEVEL) / 2, n - 1) + stats.t.ppf(POWER, n - 1)
@@ -42,7 +42,8 @@ def smallest_detectable(n: np.ndarray, sd: np.ndarray) -> np.ndarray:
 def mean_interval(results: pd.DataFrame, scenarios: Sequence[str]) -> pd.DataFrame:
     """Mean over replications of every number, with its interval.
 
-    Takes scenario, replication, measure, where, unit, value; returns scenario, measure, where, unit, n, mean, low, high.
+    Takes scenario, replication, measure, where, unit, value; returns scenario, measure, where, unit, n, mean, low,
+    high.
     """
     frames = []
     for scenario in scenarios:
@@ -63,8 +64,8 @@ def wide_values(results: pd.DataFrame, scenario: str) -> pd.DataFrame:
 def ratio_interval(above: np.ndarray, below: np.ndarray) -> tuple[float, float, float]:
     """mean(above) / mean(below) of paired samples with Fieller's 95 % interval.
 
-    Shapes (replications,). NaN limits when the interval of the denominator includes nought (the ratio is then unbounded)
-    or with one replication.
+    Shapes (replications,). NaN limits when the interval of the denominator includes nought (the ratio is then
+    unbounded) or with one replication.
     """
     n = len(above)
     top, bottom = float(np.mean(above)), float(np.mean(below))

@@ -44,7 +44,7 @@ def truncation_days(census: pd.DataFrame) -> int | None:
 def warm_up_notice(place: Place, census: pd.DataFrame) -> str | None:
     """A sentence when the warm-up looks too short; `census` is that of this place.
 
-    Judged on a place as it is before its scenario: a scenario is meant to change the census, which is no start-up effect.
+    Judged on a place without a scenario only: a scenario is meant to change the census, which is no start-up effect.
     """
     if place.scenario.changes:
         return None

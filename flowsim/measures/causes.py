@@ -97,7 +97,7 @@ def _transport_tasks(place: Place) -> set[str]:
 
 
 def charge(history: History, rows: np.ndarray, start: int, end: int) -> Charges:
-    """The delay of these rows (recognised to left) within [start, end), in pieces that add up to it, minute by minute."""
+    """The delay of these rows (recognised to left) within [start, end), in pieces that add up to it to the minute."""
     causes = _Causes(history)
     waits = _queueing(history, causes, rows) + _staffing(history, causes, rows)
     certain = [_cut(history, pieces, start, end) for pieces in waits]
@@ -222,8 +222,8 @@ class _Opening:
             row, minute, joined = self.history.task_row[task], s.task_granted[task], s.task_began[task]
             who, need = task + n_rows, np.ones(len(task), dtype=np.int64)
         else:
-            row = np.flatnonzero((rows.service == self.queue) & (s.accepted >= 0) & (self.history.need > 0))
-            row = row[~self.history.initial[row]]
+            takers, first = self.history.takers
+            row = takers[first[self.queue] : first[self.queue + 1]]
             minute, who, need = s.accepted[row], row, self.history.need[row]
             since = rows.since[row]
             joined = np.where((since >= 0) & (s.joined[since] >= 0), s.joined[since], s.joined[row])

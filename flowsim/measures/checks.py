@@ -19,8 +19,8 @@ def unexplained_delay(history: History, charges: Charges, rows: np.ndarray, star
 def lost_people(history: History) -> int:
     """The largest difference, in any minute, between arrivals less those gone and the people found somewhere.
 
-    A person is found queueing for a first place, in a stage, or between two while holding nothing (let go when ready, or
-    displaced); whoever had left one stage without having come to the next would be missing.
+    A person is found queueing for a first place, in a stage, or between two while holding nothing (let go when ready,
+    or displaced); whoever had left one stage without having come to the next would be missing.
     """
     rows, s = history.journeys.rows, history.spells
     arrived, gone = history.arrived, history.gone
@@ -51,8 +51,8 @@ def _changes(minute: np.ndarray, horizon: int) -> np.ndarray:
 def littles_law_gap(history: History, start: int, end: int) -> float:
     """The largest |L - lambda W| over queues within [start, end), in people.
 
-    L is the area under the number waiting; lambda W adds up the waits of those who joined in the window, plus what those
-    already waiting still waited in it, less what was waited after it.
+    L is the area under the number waiting; lambda W adds up the waits of those who joined in the window, plus what
+    those already waiting still waited in it, less what was waited after it.
     """
     waiting, n = history.waiting, history.n_queues
     area = history.queue_length.area(n, start, end)

@@ -1,9 +1,9 @@
 """What the services cost, and who pays.
 
-`per: day` pays each unit for every day in use, `hour_of_care` for every hour delivered (a package of so many hours a week,
-for as long as it is in use; staff: for every hour they are there), `start` for every person who came. Staff are paid for being there: their
-capacity in opening hours, not their use. A block that is `paid_whether_used` is taken to be used last: what of it nobody used is
-paid for as well. Neighbours' own services are left out.
+`per: day` pays each unit for every day in use, `hour_of_care` for every hour delivered (a package of so many hours a
+week, for as long as it is in use), `start` for every person who came. Staff are paid for being there, not for being at
+work: their capacity, by the day or by the hours their pool is open. A block that is `paid_whether_used` is taken to be
+used last: what of it nobody used is paid for as well. Neighbours' own services are left out.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ import numpy as np
 from flowsim.measures.history import History
 from flowsim.model.capacity import block_amount, queue_name, split
 from flowsim.place import Cost, Service
-
-YEAR = 365 * 1440
-"""Minutes in the year to which totals are scaled."""
 
 
 def costs(history: History, start: int, end: int) -> dict[str, float]:
@@ -65,9 +62,7 @@ def _starts(history: History, queues: np.ndarray, start: int, end: int) -> int:
     return int((new & np.isin(history.journeys.rows.service, queues)).sum())
 
 
-def _staff(
-    history: History, cost: Cost, queues: np.ndarray, open_units: np.ndarray, start: int, end: int
-) -> float:  # fmt: skip
+def _staff(history: History, cost: Cost, queues: np.ndarray, open_units: np.ndarray, start: int, end: int) -> float:
     """Staff for the time they are there: days of the window, or hours in which their calendar is open."""
     if cost.per == "day":
         return cost.amount * float(open_units[queues].sum()) / 1440

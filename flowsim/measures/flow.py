@@ -1,8 +1,9 @@
 """The measures of one run: delays, stays, waits, costs and the daily census, from the journeys and the stamps alone.
 
-What counts: everything in the window [start, end). Numbers of people and of units are means over time, clipped to the window; people who left are
-counted by when they left, people who came by when they came. A ward stay is a person's consecutive rows in services of role
-`ward`; it is recognised when its last row is, so that becoming unfit again stops the clock. Numbers that nothing defines (the mean delay of nobody) are NaN.
+What counts is what happened in the window [start, end). Numbers of people and of units are means over time, clipped to
+the window; people who left are counted by when they left, people who came by when they came. A ward stay is a person's
+consecutive rows in services of role `ward`; it is recognised when its last row is, so that becoming unfit again stops
+the clock. What nothing defines (the mean delay of nobody) is NaN.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ class Measured:
 
     Attributes:
         results: columns measure, where, unit, value; the order depends on the place alone.
-        census: columns date, where, state, count; at 23:59 of every day of the run, warm-up included. `where` is a site or "all"
-            (states occupied, delayed, delayed PATHWAY), or a queue (in use, in its own unit; waiting, people; boarding,
-            for emergency departments).
+        census: columns date, where, state, count; at 23:59 of every day of the run, warm-up included. `where` is a
+            site or "all" (states occupied, delayed, delayed PATHWAY), or a queue (in use, in the service's own unit;
+            waiting, in people; boarding, for emergency departments).
         warnings: sentences about what should not be trusted.
     """
 
@@ -118,12 +119,11 @@ class _Measuring:
 
     def _warnings(self, values: list[Value], overloaded: list[tuple[str, float]]) -> Iterator[str]:
         for name, load in overloaded:
-            yield (
-                f"{name} is offered {load:.2f} times what it can do with its effective stay: its queue grows or people give up"
-            )
+            yield f"{name} is offered {load:.2f} times what it can take (effective stay): queues grow or people give up"
         for name, _, value in values:
             if name.startswith("check_") and name != "check_overloaded" and abs(value) > 1e-6:
-                yield f"trust check failed: {MEASURES[name].title.removeprefix('Check: ')} ({value:g} {MEASURES[name].unit})"
+                what = MEASURES[name].title.removeprefix("Check: ")
+                yield f"a trust check failed: {what} ({value:g} {MEASURES[name].unit})"
 
     # who is who ------------------------------------------------------------------------------------------------------
 
@@ -176,15 +176,15 @@ class _Measuring:
         n_causes, n_pathways = len(charges.names), len(self.pathways) + 1
         shown = np.flatnonzero(self._can_hold_up(charges.names) | (np.bincount(charges.cause, minlength=n_causes) > 0))
         for where, here in self._everywhere(charges.row):
-            minutes = charges.minutes * here
+            minutes = (charges.minutes * here).astype(np.float64)
             prefix = "" if where == ALL else f"{where} | "
             yield "delayed_bed_days", where, float(minutes.sum()) * scale
             by_cause = np.bincount(charges.cause, weights=minutes, minlength=n_causes) * scale
             for i in shown:
                 yield "delayed_bed_days_by_cause", prefix + charges.names[i], float(by_cause[i])
             by_pathway = np.bincount(pathway, weights=minutes, minlength=n_pathways) * scale
-            for i, name in enumerate([*self.pathways, NO_PATHWAY]):
-                yield "delayed_bed_days_by_pathway", prefix + name, float(by_pathway[i])
+            for name, days in zip([*self.pathways, NO_PATHWAY], by_pathway, strict=True):
+                yield "delayed_bed_days_by_pathway", prefix + name, float(days)
 
     def _can_hold_up(self, causes: tuple[str, ...]) -> np.ndarray:
         """(C,) bool: which causes can delay people in wards; the others are shown only where they did."""
@@ -194,15 +194,19 @@ class _Measuring:
         for stage in stages.values():
             if stage.service in place.services and place.services[stage.service].role == "ward":
                 for name, task in (*stage.before.items(), *stage.after.items()):
-                    tasks.add(name)
-                    pools.add(task.pool)
-        services = {k for k, s in place.services.items() if s.role not in ("ed", "same_day", "ward")}
-        shut = {k for k, q in zip(self.history.network.names, self.history.network.calendar, strict=True) if q != ALWAYS_OPEN}
-        shut = {name.split("/", 1)[0] for name in shut} & (services | pools)
+                    if not task.transport:
+                        tasks.add(name)
+                        pools.add(task.pool)
+        services = {k for k, s in place.services.items() if s.role not in ("ed", "same_day", "ward", "outside")}
+        has_calendar = self.history.kind[self.history.network.calendar != ALWAYS_OPEN]
+        shut = {self.history.kind_names[k] for k in has_calendar} & (services | pools)
         able = {
-            *(f"task: {t}" for t in tasks), *(f"calendar: {n}" for n in tasks | shut), *(f"capacity: {s}" for s in services),
-            *(f"staff: {p}" for p in pools), TRANSPORT,
-        }  # fmt: skip
+            *(f"task: {t}" for t in tasks),
+            *(f"calendar: {n}" for n in tasks | shut),
+            *(f"capacity: {s}" for s in services),
+            *(f"staff: {p}" for p in pools),
+            TRANSPORT,
+        }
         return np.array([name in able for name in causes])
 
     def _discharges(self) -> Iterator[Value]:
@@ -231,7 +235,7 @@ class _Measuring:
         days = np.bincount((np.arange(self.days.start, self.days.stop) + first) % 7, minlength=7)
         counts = np.bincount((left // 1440 + first) % 7, minlength=7)
         per_day = np.divide(counts, days, out=np.full(7, np.nan), where=days > 0)
-        index = per_day / np.nanmean(per_day) if counts.any() else np.full(7, np.nan)
+        index = per_day / np.nanmean(per_day) if np.nansum(per_day) > 0 else np.full(7, np.nan)
         for name, value in zip(WEEKDAYS, index, strict=True):
             yield "discharges_by_weekday", name if where == ALL else f"{where} | {name}", float(value)
 
@@ -342,7 +346,8 @@ class _Measuring:
             supported = followed & (pathway > 0) & (pathway < len(self.pathways))
             yield "readmission_30_day_share", "after intermediate care", 100 * mean(again[supported])
         s = self.history.spells
-        dead = np.flatnonzero((s.ended == DIED) & self._inside(s.left) & self.history.rows_with("ward", "ed", "same_day"))
+        in_hospital = self.history.rows_with("ward", "ed", "same_day")
+        dead = np.flatnonzero((s.ended == DIED) & self._inside(s.left) & in_hospital)
         for where, here in self._everywhere(dead):
             yield "deaths_in_hospital", where, float(here.sum()) * self.year
 

@@ -54,7 +54,8 @@ class Intervals:
         """The same as step functions of time."""
         key = np.concatenate([self.queue, self.queue]) * (horizon + 1) + np.concatenate([self.start, self.end])
         change = np.concatenate([self.units, -self.units])
-        order = np.argsort(key)
+        small = len(key) == 0 or int(key.max()) < 2**31
+        order = np.argsort(key.astype(np.int32) if small else key)
         key = key[order]
         level = np.cumsum(change[order])
         last = np.flatnonzero(np.append(key[1:] != key[:-1], True)) if len(key) else np.zeros(0, dtype=np.int64)
@@ -123,7 +124,7 @@ class History:
         kinds = [name.split("/", 1)[0] for name in network.names]
         self.kind_names = tuple(dict.fromkeys(kinds))
         self.kind = np.array([self.kind_names.index(k) for k in kinds], dtype=np.int64)
-        self.unit_name = tuple((name.split("/", 1) + [""])[1] for name in network.names)
+        self.unit_name = tuple(name.partition("/")[2] for name in network.names)
         self.is_neighbour = np.array(
             [u in place.localities and place.localities[u].neighbour for u in self.unit_name], dtype=bool
         )
@@ -177,7 +178,7 @@ class History:
 
     @cached_property
     def held_on(self) -> np.ndarray:
-        """(R,) bool: the row's units passed towards the next row or the way out; not let go when ready, not displaced."""
+        """(R,) bool: the units were held until the row was left for another; not let go when ready, not displaced."""
         return (self.journeys.rows.hold == 1) & (self.spells.ended != DISPLACED)
 
     @cached_property
@@ -232,14 +233,16 @@ class History:
 
         Who becomes unfit again in the queue for a row may ask for the same row once more later, and a row keeps the
         stamps of the last time only. The first wait began when the tasks before asking were over and lasted until the
-        fallback was asked for, or until the person became unfit.
+        fallback was asked for, or (also where the fallback's stamps were written over too) the person became unfit.
         """
         rows, s = self.journeys.rows, self.spells
         unfit = np.flatnonzero(s.ended == UNFIT_AGAIN)
         unfit = unfit[(rows.next[unfit] >= 0) & (s.left[unfit] >= 0)]
         unfit = unfit[s.joined[rows.next[unfit]] > s.left[unfit]]
         asked = s.ready.copy()
-        tasks = np.flatnonzero(np.isin(self.task_row, unfit) & (s.task_began >= 0))
+        is_unfit = np.zeros(len(asked), dtype=bool)
+        is_unfit[unfit] = True
+        tasks = np.flatnonzero(is_unfit[self.task_row] & (s.task_began >= 0))
         np.maximum.at(asked, self.task_row[tasks], self.task_over[tasks])
         until = s.left[unfit]
         fallback = rows.otherwise[rows.next[unfit]]
@@ -257,7 +260,8 @@ class History:
         """(N,) when the spell ended (left, died or readmitted); `NOT_YET` while it had not."""
         rows, s = self.journeys.rows, self.spells
         gone = np.full(len(self.journeys.spells.number), NOT_YET, dtype=np.int64)
-        out = (s.left >= 0) & (np.isin(s.ended, (LEFT, DIED, READMITTED)) | ((s.ended == DISPLACED) & (rows.displaced_to < 0)))
+        displaced = (s.ended == DISPLACED) & (rows.displaced_to < 0)
+        out = (s.left >= 0) & (np.isin(s.ended, (LEFT, DIED, READMITTED)) | displaced)
         gone[rows.spell[out]] = s.left[out]
         nowhere = np.flatnonzero(np.isin(s.ended, (GAVE_UP, TURNED_AWAY)) & (rows.otherwise < 0))
         before = self.previous[nowhere]
@@ -296,7 +300,8 @@ class History:
         """(R,) units each accepted row took beyond what was held or reserved for the person there; 0 where none."""
         need = self.spells.units - self.handed_over
         rows, s = self.journeys.rows, self.spells
-        reserved = np.flatnonzero((s.ended == READMITTED) & (s.left >= 0) & (rows.kept_on_readmission > 0) & (s.freed >= 0))
+        kept = (s.ended == READMITTED) & (s.left >= 0) & (rows.kept_on_readmission > 0)
+        reserved = np.flatnonzero(kept & (s.freed >= 0))
         if len(reserved):
             child = np.full(len(self.journeys.spells.number), NONE, dtype=np.int64)
             parents = np.flatnonzero(rows.child >= 0)
@@ -309,6 +314,14 @@ class History:
             taken = (key[place] == wanted) & (s.accepted >= 0) & (s.accepted == s.freed[reserved[place]])
             need = need - np.where(taken, s.units[reserved[place]], 0)
         return np.maximum(need, 0)
+
+    @cached_property
+    def takers(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows that took something of their queue's free units, by queue; where each queue's begin, (S + 1,)."""
+        rows = np.flatnonzero((self.spells.accepted >= 0) & (self.need > 0) & ~self.initial)
+        queue = self.journeys.rows.service[rows].astype(np.int16)
+        order = np.argsort(queue, kind="stable")
+        return rows[order], np.searchsorted(queue[order], np.arange(self.n_queues + 1))
 
     @cached_property
     def in_use(self) -> Intervals:

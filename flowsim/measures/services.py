@@ -125,8 +125,8 @@ class Services:
     def _offered(self) -> np.ndarray:
         """Unit-minutes asked for by those who joined each queue in the window: (S,).
 
-        Units times the planned stay, plus for each unit the mean by which the time in use of places freed in the window differed from the
-        plan: waiting for what comes next, tasks, units kept, stays broken off.
+        Units times the planned stay, plus for each unit the mean by which the time in use of places freed in the window
+        differed from the plan: waiting for what comes next, tasks, units kept, stays broken off.
         """
         history, s = self.history, self.history.spells
         rows, tasks = history.journeys.rows, history.journeys.tasks

@@ -80,15 +80,17 @@ def went_home(stays: Stays) -> np.ndarray:
     """(n,) bool: did these people, leaving a ward alive, go back to where they lived?
 
     What the place says (`usual_residence` of the stage they went to or, for leaving the system, of the stage they left)
-    holds. Where it says nothing: leaving the system, home care, slots in the community and the world outside are home; places and beds
-    in the community are not; a care home is for those who came from one (`care_home_resident` is yes).
+    holds. Where it says nothing: leaving the system, home care, slots in the community and the world outside are home;
+    places and beds in the community are not; a care home is for those who came from one (`care_home_resident` is yes).
     """
     history, after = stays.history, stays.after
     journeys = history.journeys
     goes_on = after >= 0
     home = ~goes_on
-    slots = [history.service_of(k).role == "community" and history.service_of(k).unit == "slots" for k in history.kind_names]
-    at_home = history.queues_with("home_care", "outside", "ed", "same_day", "ward") | np.array(slots)[history.kind]
+    in_slots = np.array([history.service_of(k).unit == "slots" for k in history.kind_names])[history.kind]
+    at_home = history.queues_with("home_care", "outside", "ed", "same_day") | (
+        history.queues_with("community") & in_slots
+    )
     care_home = history.queues_with("care_home")
     queue = journeys.rows.service[after]
     home[goes_on] = at_home[queue[goes_on]]

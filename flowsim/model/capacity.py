@@ -188,7 +188,9 @@ class _Builder:
         name = new if old == new else f"{old} then {new}"
         if name not in self.masks:
             mask = self._mask(self.before, old if old in (ALWAYS, *self.before.calendars) else new)
-            mask[self.switch :] = self._mask(self.place, new if new in (ALWAYS, *self.place.calendars) else old)[self.switch :]
+            mask[self.switch :] = self._mask(self.place, new if new in (ALWAYS, *self.place.calendars) else old)[
+                self.switch :
+            ]
             self.masks[name] = mask
         return list(self.masks).index(name)
 

@@ -555,9 +555,7 @@ class _Plan:
             minutes[already] = _minutes(sampler.draw(stage.duration, f"{name}/duration", who[already], residual))
         return minutes
 
-    def _patience(
-        self, stage: Stage, name: str, sampler: Sampler, who: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _patience(self, stage: Stage, name: str, sampler: Sampler, who: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of all the reasons to give up the queue, the first to run out, and where it leads."""
         patience = np.full(len(who), NONE, dtype=np.int64)
         otherwise = np.full(len(who), NONE, dtype=np.int64)

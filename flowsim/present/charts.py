@@ -1,7 +1,7 @@
 """The pictures: PNG or SVG, the same bytes for the same numbers.
 
-Colours are those of Okabe and Ito (2008), which people with any common colour vision tell apart; nothing is said by colour
-alone. Every picture says in its caption how many replications stand behind it and what its bands and bars are.
+Colours are those of Okabe and Ito (2008), which people with any common colour vision tell apart; nothing is said by
+colour alone. Every picture says in its caption how many replications stand behind it and what its bands and bars are.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from matplotlib.axes import Axes
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
 from flowsim.experiment.compare import NO_CLEAR_CHANGE, Comparison
 from flowsim.experiment.runner import Result, block_dates
 from flowsim.experiment.statistics import t_interval, wide_values
 from flowsim.measures.headline import HEADLINE
 from flowsim.place import WEEKDAYS, PlaceError, refuse
-from flowsim.present.words import number, period_words, titled
+from flowsim.present.words import KEY_MEASURES, period_words, tick, titled, with_unit
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
@@ -34,19 +35,13 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
 GREY = "#7F7F7F"
 SCENARIO_STYLES = ((BLACK, "-"), (BLUE, "-"), (VERMILION, "-"), (GREEN, "-"), (PURPLE, "-"), (ORANGE, "-"), (SKY, "-"))
 LINE_STYLES = ("-", "--", "-.", ":")
-STACK = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, "#999999", BLACK)
-HATCHES = ("", "//", "", "\\\\", "", "..", "", "xx", "")
+STACK = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, GREY)
+OTHERS = "#D0D0D0"
+HATCHES = ("", "//", "", "\\\\", "", "..", "", "xx")
 MOST_CAUSES = 8
 SITE_MARK = " | "
 """In `where`: a site's own part of a breakdown; what is charted is the whole."""
 SMOOTHING = 7
-PANELS = (
-    "delayed_patients", "delayed_bed_days", "delay_days_mean",
-    "hidden_wait_days_mean", "los_days_mean", "acute_occupancy",
-    "boarding_hours_mean", "ed_four_hour_share", "trolley_12_hour_count",
-    "usual_residence_share", "readmission_30_day_share", "cost_total",
-)  # fmt: skip
-"""The headline measures a planner asks for first, in reading order: flow, stay, emergency department, outcome and cost."""
 
 
 def save(result: Result, path: str | Path, kind: str = "differences", **options: Any) -> Path:
@@ -57,7 +52,7 @@ def save(result: Result, path: str | Path, kind: str = "differences", **options:
     """
     path = Path(path)
     if kind not in KINDS:
-        raise refuse("kind", kind, "", KINDS)
+        raise refuse("kind", kind, "one of", KINDS)
     if path.suffix not in (".png", ".svg"):
         raise refuse("path", str(path), "a name ending in .png or .svg")
     with _style():
@@ -82,7 +77,7 @@ def save_all(result: Result, folder: str | Path, **options: Any) -> list[Path]:
 
 @contextmanager
 def _style() -> Iterator[None]:
-    settings = {
+    settings: dict[Any, Any] = {
         "svg.hashsalt": "flowsim",
         "svg.fonttype": "path",
         "font.family": "DejaVu Sans",
@@ -106,15 +101,15 @@ def _finish(figure: Figure, title: str, caption: str, bottom: float = 0.0) -> No
     below = 0.16 * len(lines) + 0.12 + bottom
     figure.suptitle(title, x=0.1 / width, y=1 - 0.1 / height, ha="left", va="top", fontsize=12, fontweight="bold")
     figure.text(0.1 / width, 0.06 / height, "\n".join(lines), ha="left", va="bottom", fontsize=7.5, color="#444444")
-    figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - (below + 0.42) / height))
+    figure.set_layout_engine("constrained", rect=(0.005, below / height, 0.99, 1 - (below + 0.42) / height))
 
 
 def _replications(result: Result) -> int:
     return int(result.results["replication"].nunique())
 
 
-def _interval_words(n: int) -> str:
-    return f"95 % intervals over {n} paired replications" if n > 1 else "one replication, so no interval"
+def _interval_words(n: int, kind: str = "") -> str:
+    return f"95 % intervals over {n} {kind}replications" if n > 1 else "one replication, so no interval"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -126,7 +121,7 @@ def differences(result: Result) -> Figure:
     if not isinstance(result, Comparison):
         raise PlaceError("kind: 'differences' needs a comparison of two or more scenarios.")
     table = result.table().set_index(["measure", "scenario"])
-    shown = [name for name in PANELS if name in table.index.get_level_values("measure")]
+    shown = [name for name in KEY_MEASURES if name in table.index.get_level_values("measure")]
     if not shown:
         raise PlaceError("kind: 'differences' has nothing to show: no headline measure was found.")
     columns = min(3, len(shown))
@@ -135,7 +130,7 @@ def differences(result: Result) -> Figure:
     figure = Figure(figsize=(3.6 * columns + 1.4, height * rows + 1.35))
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes, name in zip(grid.flat, shown, strict=False):
-        _difference_panel(axes, table.loc[name], result.others, name)
+        _difference_panel(axes, table.loc[[name]].droplevel("measure"), result.others, name)
     for axes in grid.flat[len(shown) :]:
         axes.set_visible(False)
     for axes in grid[:, 0]:
@@ -151,7 +146,7 @@ def differences(result: Result) -> Figure:
     _finish(
         figure,
         f"What each scenario changes, compared with: {titled(result, result.baseline)}",
-        f"Points: mean paired difference; bars: {_interval_words(n)}. {period_words(result)}",
+        f"Points: mean paired difference; bars: {_interval_words(n, 'paired ')}. {period_words(result)}",
         bottom=0.3,
     )
     return figure
@@ -173,18 +168,14 @@ def _difference_panel(axes: Axes, rows: pd.DataFrame, others: tuple[str, ...], n
     first = rows.iloc[0]
     unit = str(first["unit"])
     heading = "\n".join(textwrap.wrap(measure.title, 42))
-    axes.set_title(f"{heading}\n(now {number(float(first['baseline']), unit)} {_points(unit)[0]})")
-    axes.set_xlabel(f"change, {_points(unit)[1]}", fontsize=8)
+    axes.set_title(f"{heading}\n(now {with_unit(float(first['baseline']), unit)})")
+    axes.set_xlabel(f"change, {'percentage points' if unit == '%' else unit}", fontsize=8)
     axes.set_ylim(len(others) - 0.5, -0.5)
     axes.margins(x=0.12)
-    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5))
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, unit)))
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="#E5E5E5")
-
-
-def _points(unit: str) -> tuple[str, str]:
-    """A unit of a value and of a change: a change of a share is told in percentage points."""
-    return (unit, "percentage points") if unit == "%" else (unit, unit)
 
 
 def _mark(change: str, better: int) -> tuple[str, str, bool]:
@@ -217,7 +208,9 @@ def census(result: Result) -> Figure:
         raise PlaceError("kind: 'census' has nothing to show: nobody is counted as delayed.")
     table = table.astype({"state": str, "scenario": str})
     nightly = table.set_index(["state", "scenario", "replication", "date"])["count"].sort_index()
-    states = [state for state, counts in nightly.groupby(level="state") if counts.any()]
+    states = [str(state) for state, counts in nightly.groupby(level="state") if counts.any()]
+    if not states:
+        raise PlaceError("kind: 'census' has nothing to show: nobody is delayed on any night.")
     figure = Figure(figsize=(10, 1.9 * len(states) + 1.4))
     grid = figure.subplots(len(states), 1, sharex=True, squeeze=False)[:, 0]
     for axes, state in zip(grid, states, strict=True):
@@ -236,12 +229,14 @@ def census(result: Result) -> Figure:
         handles, labels, loc="lower left", ncols=3, frameon=False, bbox_to_anchor=(0, 0.25 / figure.get_figheight())
     )
     n = _replications(result)
+    blocks = (
+        " Dashed lines: the start and end of dated blocks of capacity." if block_dates(result.places.values()) else ""
+    )
     band = f"bands: the middle 80 % of {n} replications. " if n > 1 else "one replication, so no band. "
     _finish(
         figure,
         "People delayed in acute beds each night, by pathway",
-        f"Lines: mean of {n} replications, {SMOOTHING}-day running mean; {band}"
-        "Grey: warm-up, not measured. Dashed lines: the start and end of dated blocks of capacity.",
+        f"Lines: mean of {n} replications, {SMOOTHING}-day running mean; {band}Grey: warm-up, not measured.{blocks}",
         bottom=0.2 * -(-len(labels) // 3) + 0.08,
     )
     return figure
@@ -291,7 +286,7 @@ def causes(result: Result) -> Figure:
     axes = figure.subplots()
     left = np.zeros(len(bars))
     for at, cause in enumerate(bars.columns):
-        colour, hatch = STACK[at % len(STACK)], HATCHES[at % len(HATCHES)]
+        colour, hatch = (STACK[at], HATCHES[at]) if at < MOST_CAUSES else (OTHERS, "")
         axes.barh(
             range(len(bars)), bars[cause], left=left, color=colour, hatch=hatch, edgecolor="white", height=0.7,
             label=str(cause).replace("_", " "),
@@ -303,7 +298,7 @@ def causes(result: Result) -> Figure:
     axes.set_ylim(len(bars) - 0.4, -0.6)
     axes.margins(x=0.08)
     axes.set_xlabel(str(rows["unit"].iloc[0]))
-    axes.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     legend_rows = -(-len(bars.columns) // 3)
     figure.legend(
         loc="lower left", ncols=3, frameon=False, fontsize=8, bbox_to_anchor=(0, 0.25 / figure.get_figheight())
@@ -311,7 +306,8 @@ def causes(result: Result) -> Figure:
     _finish(
         figure,
         "Where the waiting is: delayed bed-days by cause",
-        f"Mean of {_replications(result)} replications. Each delayed minute is charged to exactly one cause. {period_words(result)}",
+        f"Mean of {_replications(result)} replications. Each delayed minute is charged to exactly one cause. "
+        f"{period_words(result)}",
         bottom=0.2 * legend_rows + 0.08,
     )
     return figure
@@ -357,7 +353,7 @@ def weekdays(result: Result, published: Mapping[str, list[float]] | None = None)
     _finish(
         figure,
         "Discharges from acute beds by day of the week",
-        f"Lines: mean, bands: {_interval_words(_replications(result)).replace('paired ', '')}; markers: published figures.",
+        f"Lines: mean, bands: {_interval_words(_replications(result))}; markers: published figures.",
     )
     return figure
 

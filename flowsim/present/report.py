@@ -1,7 +1,7 @@
 """What an experiment found, in words and tables: the terminal's and `summary.md` are the same sections, written twice.
 
-A table that grows beyond what fits a terminal is no table, so the terminal shows headline measures only; `summary.md` adds
-the definitions and the smallest difference that these replications could have shown.
+The terminal shows the measures a planner asks for first; `summary.md` has all of them, their definitions, and the
+smallest difference that these replications could have shown.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from flowsim.experiment.compare import NO_CLEAR_CHANGE, SERVICE_LOAD, SERVICE_WA
 from flowsim.experiment.runner import Result
 from flowsim.measures.headline import HEADLINE, MEASURES
 from flowsim.place import Place
-from flowsim.present.words import interval, number, period_words, signed, titled
+from flowsim.present.words import KEY_MEASURES, interval, number, period_words, signed, titled
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,18 +27,22 @@ WARNING_CHECKS = ("check_overloaded",)
 """Checks that warn about the place rather than fail the run."""
 TOLERANCE = 1e-6
 MOST_SERVICES = 5
+MOST_OVERLOADED = 8
+WIDTH_OF_NAMES = 14
+READ_TOGETHER = (
+    "Read delay together with the hidden wait: earlier recognition can raise the measured delay while the stay falls."
+)
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with a table, sentences, or both. `loud` sections are warnings; `brief` ones stand in the terminal too."""
+    """A heading with a table, sentences, or both; `loud` sections are warnings."""
 
     heading: str
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     sentences: tuple[str, ...] = ()
     loud: bool = False
-    brief: bool = True
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -70,27 +74,28 @@ def _cell(text: str) -> str:
 
 
 def show(result: Result, assumptions: str = "", console: Console | None = None) -> None:
-    """Print the report to the terminal."""
+    """Print the brief report to the terminal."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     console = console or Console()
     console.print(Text(title(result), style="bold"))
-    for section in sections(result, assumptions):
-        if not section.brief:
-            continue
+    for section in sections(result, assumptions, brief=True):
         style = "bold red" if section.loud else "bold"
         console.print()
         console.print(Text(section.heading, style=style))
         if section.rows:
-            table = Table(*section.columns, show_lines=any("\n" in text for row in section.rows for text in row))
+            table = Table(show_lines=any("\n" in text for row in section.rows for text in row))
+            for at, column in enumerate(section.columns):
+                table.add_column(column, min_width=WIDTH_OF_NAMES if at == 0 else None)
             for row in section.rows:
                 table.add_row(*(Text(text, style="dim" if text.startswith(NO_CLEAR_CHANGE) else "") for text in row))
             console.print(table)
         for sentence in section.sentences:
             console.print(Text(sentence, style="red" if section.loud else ""))
     console.print()
+    console.print(Text(f"All measures, definitions and charts: {result.out / 'summary.md'}"), soft_wrap=True)
     console.print(Text(f"Results: {result.out}"), soft_wrap=True)
 
 
@@ -114,19 +119,19 @@ def _replication_words(result: Result) -> str:
 # Sections
 
 
-def sections(result: Result, assumptions: str = "") -> list[Section]:
-    """All of the report in order: trouble first, then the answer, then what it rests on."""
+def sections(result: Result, assumptions: str = "", brief: bool = False) -> list[Section]:
+    """The report in order: trouble first, then the answer, then what it rests on; `brief` as the terminal shows it."""
     found = [*_trouble(result)]
     if result.results.empty:
         return found
     if isinstance(result, Comparison):
-        found += [_differences(result), *_breaks_next(result), *_costs(result), *_evidence(result)]
+        found += [_differences(result, brief), *_breaks_next(result), *_costs(result, brief), *_evidence(result)]
     else:
         found += [_measures(result), *_services(result), *_payers(result, result.summary(headline=False))]
     found += _worth(result, assumptions)
-    if isinstance(result, Comparison):
-        found.append(_detectable(result))
-    found.append(_definitions(result))
+    if not brief:
+        found += [_detectable(result)] if isinstance(result, Comparison) else []
+        found += [_definitions(result)]
     return found
 
 
@@ -146,45 +151,54 @@ def failed_checks(result: Result) -> Iterator[str]:
     checks = result.results[result.results["measure"].str.startswith("check_")]
     checks = checks[~checks["measure"].isin(WARNING_CHECKS) & (checks["value"].abs() > TOLERANCE)]
     for (scenario, measure), rows in checks.groupby(["scenario", "measure"], sort=True):
-        worst = rows.loc[rows["value"].abs().idxmax()]
+        worst = rows.iloc[int(rows["value"].abs().to_numpy().argmax())]
         yield (
             f"{MEASURES[str(measure)].title} ({scenario}): {worst['value']:g} {worst['unit']} at {worst['where']} in "
             f"replication {worst['replication']}; {len(rows)} numbers are not nought."
         )
 
 
-def _differences(result: Comparison) -> Section:
+def _differences(result: Comparison, brief: bool) -> Section:
     summary = result.summary()
     first = summary[summary["scenario"] == result.baseline].set_index("measure")
     table = result.table().set_index(["measure", "scenario"])
     rows = []
-    for name, measure in HEADLINE.items():
+    for name in KEY_MEASURES if brief else HEADLINE:
         if name not in first.index:
             continue
+        measure = HEADLINE[name]
         cells = [
-            difference_text(table.loc[(name, scenario)], measure.unit) if (name, scenario) in table.index else "-"
+            difference_text(table.loc[(name, scenario)], measure.unit, brief)
+            if (name, scenario) in table.index
+            else "-"
             for scenario in result.others
         ]
-        rows.append((f"{measure.title}\n({measure.unit})", _mean_text(first.loc[name], measure.unit), *cells))
-    columns = ("", f"{titled(result, result.baseline)}", *(titled(result, name) for name in result.others))
-    how = (
-        "Each cell: the mean paired difference and its 95 % interval; where that includes no change, 'no clear change' and "
-        "the smallest difference these replications would have shown."
-        if result.results["replication"].nunique() > 1
-        else "One replication: no interval, so no difference here can be told from chance."
+        rows.append((f"{measure.title} ({measure.unit})", _mean_text(first.loc[name], measure.unit), *cells))
+    columns = ("", titled(result, result.baseline), *(titled(result, name) for name in result.others))
+    heading = f"What changes, compared with {titled(result, result.baseline)}"
+    return Section(heading, columns, tuple(rows), (_how_to_read(result, brief), READ_TOGETHER))
+
+
+def _how_to_read(result: Result, brief: bool) -> str:
+    if result.results["replication"].nunique() < 2:
+        return "One replication: no interval, so no difference here can be told from chance."
+    unclear = (
+        "no clear change"
+        if brief
+        else "no clear change, and the smallest difference these replications would have shown"
     )
-    return Section(f"What changes, compared with {titled(result, result.baseline)}", columns, tuple(rows), (how,))
+    return f"Each cell: the mean paired difference and its 95 % interval; where that includes no change: {unclear}."
 
 
-def difference_text(row: Any, unit: str) -> str:
+def difference_text(row: Any, unit: str, brief: bool = False) -> str:
     """A paired difference in a cell: the number and its interval, or that there is no clear change."""
-    step = "points" if unit == "%" else ""
     limits = interval(float(row["low"]), float(row["high"]), unit, sign=True)
     if row["change"] == "no change":
         return "no change"
     if row["change"] == NO_CLEAR_CHANGE:
-        return f"{NO_CLEAR_CHANGE}\n{limits}\n({number(float(row['smallest_detectable']), unit)} would show)"
-    text = f"{signed(float(row['difference']), unit)} {step}".strip()
+        would_show = "" if brief else f"\n({number(float(row['smallest_detectable']), unit)} would show)"
+        return f"{NO_CLEAR_CHANGE}\n{limits}{would_show}"
+    text = f"{signed(float(row['difference']), unit)}{' points' if unit == '%' else ''}"
     return f"{text}\n{limits}" if limits else f"{text}\n(no interval)"
 
 
@@ -197,21 +211,23 @@ def _mean_text(row: Any, unit: str) -> str:
 
 def _breaks_next(result: Comparison) -> Iterator[Section]:
     ranked = result.what_breaks_next()
+    clear = (ranked["load_change"] == "more") | (ranked["wait_change"] == "more")
     rows = []
     for scenario in result.others:
-        own = ranked[
-            (ranked["scenario"] == scenario) & ((ranked["load_difference"] > 0) | (ranked["wait_difference"] > 0))
-        ]
-        for row in own.head(MOST_SERVICES).to_dict("records"):
+        name = titled(result, scenario)
+        own = ranked[ranked["scenario"] == scenario]
+        own = own[clear].head(MOST_SERVICES) if clear[own.index].any() else own.head(1)
+        for row in own.to_dict("records"):
             load = f"{number(row['load'])} ({_clear(row['load_difference'], row['load_change'])})"
             wait = f"{number(row['wait'])} {row['wait_unit']} ({_clear(row['wait_difference'], row['wait_change'])})"
-            rows.append((titled(result, scenario), _service_title(result, row["service"]), load, wait))
-    if rows:
-        columns = ("scenario", "service", "offered load (change)", "mean wait (change)")
-        sentence = (
-            "Services whose load or wait rises, ranked by both together; with an offered load at or above 1 the queue grows "
-            "until people give up."
-        )
+            rows.append((name, _service_title(result, row["service"]), load, wait))
+            name = ""
+    columns = ("scenario", "service", "offered load (change)", "mean wait (change)")
+    sentence = (
+        "Services whose load or wait clearly rises (where none does, the one nearest to it), ranked by both together; "
+        "with an offered load at or above 1 the queue grows until people give up."
+    )
+    if len(ranked):
         yield Section("What breaks next", columns, tuple(rows), (sentence,))
 
 
@@ -225,11 +241,12 @@ def _service_title(result: Result, queue: str) -> str:
     service, _, unit = queue.partition("/")
     known = {**place.services, **place.pools}
     name = known[service].title if service in known else service
-    where = {**place.sites, **place.localities}.get(unit)
-    return f"{name}, {where.title}" if where else name
+    where = {key: each.title for key, each in place.sites.items()}
+    where |= {key: each.title for key, each in place.localities.items()}
+    return f"{name}, {where[unit]}" if unit in where else name
 
 
-def _costs(result: Comparison) -> Iterator[Section]:
+def _costs(result: Comparison, brief: bool) -> Iterator[Section]:
     differences = result.differences
     cost = differences[(differences["measure"] == "cost_total")]
     if cost.empty:
@@ -241,14 +258,15 @@ def _costs(result: Comparison) -> Iterator[Section]:
     rows = []
     for scenario in result.others:
         cells = [
-            difference_text(cost.loc[(scenario, where)], unit) if (scenario, where) in cost.index else "-"
+            difference_text(cost.loc[(scenario, where)], unit, brief) if (scenario, where) in cost.index else "-"
             for where in ("all", *payers)
         ]
         rows.append((titled(result, scenario), *cells, released_text(released, scenario)))
     columns = ("scenario", "all payers", *payers, "a released bed-day")
     sentence = (
-        "A released bed-day: the change in the cost of everything but acute beds, over the delayed bed-days that fall away "
-        "(Fieller's 95 % interval); acute beds cost the same whether or not they are released, until they are closed."
+        "Totals count every bed-day no longer used as saved, which no cash is until beds are closed; so a released "
+        "bed-day is priced by what all other services cost more, over the delayed bed-days that fall away (Fieller's "
+        "95 % interval)."
     )
     yield Section("What it costs (£ a year, difference)", columns, tuple(rows), (sentence,))
 
@@ -306,25 +324,39 @@ def _services(result: Result) -> Iterator[Section]:
 
 
 def _evidence(result: Comparison) -> Iterator[Section]:
-    sentences = []
+    told: dict[str, list[str]] = {}
     for scenario in result.others:
-        notes = result.places[scenario].scenario.evidence
-        sentences += [f"{titled(result, scenario)}: {text} ({source})" for source, text in notes.items()]
-    if sentences:
-        yield Section("What the evidence says about sizes like these", sentences=tuple(sentences))
+        for source, text in result.places[scenario].scenario.evidence.items():
+            told.setdefault(f"{text} ({source})", []).append(titled(result, scenario))
+    if told:
+        sentences = tuple(f"{', '.join(names)}: {text}" for text, names in told.items())
+        yield Section("What the evidence says about sizes like these", sentences=sentences)
 
 
 def _worth(result: Result, assumptions: str) -> Iterator[Section]:
     sentences = [assumptions] if assumptions else []
-    load = result.results[result.results["measure"] == SERVICE_LOAD]
-    highest = load.groupby(["scenario", "where"])["value"].mean().groupby("where").max()
-    split = {name.partition("/")[0] for name in highest.index if "/" in name}
-    overloaded = [name for name, value in highest.items() if value >= 1 and name not in split]
-    if overloaded:
-        named = "; ".join(_service_title(result, str(name)) for name in overloaded)
-        sentences.append(f"Offered more than they can do, in at least one scenario: {named}.")
+    place = next(iter(result.places.values()))
+    theirs = {name for name, locality in place.localities.items() if locality.neighbour}
+    overloaded = _overloaded(result)
+    own = [name for name in overloaded.index if name.partition("/")[2] not in theirs]
+    if own:
+        named = "; ".join(
+            f"{_service_title(result, name)} ({number(overloaded[name])})" for name in own[:MOST_OVERLOADED]
+        )
+        more = len(overloaded) - len(own[:MOST_OVERLOADED])
+        rest = f"; and {more} more, neighbours' own included" if more else ""
+        sentences.append(f"Offered more than they can do (load at or above 1 in at least one scenario): {named}{rest}.")
     if sentences:
         yield Section("What the numbers are worth", sentences=tuple(sentences))
+
+
+def _overloaded(result: Result) -> pd.Series:
+    """Queues with an offered load at or above one in some scenario (its mean over replications), highest first."""
+    load = result.results[result.results["measure"] == SERVICE_LOAD]
+    highest = load.groupby(["scenario", "where"])["value"].mean().groupby("where").max()
+    split = {str(name).partition("/")[0] for name in highest.index if "/" in str(name)}
+    highest = highest[[name not in split for name in highest.index]]
+    return highest[highest >= 1].sort_values(ascending=False, kind="stable")
 
 
 def _detectable(result: Comparison) -> Section:
@@ -342,13 +374,13 @@ def _detectable(result: Comparison) -> Section:
         "The true difference that four comparisons in five with this many replications would find to be clear: "
         "(t(0.975) + t(0.80)) x sd of the paired differences / square root of n."
     )
-    return Section("The smallest difference that would have shown", columns, rows, (sentence,), brief=False)
+    return Section("The smallest difference that would have shown", columns, rows, (sentence,))
 
 
 def _definitions(result: Result) -> Section:
     shown = set(result.results["measure"])
     rows = tuple((m.title, m.unit, m.definition, m.source) for m in HEADLINE.values() if m.id in shown)
-    return Section("What is measured", ("measure", "unit", "definition", "after"), rows, brief=False)
+    return Section("What is measured", ("measure", "unit", "definition", "after"), rows)
 
 
 def assumptions_words(place: Place, grades: Sequence[str]) -> str:
@@ -357,6 +389,6 @@ def assumptions_words(place: Place, grades: Sequence[str]) -> str:
         return ""
     assumed = sum(grade.startswith("C") for grade in grades)
     return (
-        f"{assumed} of {len(grades)} default numbers of {place.title} are assumptions (grade C), not published figures; "
+        f"{assumed} of {len(grades)} default numbers of {place.title} are assumptions (grade C), not published; "
         "'flowsim show evidence' lists them with their ranges and reasons."
     )

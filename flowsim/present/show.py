@@ -12,10 +12,9 @@ from rich.console import Console
 from rich.text import Text
 
 from flowsim.compose import NO_SCENARIO, Composition, compose, options
-from flowsim.place import ALWAYS, Calendar, FlowsimNotice, Place, PlaceError, Service
+from flowsim.place import ALWAYS, WEEKDAYS, Calendar, FlowsimNotice, Locality, Place, PlaceError, Service, Site
 
-HOURS = ("every_day", "weekday", "weekend", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
-         "bank_holiday")  # fmt: skip
+HOURS = ("every_day", "weekday", "weekend", *WEEKDAYS, "bank_holiday")
 
 
 def show_scenarios(overrides: Sequence[str], console: Console | None = None) -> None:
@@ -54,7 +53,9 @@ def _show_scenario(composed: Composition, console: Console) -> None:
     for name, scenario in composed.scenarios.items():
         for part_name, part in scenario.parts.items():
             switch = f"scenario.{name}.parts.{part_name}.active={str(not part.active).lower()}"
-            _print(console, f"  part {'on' if part.active else 'off'}: {part.title or part_name} (the other way: {switch})")
+            _print(
+                console, f"  part {'on' if part.active else 'off'}: {part.title or part_name} (the other way: {switch})"
+            )
     for source, text in info.evidence.items():
         _print(console, f"  evidence {source}: {text.strip()}")
     for key, (before, after) in info.changes.items():
@@ -76,7 +77,7 @@ def show_services(overrides: Sequence[str], console: Console | None = None) -> N
 
 
 def _where(place: Place, service: Service) -> str:
-    units = {**place.sites, **place.localities}
+    units: dict[str, Site | Locality] = {**place.sites, **place.localities}
     own = service.by_site or service.by_locality or {}
     total = sum(own.values())
     capacity = service.capacity
@@ -91,7 +92,10 @@ def _where(place: Place, service: Service) -> str:
 def _accepts(place: Place, service: Service) -> str:
     hours = "always" if service.calendar == ALWAYS else calendar_words(place.calendars[service.calendar])
     quota = {} if service.quota is None else service.quota.model_dump(exclude={"source"}, exclude_none=True)
-    limits = ", ".join(f"{_told(amount)} on a {day.capitalize()}" if day != "week" else f"{_told(amount)} a week" for day, amount in quota.items())
+    limits = ", ".join(
+        f"{_told(amount)} on a {day.capitalize()}" if day != "week" else f"{_told(amount)} a week"
+        for day, amount in quota.items()
+    )
     return f"accepts: {hours}" + (f"; at most {limits}" if limits else "")
 
 
@@ -139,8 +143,12 @@ def show_evidence(overrides: Sequence[str], console: Console | None = None) -> N
         known = "; ".join(text for text in (row["quantity"], reach, row["why"]) if text)
         grade = f", grade {row['grade']}" if row["grade"] else ""
         _print(console, f" = {_told(row['value'])}  [{row['source'] or 'no source'}{grade}] {known}", row["key"])
+    unknown = int((table["source"] == "").sum())
     assumed = int(table["grade"].str.startswith("C").sum())
-    _print(console, f"{len(table)} numbers; {assumed} of them are assumptions (grade C), {int((table['source'] == '').sum())} have no source.")
+    _print(
+        console,
+        f"{len(table)} numbers; {assumed} of them are assumptions (grade C), {unknown} have no source.",
+    )
 
 
 def _told(value: Any) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from flowsim.engine.spells import (
     UNFIT_AGAIN,
 )
 from flowsim.model.journeys import GENERATIONS, NONE, NUMBERS_A_PERSON
-from flowsim.place import Place, PlaceError, Run, Service
+from flowsim.place import Locality, Place, PlaceError, Run, Service, Site
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,7 +31,7 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 LONGEST = 10
 FINISHING, QUEUEING, PREPARING, LEAVING, STARTING = range(0, 50_000, 10_000)
-"""What comes first in one minute: the work of the stage that is held ends, queues, tasks after acceptance, leaving, starting."""
+"""What comes first in one minute: the end of the work of the stage that is held, queues, tasks after acceptance, ..."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def story(place: Place, done: Simulated, number: int) -> Story:
 def _person(place: Place, done: Simulated, spell: int) -> str:
     """Who it is: every attribute that applies to them."""
     journeys = done.journeys
-    titles = {"stream": place.streams, "site": place.sites, "locality": place.localities}
+    titles: dict[str, Mapping[str, Any]] = {"stream": place.streams, "site": place.sites, "locality": place.localities}
     told = []
     for name, codes in journeys.attributes.items():
         if codes[spell] == NONE:
@@ -157,7 +158,9 @@ class _Teller:
     def _tasks(self, row: int) -> None:
         first, before = int(self.rows.first_task[row]), int(self.rows.n_before[row])
         for task in range(first, first + before + int(self.rows.n_after[row])):
-            began, granted, ended = (int(getattr(self.stamps, f"task_{n}")[task]) for n in ("began", "granted", "ended"))
+            began, granted, ended = (
+                int(getattr(self.stamps, f"task_{n}")[task]) for n in ("began", "granted", "ended")
+            )
             if began == NEVER:
                 continue
             rank = FINISHING + 1 if task < first + before else PREPARING + task - first
@@ -190,7 +193,13 @@ class _Teller:
         stage = self.place.stages.get(name) or (self.place.before or self.place).stages[name]
         units = int(self.rows.units[row])
         service = self._service(row)
-        size = f", {units / 60:.1f} hours a week" if service.unit == "hours_a_week" else f", {units} {service.unit}" if units > 1 else ""
+        size = (
+            f", {units / 60:.1f} hours a week"
+            if service.unit == "hours_a_week"
+            else f", {units} {service.unit}"
+            if units > 1
+            else ""
+        )
         return f"{(stage.title or name.replace('_', ' ')).lower()}{size}"
 
     def _service(self, row: int) -> Service:
@@ -199,7 +208,8 @@ class _Teller:
 
     def _queue(self, row: int) -> str:
         unit = self.done.network.names[self.rows.service[row]].partition("/")[2]
-        where = {**self.place.sites, **self.place.localities}.get(unit)
+        units: dict[str, Site | Locality] = {**self.place.sites, **self.place.localities}
+        where = units.get(unit)
         return f"{self._service(row).title}{f' ({where.title})' if where else ''}"
 
     def _task_title(self, row: int, task: int) -> str:
@@ -224,8 +234,8 @@ def show_trace(
     stories = [story(one, simulate(one, seed, replication, engine), number) for one in places]
     if not any(told.events for told in stories):
         raise PlaceError(
-            f"spell: {number} was given; allowed: a spell of replication {replication} (`flowsim trace` without spell= names some; "
-            f"a number is {NUMBERS_A_PERSON} times the person's, plus the readmission, 0 to {GENERATIONS - 1})."
+            f"spell: {number} was given; allowed: a spell of replication {replication} (`flowsim trace` without spell= "
+            f"names some; a number is {NUMBERS_A_PERSON} times the person's plus 0 to {GENERATIONS - 1} readmissions)."
         )
     console.print(f"[bold]Spell {number}, replication {replication}, seed {seed}: {escape(place.title)}[/bold]")
     table = Table(*(escape(told.title) for told in stories), padding=(0, 1))
@@ -244,7 +254,11 @@ def show_longest(place: Place, seed: int, replication: int, engine: str, console
     console = console or Console()
     done = simulate(place, seed, replication, engine)
     stamps, rows = done.spells, done.journeys.rows
-    counted = (stamps.recognised != NEVER) & (stamps.left > stamps.recognised) & (stamps.recognised >= place.run.measured_from)
+    counted = (
+        (stamps.recognised != NEVER)
+        & (stamps.left > stamps.recognised)
+        & (stamps.recognised >= place.run.measured_from)
+    )
     delay = np.where(counted, stamps.left - stamps.recognised, 0)
     table = Table("spell", "where", "ready", "held for", title="Held longest after they were ready")
     for row in np.argsort(-delay, kind="stable")[:LONGEST]:

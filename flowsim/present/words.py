@@ -7,6 +7,15 @@ import math
 
 from flowsim.experiment.runner import Result
 
+LONGEST_TITLE = 32
+KEY_MEASURES = (
+    "delayed_patients", "delayed_bed_days", "delay_days_mean",
+    "hidden_wait_days_mean", "los_days_mean", "acute_occupancy",
+    "boarding_hours_mean", "ed_four_hour_share", "trolley_12_hour_count",
+    "usual_residence_share", "readmission_30_day_share", "cost_total",
+)  # fmt: skip
+"""The headline measures a planner asks for first, in reading order: flow, stay, emergency department, outcome, cost."""
+
 
 def number(value: float, unit: str = "", figures: int = 3) -> str:
     """A number with about three figures: 1,234; 56.7; 0.123; pounds in millions where there are millions."""
@@ -19,6 +28,16 @@ def number(value: float, unit: str = "", figures: int = 3) -> str:
         return f"{value:,.0f}"
     places = figures - 1 - math.floor(math.log10(size))
     return f"{value:,.{min(max(places, 0), 4)}f}"
+
+
+def with_unit(value: float, unit: str) -> str:
+    """A number with its unit: ``12.3 days``, ``£283k a year``."""
+    return f"{number(value, unit)} {unit.removeprefix('£').strip()}".strip()
+
+
+def tick(value: float, unit: str) -> str:
+    """A number on an axis: pounds short, others as they are, thousands with commas; a plain minus."""
+    return _pounds(value).replace(".00m", "m") if unit.startswith("£") else f"{value:,.6g}"
 
 
 def signed(value: float, unit: str = "") -> str:
@@ -60,7 +79,9 @@ def _date(date: dt.date) -> str:
 
 
 def titled(result: Result, scenario: str) -> str:
-    """A scenario's own title, unless another has the same: then its name."""
+    """A scenario's own title, unless another has the same or it is too long for a column: then its name."""
     titles = {name: place.scenario.title or name for name, place in result.places.items()}
     title = titles[scenario]
-    return title if list(titles.values()).count(title) == 1 and len(title) <= 42 else scenario.replace("_", " ")
+    return (
+        title if list(titles.values()).count(title) == 1 and len(title) <= LONGEST_TITLE else scenario.replace("_", " ")
+    )

@@ -1,0 +1,298 @@
+"""Everything of a configuration that is refused: before anything runs, exit code 2, one sentence that helps."""
+
+import copy
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flowsim import cli
+from flowsim.compose import load
+from flowsim.files import read_yaml
+from flowsim.place import PlaceError
+from flowsim.validate import read_place
+
+ROOT = Path(__file__).parents[1]
+PLACES = ROOT / "tests" / "places"
+
+
+@pytest.fixture
+def raw():
+    return copy.deepcopy(read_yaml(PLACES / "place" / "small.yaml")) | {"name": "small"}
+
+
+def put(tree, key, value):
+    """Set a dotted key; the value None takes it away."""
+    *path, last = key.split(".")
+    for part in path:
+        tree = tree.setdefault(part, {})
+    if value is None:
+        del tree[last]
+    else:
+        tree[last] = value
+
+
+SERVICE = {"title": "Extra", "role": "community", "unit": "beds", "capacity": 5}
+STAGE = {"service": "support", "duration": {"fixed": 1, "unit": "days"}, "next": "leave"}
+
+IN_A_PLACE = [
+    # key, value, what the sentence says
+    ("services.wards.capcity", 3, "unknown key 'capcity'.*did you mean 'capacity'"),
+    ("services.wards.capacity", -3, "-3 was given; allowed: at least 0"),
+    ("services.wards.capacity", 1e12, r"1000000000000\.0 was given; allowed: .*at most 1e\+07"),
+    ("services.wards.capacity", True, "True was given; True is neither a number"),
+    ("services.wards.capacity", "many", "'many' was given"),
+    ("services.wards.capacity", None, r"services\.wards\.capacity: this key is needed"),
+    ("services.wards.by_site", {"generol": 1}, "by_site: 'generol' was given.*did you mean 'general'"),
+    ("services.support.by_locality", {"north": 20}, "the locality 'south' has no part"),
+    ("services.support.neighbours", {"south": 3}, "in by_locality too"),
+    ("services.support.calendar", "offise", r"support\.calendar: 'offise' was given.*did you mean 'office'"),
+    ("services.support.role", "comunity", "'comunity' was given.*did you mean 'community'"),
+    ("services.social_workers", SERVICE, "this name is taken"),
+    ("services.north/south", SERVICE, "without '/'"),
+    ("services.support.cost", {"amount": 3, "per": "hour_of_care", "payer": "NHS"}, "for slots: day or start"),
+    ("services.support.initial", {"x": {"stage": "ward", "utilisation": 0.5}}, "allowed: a stage in support"),
+    ("services.home.initial", {"x": {"stage": "home", "utilisation": 0.5}}, "an unlimited service"),
+    ("services.support.blocks", {"b": {"from": "2030-01-01", "weeks": 3, "add": 5}}, "2030-01-22.*dates in the run"),
+    ("services.support.blocks", {"b": {"from": "2024-06-01", "add": 5}}, "either 'to' or 'weeks'"),
+    ("services.support.blocks", {"b": {"from": "2024-06-31", "weeks": 1, "add": 5}}, "a date such as"),
+    ("services.support.displacements", {"d": {"date": "2020-01-01", "share": 0.5}}, "allowed: a date in the run"),
+    ("services.support.escalation", {"e": {"add": 5, "open_at": 3, "close_at": 3, "looks": "08:00"}}, "not below 3"),
+    ("run.policy_start", "2020-01-01", "policy_start: '2020-01-01' was given; allowed: a date in the run"),
+    ("run.scale", 0, "0 was given; allowed: more than 0"),
+    ("calendars.office", {"weekday": "closed"}, "this calendar never opens"),
+    ("calendars.office.weekday", 1020, "put it in quotes"),
+    ("calendars.office.weekday", "17:00-09:00", "does not run forward"),
+    ("calendars.office.weekday", "9 to 5", "is not a time"),
+    ("calendars.always", {"every_day": "00:00-24:00"}, "this name is taken"),
+    ("bank_holidays", "XX-YY", "a country, or country and part"),
+    ("streams", {}, "nobody comes"),
+    ("streams.emergencies.rate", {"generall": 5}, "did you mean 'general'"),
+    ("streams.emergencies.rate", {"general": -5}, "a rate is negative"),
+    ("streams.emergencies.first", "wrad", "first: 'wrad' was given.*did you mean 'ward'"),
+    ("streams.emergencies.demand", {"more": 4}, "a factor from 0 to 3"),
+    ("streams.emergencies.hours", [1, 2, 3], "24 entries"),
+    ("streams.emergencies.set", {"age": "old"}, "'age' was given; allowed: an attribute"),
+    ("choices.locality.shares", {"north": 0.6, "south": 0.3}, "add to 0.9, not to 1"),
+    ("choices.locality.shares", {"north": 1.2, "south": -0.2}, "a share is negative"),
+    ("choices.locality.shares", {"north": 0.5, "sowth": 0.5}, "did you mean 'south'"),
+    ("choices.needs_support.chance", 1.5, "a number from 0 to 1"),
+    ("choices.needs_support.chance", {"by": "needs_help", "yes": 1}, "'needs_help' was given; allowed: what is known"),
+    ("choices.needs_support.chance", {"by": "locality", "north": 1}, "no entry for 'south'"),
+    ("choices.needs_support.chance", {"by": "locality", "north": 1, "soth": 1, "other": 0}, "did you mean 'south'"),
+    ("choices.needs_support.when", {"localty": "north"}, "did you mean 'locality'"),
+    ("choices.needs_support.when", {"locality": "nroth"}, "did you mean 'north'"),
+    ("choices.needs_support.shares", {"yes": 1}, "either 'shares' or 'chance'"),
+    ("stages.ward.service", "words", "a service: .*did you mean 'wards'"),
+    ("stages.ward.service", None, r"ward\.service: this key is needed"),
+    ("stages.ward.next", None, r"ward\.next: this key is needed"),
+    ("stages.ward.next", "suport", "next: 'suport' was given; allowed: a stage or 'leave'.*did you mean 'support'"),
+    ("stages.ward.next", {"by": "needs_support", "yes": "support"}, "no entry for 'no'"),
+    ("stages.ward.duration", {"fixed": 3}, r"duration\.unit: this key is needed"),
+    ("stages.ward.duration", {"fixed": -3, "unit": "days"}, "-3 is negative"),
+    ("stages.ward.duration", {"lognormal": {"mean": 3}, "unit": "days"}, "a lognormal takes"),
+    ("stages.ward.duration", {"lognormal": {"mean": 0, "sigma": 1}, "unit": "days"}, "a mean or median above 0"),
+    ("stages.ward.duration", {"lognormal": {"mean": 2, "median": 3}, "unit": "days"}, "a median up to the mean"),
+    ("stages.ward.duration", {"uniform": {"low": 4, "high": 2}, "unit": "days"}, "low up to high"),
+    ("stages.ward.duration", {"fixed": 1, "exponential": {"mean": 2}, "unit": "days"}, "exactly one of"),
+    ("stages.ward.duration.unit", "fortnights", "'fortnights' was given; allowed: 'minutes'"),
+    ("stages.ward.dies", "needs_suport", "a choice of yes or no.*did you mean 'needs_support'"),
+    ("stages.ward.before.assessment.pool", "social_worker", "did you mean 'social_workers'"),
+    ("stages.ward.before.assessment.calendar", "ofice", "did you mean 'office'"),
+    ("stages.ward.before.round.calendar", "always", "waits for a clock and needs a calendar"),
+    ("stages.ward.unfit", {"after": {"fixed": 3, "unit": "days"}, "to": "home"}, "another stage in wards"),
+    ("stages.ward.keep", "ward", "a stage that follows ward"),
+    ("stages.ward.since", "home", "a stage that leads to ward"),
+    ("stages.ward.like", "wrad", "did you mean 'ward'"),
+    ("stages.ward.like", "ward", "no circle of likes"),
+    ("stages.support.patience.recovers.to", "hoome", "did you mean 'home'"),
+    ("stages.support.patience.recovers", {"to": "home"}, "either 'after' or 'try_now"),
+    ("stages.support.next", "ward", r"(ward -> support -> ward|support -> ward -> support).*a way that ends"),
+    ("stages.home.next", "home", "home -> home.*enters no stage twice"),
+    ("nonsense", 1, "unknown key 'nonsense'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value", "told"), IN_A_PLACE, ids=[f"{k}-{n}" for n, (k, *_) in enumerate(IN_A_PLACE)])
+def test_refused_in_a_place(raw, key, value, told):
+    put(raw, key, value)
+    with pytest.raises(PlaceError) as refused:
+        read_place(raw, "small.yaml")
+    sentence = str(refused.value)
+    assert re.search(told, sentence), sentence
+    assert sentence.startswith("small.yaml: ")
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+
+
+def test_services_that_hold_for_each_other(raw):
+    """Two services whose people want each other's place, and nobody ever gives up."""
+    raw["stages"]["support"].pop("patience")
+    raw["stages"]["support"]["next"] = "ward_again"
+    raw["stages"]["ward_again"] = {"service": "wards", "duration": {"fixed": 1, "unit": "days"}, "next": "leave"}
+    with pytest.raises(
+        PlaceError, match=r"hold for each other in a circle.*ward -> support.*allowed: a circle with patience"
+    ):
+        read_place(raw)
+    with_hold = copy.deepcopy(raw)
+    with_hold["stages"]["support"]["hold"] = False
+    read_place(with_hold)
+    raw["stages"]["ward_again"]["patience"] = {"gives_up": {"after": {"fixed": 1, "unit": "days"}, "to": "leave"}}
+    read_place(raw)
+    del raw["stages"]["ward_again"]["patience"]
+    raw["services"]["wards"]["role"] = "ed"
+    read_place(raw)
+
+
+OVERRIDES = [
+    (("place=smal",), "place: 'smal' was given; .*did you mean 'small'"),
+    (("scenario=more_suport",), "scenario: 'more_suport' was given; .*did you mean 'more_support'"),
+    (("scenario=baseline+nope",), "scenario: 'nope' was given"),
+    (("place.services.suport.capacity=3",), "there is no 'suport'.*did you mean 'support'"),
+    (("place.services.support.capcity=3",), "did you mean 'capacity'"),
+    (("place.services.support.capacity=-3",), r"^your setting: place\.services\.support\.capacity: -3 was given"),
+    (("place.services.support.capacity.x=3",), "there is nothing below it"),
+    (("place.services.support.capacity=1,2",), "one value, or `flowsim run -m`"),
+    (("+place.services.suport.capacity=3",), "did you mean 'support'"),
+    (("scenario=more_support", "scenario.more_support.parts.weekend.active=false"), "did you mean 'weekends'"),
+    (("scenario=more_support", "scenario.more_support.parts.weekends.active=maybe"), "allowed: true or false"),
+    (("scenario.more_support.parts.weekends.active=false",), "this scenario takes no part here"),
+    (("dayz=3",), "did you mean 'days'"),
+    (("days=0",), "days: 0 was given; allowed: at least 1"),
+    (("start_date=2024-02-30",), "start_date: '2024-02-30' was given; allowed: a date"),
+    (("policy_start=2020-01-01",), "^policy_start: '2020-01-01' was given; allowed: a date in the run"),
+    (("scale=-1",), "scale: -1 was given; allowed: more than 0"),
+    (("engine=fast",), "engine: 'fast' was given; allowed: 'reference' or 'compiled'"),
+    (("replications=0",), "replications: 0 was given; allowed: at least 1"),
+    (("seed=one",), "seed: 'one' was given; allowed: a whole number"),
+    (("hydra.run.dir=x",), "hydra.run.dir"),
+    (("a b=3",), "allowed: key=value"),
+    (("days",), "allowed: key=value"),
+    (("days@x=3",), "key=value"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "told"), OVERRIDES, ids=[" ".join(o) for o, _ in OVERRIDES])
+def test_refused_overrides(overrides, told):
+    with pytest.raises(PlaceError) as refused:
+        load(*(overrides if overrides[0].startswith("place=") else ("place=small", *overrides)), scenarios_dir=PLACES)
+    assert re.search(told, str(refused.value)), str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+FILES = [
+    (
+        "scenario/bad.yaml",
+        "title: Bad\nplase: {}\n",
+        r"scenario/bad\.yaml: scenario\.bad\.plase: unknown key.*did you mean 'place'",
+    ),
+    ("scenario/bad.yaml", "rationale: none\n", r"scenario/bad\.yaml: scenario\.bad\.title: this key is needed"),
+    ("scenario/bad.yaml", "title: a\ntitle: b\n", r"bad\.yaml, line 2: .*the key 'title' is given twice"),
+    ("scenario/bad.yaml", "title: [a\n", r"bad\.yaml, line \d: this is not YAML"),
+    ("scenario/bad.yaml", "just words\n", r"bad\.yaml: a str was given; allowed: a mapping"),
+    ("scenario/bad.yaml", "defaults: [nowhere]\ntitle: a\n", "nowhere"),
+    (
+        "scenario/bad.yaml",
+        "title: Bad\nplace: {services: {suport: {capacity: 3}}}\n",
+        r"scenario/bad\.yaml: place\.services\.suport\.title: this key is needed.*did you mean 'support'",
+    ),
+    (
+        "scenario/bad.yaml",
+        "title: Bad\nplace: {services: {support: {capacity: -3}}}\n",
+        r"scenario/bad\.yaml: place\.services\.support\.capacity: -3 was given",
+    ),
+    (
+        "scenario/bad.yaml",
+        "title: Bad\nplace: {services: {support: {capacity: 3, source: ASM-1}}}\n",
+        r"scenario/bad\.yaml: place\.services\.support\.source: 'ASM-1' was given.*did you mean 'ASM-",
+    ),
+    (
+        "scenario/bad.yaml",
+        "title: Bad\nevidence: {NO-99: so it is}\n",
+        r"scenario/bad\.yaml: scenario\.bad\.evidence: 'NO-99'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("file", "text", "told"), FILES, ids=[str(n) for n in range(len(FILES))])
+def test_refused_files(tmp_path, file, text, told):
+    (tmp_path / "place").mkdir()
+    (tmp_path / "scenario").mkdir()
+    small = (PLACES / "place" / "small.yaml").read_text(encoding="utf-8")
+    (tmp_path / "place" / "small.yaml").write_text(small, encoding="utf-8")
+    (tmp_path / file).write_text(text, encoding="utf-8")
+    with pytest.raises(PlaceError) as refused:
+        load("place=small", "scenario=bad", scenarios_dir=tmp_path)
+    assert re.search(told, str(refused.value)), str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_source_that_is_not_in_the_evidence(tmp_path, raw):
+    (tmp_path / "place").mkdir()
+    raw["choices"]["needs_support"]["source"] = "AC-9999"
+    (tmp_path / "place" / "mine.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
+    with pytest.raises(
+        PlaceError, match=r"mine\.yaml: place\.choices\.needs_support\.source: 'AC-9999' was given.*mean 'AC-"
+    ):
+        load("place=mine", scenarios_dir=tmp_path)
+
+
+COMMANDS = [
+    ("nun",),
+    ("run", "sedd=1"),
+    ("run", "seed=1,2"),
+    ("run", "word"),
+    ("run", "-x"),
+    ("run", "scenario=nope"),
+    ("run", "scenarios=[baseline]"),
+    ("run", "config=nowhere.yaml"),
+    ("run", "place.services.reablement.capacity=-1"),
+    ("compare", "scenarios=[baseline]"),
+    ("compare", "scenarios=baseline,all_three"),
+    ("compare", "scenarios=[baseline,baseline]"),
+    ("compare", "scenario=baseline"),
+    ("compare", "place.services.reablment.capacity=1"),
+    ("show",),
+    ("show", "everything"),
+    ("show", "evidence", "out=a.txt"),
+    ("trace", "spell=-1"),
+    ("trace", "spel=1"),
+    ("trace", "replications=2"),
+    ("new",),
+    ("new", "place", "My Place"),
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_refused_commands(words, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words) == cli.MISTAKE
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("flowsim: ")
+    assert told.err.count("\n") == 1
+    assert "Traceback" not in told.err
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("run", "scenario=seven_day_workin"), "did you mean 'seven_day_working'"),
+        (("run", "place.services.reablement.capacity=-5"), "-5 was given; allowed: at least 0"),
+        (("compare", "days=none"), "days: 'none' was given; allowed: a whole number"),
+    ],
+)
+def test_refused_from_outside(words, told, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "flowsim.cli", *words], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""

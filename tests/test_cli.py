@@ -1,0 +1,188 @@
+"""The command line from a person's side: help, what there is, one person's way, a place of one's own."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from flowsim import cli
+from flowsim.compose import load
+from flowsim.experiment.runner import simulate
+from flowsim.present.trace import moment, span, story
+
+ROOT = Path(__file__).parents[1]
+SHORT = ("days=20", "warm_up_days=10", "replications=1", "jobs=1")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder with the small place's files in ./scenarios, as a user would have them."""
+    for group in ("place", "scenario"):
+        (tmp_path / "scenarios" / group).mkdir(parents=True)
+    for name in ("place/small.yaml", "scenario/more_support.yaml", "scenario/less_support.yaml"):
+        text = (ROOT / "tests" / "places" / name).read_text(encoding="utf-8")
+        (tmp_path / "scenarios" / name).write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def told(capsys, *words):
+    code = cli.main(words)
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
+    return printed.out
+
+
+@pytest.mark.parametrize("words", [("--help",), (), *((verb, "--help") for verb in cli.VERBS)])
+def test_help_has_examples(words, capsys):
+    out = told(capsys, *words)
+    assert "Usage: flowsim" in out
+    assert "Example" in out
+
+
+def test_help_answers_in_under_a_second_and_loads_nothing_heavy():
+    heavy = "pandas", "numpy", "scipy", "matplotlib", "simpy", "numba", "hydra", "joblib", "pyarrow", "rich", "holidays"
+    code = f"import sys, flowsim.cli; flowsim.cli.main(['--help']); print([m for m in {heavy} if m in sys.modules])"
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert time.perf_counter() - began < 1
+    assert done.stdout.endswith("[]\n")
+
+
+def test_version(capsys):
+    assert told(capsys, "--version").startswith("flowsim ")
+
+
+def test_show_scenarios(capsys, folder):
+    out = told(capsys, "show", "scenarios", "place=small")
+    assert "more_support: More support" in out
+    assert "place.services.support.capacity: 20 -> 30" in out
+    assert "Ten more slots" in out
+    assert "part off: A block of slots in winter" in out
+    assert "seven_day_working: not for this place." in out
+
+
+def test_show_shipped_scenarios_with_their_evidence(capsys):
+    out = told(capsys, "show", "scenarios")
+    for name in ("baseline", "seven_day_working", "dom_care_400_hours", "discharge_to_assess", "all_three"):
+        assert f"{name}: " in out
+    assert "evidence EV-01" in out
+    assert "not for this place" not in out
+
+
+def test_show_services(capsys):
+    out = told(capsys, "show", "services", "place.services.reablement.capacity=59")
+    assert "reablement: Reablement (pathway 1), 59 slots" in out
+    assert "South Sefton 32" in out
+
+
+def test_show_config_can_be_read_back(capsys, folder):
+    shown = yaml.safe_load(told(capsys, "show", "config", "place=small", "scenario=more_support", "days=100"))
+    assert shown["days"] == 100
+    assert shown["place"]["services"]["support"]["capacity"] == 30
+    assert shown["scenario"]["more_support"]["parts"]["weekends"]["active"] is True
+
+
+def test_show_evidence(capsys, folder):
+    out = told(capsys, "show", "evidence", "place=small", "place.services.wards.capacity=3")
+    assert "place.services.wards.capacity = 3  [set by user]" in out
+    assert "[ASM-02, grade C (assumption)]" in out
+    told(capsys, "show", "evidence", "place=small", "out=tables/evidence.csv")
+    table = pd.read_csv(folder / "tables" / "evidence.csv")
+    assert list(table.columns)[:4] == ["key", "value", "source", "grade"]
+
+
+def test_run_of_each_combination(capsys, folder):
+    code = cli.main(["run", "-m", "place=small", "scenario=more_support,less_support", "seed=1,2", *SHORT, "out=each"])
+    assert code == 0, capsys.readouterr().err
+    names = sorted(path.name for path in (folder / "each").iterdir())
+    assert names == [
+        "0-scenario=more_support,seed=1",
+        "1-scenario=more_support,seed=2",
+        "2-scenario=less_support,seed=1",
+        "3-scenario=less_support,seed=2",
+    ]
+    for name in names:
+        assert (folder / "each" / name / "results.parquet").is_file()
+
+
+def test_a_mistake_in_one_combination_stops_all(capsys, folder):
+    assert cli.main(["run", "-m", "place=small", "seed=1,none", *SHORT, "out=each"]) == cli.MISTAKE
+    assert not (folder / "each").exists()
+
+
+def test_a_run_can_be_run_again_from_its_configuration(capsys, folder):
+    words = ("run", "place=small", "scenario=more_support", *SHORT)
+    told(capsys, *words, "out=first")
+    config = "config=first/config/more_support.yaml"
+    told(capsys, "run", config, "replications=1", "jobs=1", "out=again")
+    first, again = (pd.read_parquet(folder / out / "results.parquet") for out in ("first", "again"))
+    pd.testing.assert_frame_equal(first, again)
+
+
+def test_new_place_runs_as_written(capsys, folder):
+    out = told(capsys, "new", "place", "my_county")
+    assert "flowsim run place=my_county" in out
+    text = (folder / "scenarios" / "place" / "my_county.yaml").read_text(encoding="utf-8")
+    assert "NAME" not in text
+    told(capsys, "run", "place=my_county", *SHORT, "out=mine")
+    assert (folder / "mine" / "results.parquet").is_file()
+    assert cli.main(["new", "place", "my_county"]) == cli.MISTAKE
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_trace_beside_the_baseline(capsys, folder):
+    words = ("place=small", "scenario=more_support", "days=20", "warm_up_days=30")
+    listed = told(capsys, "trace", *words)
+    spell = next(word for word in listed.split() if word.isdigit() and len(word) > 3)
+    out = told(capsys, "trace", f"spell={spell}", *words)
+    assert "As things are" in out
+    assert "More support" in out
+    assert "joined the" in out
+    assert cli.main(["trace", "spell=7", *words]) == cli.MISTAKE
+    assert "spell: 7 was given" in capsys.readouterr().err
+
+
+def test_a_story_is_in_order_and_ends():
+    place = load("place=small", "days=30", "warm_up_days=30", scenarios_dir=ROOT / "tests" / "places")
+    done = simulate(place, 1, 0)
+    for number in done.journeys.spells.number[::37]:
+        tale = story(place, done, int(number))
+        minutes = [event.minute for event in tale.events]
+        assert minutes == sorted(minutes)
+        assert "came straight to Wards" in tale.events[0].text or "joined the queue for Wards" in tale.events[0].text
+    assert story(place, done, 1).events == ()
+
+
+def test_times_in_words():
+    run = load("place=small", scenarios_dir=ROOT / "tests" / "places").run
+    assert moment(0, run) == "Sat 27 Jan 2024 00:00"
+    assert moment(run.measured_from + 65, run) == "Mon  1 Apr 2024 01:05"
+    assert [span(m) for m in (0, 40, 125, 1440, 4560, 2880)] == [
+        "0 min",
+        "40 min",
+        "2 h 5 min",
+        "1 day",
+        "3 days 4 h",
+        "2 days",
+    ]
+
+
+def test_ctrl_c_and_failures_have_codes(monkeypatch, capsys, folder):
+    def interrupted(*words, **settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flowsim.api.run", interrupted)
+    assert cli.main(["run", "place=small", *SHORT]) == cli.INTERRUPTED
+    assert "stopped" in capsys.readouterr().err
+
+
+def test_notices_are_told_once(capsys, folder):
+    assert cli.main(["show", "config", "place=small", "scenario=more_support+less_support"]) == 0
+    err = capsys.readouterr().err
+    assert err.count("Notice: place.services.support.capacity is 30") == 1
+    assert "Warning" not in err

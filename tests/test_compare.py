@@ -1,0 +1,183 @@
+"""Paired differences, what can be told from them, what breaks next and what a released bed-day costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from flowsim.compose import load
+from flowsim.experiment.compare import (
+    COST_BY_SERVICE,
+    NO_CLEAR_CHANGE,
+    NO_INTERVAL,
+    SERVICE_LOAD,
+    SERVICE_WAIT,
+    Comparison,
+    compare,
+    cost_of_released_bed_days,
+    name_places,
+    paired_differences,
+    what_breaks_next,
+)
+from flowsim.experiment.statistics import mean_interval, ratio_interval, smallest_detectable
+from flowsim.place import PlaceError
+
+PLACES = Path(__file__).parent / "places"
+
+
+def tidy(scenario: str, measure: str, values: list[float], where: str = "all", unit: str = "people") -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "scenario": scenario,
+            "replication": range(len(values)),
+            "measure": measure,
+            "where": where,
+            "unit": unit,
+            "value": values,
+        }
+    )
+
+
+def test_the_interval_is_that_of_the_paired_t_test() -> None:
+    random = np.random.default_rng(3)
+    before = random.normal(100, 20, 12)
+    after = before - 5 + random.normal(0, 2, 12)
+    results = pd.concat([tidy("a", "x", before.tolist()), tidy("b", "x", after.tolist())])
+    row = paired_differences(results, "a", ("b",)).iloc[0]
+    expected = stats.ttest_rel(after, before).confidence_interval(0.95)
+    assert row["low"] == pytest.approx(expected.low)
+    assert row["high"] == pytest.approx(expected.high)
+    assert row["n"] == 12
+    assert row["baseline"] == pytest.approx(before.mean())
+    assert row["change"] == "less"
+
+
+def test_the_smallest_difference_is_found_four_times_in_five() -> None:
+    n, sd = 10, 3.0
+    true = float(smallest_detectable(np.array([n]), np.array([sd]))[0])
+    assert true == pytest.approx((stats.t.ppf(0.975, 9) + stats.t.ppf(0.8, 9)) * sd / np.sqrt(n))
+    samples = np.random.default_rng(8).normal(true, sd, (4000, n))
+    low = samples.mean(axis=1) - stats.t.ppf(0.975, n - 1) * samples.std(axis=1, ddof=1) / np.sqrt(n)
+    assert 0.77 <= (low > 0).mean() <= 0.86
+
+
+def test_what_is_said_of_a_difference() -> None:
+    frames = [tidy("a", name, [1.0, 2.0, 3.0]) for name in ("rises", "falls", "unclear", "equal")]
+    frames += [
+        tidy("b", "rises", [2.0, 3.1, 4.0]),
+        tidy("b", "falls", [0.0, 1.1, 2.0]),
+        tidy("b", "unclear", [2.0, 1.0, 3.5]),
+        tidy("b", "equal", [1.0, 2.0, 3.0]),
+    ]
+    found = paired_differences(pd.concat(frames), "a", ("b",)).set_index("measure")["change"]
+    assert found.to_dict() == {"rises": "more", "falls": "less", "unclear": NO_CLEAR_CHANGE, "equal": "no change"}
+
+
+def test_one_replication_has_no_interval() -> None:
+    results = pd.concat([tidy("a", "x", [1.0]), tidy("b", "x", [3.0])])
+    row = paired_differences(results, "a", ("b",)).iloc[0]
+    assert row["difference"] == 2
+    assert np.isnan(row["low"])
+    assert np.isnan(row["smallest_detectable"])
+    assert row["change"] == NO_INTERVAL
+    assert np.isnan(mean_interval(results, ["a", "b"])["low"]).all()
+
+
+def test_what_counts_and_is_absent_is_nought_and_what_is_a_mean_is_left_out() -> None:
+    results = pd.concat(
+        [
+            tidy("a", "delayed_bed_days_by_cause", [10.0, 12.0], "capacity: reablement"),
+            tidy("b", "delayed_bed_days_by_cause", [4.0, 5.0], "task: assessment"),
+            tidy("a", "service_wait_days_mean", [1.0, 2.0], "reablement"),
+            tidy("b", "service_wait_days_mean", [1.0, 2.0], "step_down_flats"),
+        ]
+    )
+    found = paired_differences(results, "a", ("b",)).set_index(["measure", "where"])["difference"]
+    assert found.to_dict() == {
+        ("delayed_bed_days_by_cause", "capacity: reablement"): -11.0,
+        ("delayed_bed_days_by_cause", "task: assessment"): 4.5,
+    }
+
+
+def test_only_replications_that_both_have_are_compared() -> None:
+    results = pd.concat([tidy("a", "x", [1.0, 2.0, 9.0]), tidy("b", "x", [2.0, 3.0])])
+    row = paired_differences(results, "a", ("b",)).iloc[0]
+    assert (row["n"], row["difference"], row["baseline"]) == (2, 1.0, 1.5)
+
+
+def test_services_are_ranked_by_load_and_wait() -> None:
+    frames = []
+    for service, load_rise, wait_rise in (("calm", 0.0, 0.0), ("first", 0.3, 4.0), ("second", 0.1, 1.0)):
+        for measure, start, rise in ((SERVICE_LOAD, 0.8, load_rise), (SERVICE_WAIT, 2.0, wait_rise)):
+            frames.append(tidy("a", measure, [start, start + 0.1], service))
+            frames.append(tidy("b", measure, [start + rise, start + 0.101 + rise], service))
+            frames.append(tidy("a", measure, [start, start + 0.1], f"{service}/north"))
+            frames.append(tidy("b", measure, [9.0, 9.0], f"{service}/north"))
+    found = what_breaks_next(paired_differences(pd.concat(frames), "a", ("b",)))
+    assert found["service"].tolist() == ["first", "second", "calm"]
+    assert found.iloc[0]["wait_difference"] == pytest.approx(4.0005)
+
+
+def test_a_ratio_has_fiellers_interval() -> None:
+    random = np.random.default_rng(11)
+    covered = 0
+    for _ in range(1000):
+        below = random.normal(50, 10, 10)
+        above = 2 * below + random.normal(0, 20, 10)
+        _, low, high = ratio_interval(above, below)
+        covered += low <= 2 <= high
+    assert 0.93 <= covered / 1000 <= 0.97
+    assert np.isnan(ratio_interval(np.array([1.0, 2.0, 3.0]), np.array([-1.0, 1.0, 0.2]))[1])
+    assert np.isnan(ratio_interval(np.array([4.0]), np.array([2.0]))[1])
+
+
+def test_a_released_bed_day_leaves_the_beds_out_and_needs_a_clear_release() -> None:
+    services = load("place=small", scenarios_dir=PLACES).services
+    frames = [
+        tidy("a", "delayed_bed_days", [1000.0, 1100.0, 1050.0]),
+        tidy("b", "delayed_bed_days", [900.0, 1001.0, 949.0]),
+        tidy("c", "delayed_bed_days", [900.0, 1300.0, 1050.0]),
+    ]
+    for name, cost in (("a", 0.0), ("b", 5000.0), ("c", 5000.0)):
+        frames.append(tidy(name, COST_BY_SERVICE, [cost, cost, cost], "support"))
+        frames.append(tidy(name, COST_BY_SERVICE, [9e6 - 9 * cost] * 3, "wards"))
+    found = cost_of_released_bed_days(pd.concat(frames), "a", ("b", "c"), services).set_index("scenario")
+    assert found.loc["b", "ratio"] == pytest.approx(50)
+    assert found.loc["b", "low"] < 50 < found.loc["b", "high"]
+    assert not found.loc["c", "released_clear"]
+    assert np.isnan(found.loc["c", "ratio"])
+
+
+def test_places_are_named_by_their_scenarios() -> None:
+    base = load("place=small", scenarios_dir=PLACES)
+    more = load("place=small", "scenario=more_support", scenarios_dir=PLACES)
+    assert list(name_places([base, more, base])) == ["baseline", "more_support", "baseline_2"]
+
+
+def test_places_that_cannot_be_compared_are_refused(tmp_path: Path) -> None:
+    base = load("place=small", "days=20", scenarios_dir=PLACES)
+    longer = load("place=small", "days=21", scenarios_dir=PLACES)
+    with pytest.raises(PlaceError, match="at least two"):
+        compare([base], out=tmp_path / "out", progress=False)
+    with pytest.raises(PlaceError, match="longer and base have different start, days"):
+        compare({"base": base, "longer": longer}, out=tmp_path / "out", progress=False)
+
+
+def test_the_same_people_come_so_an_unused_change_changes_nothing(tmp_path: Path) -> None:
+    base = load(
+        "place=small", "days=28", "warm_up_days=14", "place.services.support.capacity=500", scenarios_dir=PLACES
+    )
+    endless = load(
+        "place=small", "days=28", "warm_up_days=14", "place.services.support.capacity=5000", scenarios_dir=PLACES
+    )
+    comparison = compare(
+        {"base": base, "endless": endless}, replications=2, jobs=1, out=tmp_path / "out", progress=False
+    )
+    found = comparison.differences
+    people = found[~found["measure"].str.startswith(("service_", "check_"))]
+    assert (people["change"] == "no change").all()
+    assert Comparison.read(tmp_path / "out").table()["title"].iloc[0] == "Delayed patients"

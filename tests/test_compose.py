@@ -1,0 +1,147 @@
+"""From files and overrides to a place: stacking, switches, the user's last word, where numbers come from."""
+
+import warnings
+
+import pytest
+
+from flowsim.compose import compose, load, load_scenarios, load_settings, sweep
+from flowsim.place import FlowsimNotice, PlaceError
+
+PLACES = "tests/places"
+
+
+def small(*overrides):
+    return load("place=small", *overrides, scenarios_dir=PLACES)
+
+
+def test_baseline_has_no_before():
+    place = small()
+    assert place.before is None
+    assert place.scenario.name == "baseline"
+    assert place.scenario.changes == {}
+
+
+def test_a_scenario_is_laid_over_the_place():
+    place = small("scenario=more_support")
+    assert place.services["support"].capacity == 30
+    assert place.services["support"].calendar == "always"
+    assert place.before.services["support"].capacity == 20
+    assert place.before.services["support"].calendar == "office"
+    assert place.scenario.title == "More support"
+    assert place.scenario.changes["services.support.capacity"] == [20, 30]
+
+
+def test_parts_are_switches():
+    place = small("scenario=more_support", "scenario.more_support.parts.weekends.active=false")
+    assert place.services["support"].calendar == "office"
+    assert place.services["support"].capacity == 30
+    assert small("scenario=more_support", "scenario.more_support.parts.block.active=true").services["support"].blocks
+
+
+@pytest.mark.parametrize("words", ["more_support+less_support", "[more_support,less_support]"])
+def test_later_scenarios_are_on_top_and_conflicts_are_told(words):
+    with pytest.warns(FlowsimNotice, match=r"place\.services\.support\.capacity is 30 .* and 10"):
+        place = small(f"scenario={words}")
+    assert place.services["support"].capacity == 10
+    assert place.services["support"].calendar == "always"
+    assert place.scenario.name == "more_support+less_support"
+    with pytest.warns(FlowsimNotice):
+        assert small("scenario=less_support+more_support").services["support"].capacity == 30
+
+
+def test_a_stack_file_is_just_such_a_stack():
+    with pytest.warns(FlowsimNotice):
+        stack, by_hand = small("scenario=both"), small("scenario=more_support+less_support")
+    assert stack.services == by_hand.services
+    assert stack.scenario.title == "Both at once"
+
+
+def test_all_three_is_its_three_scenarios():
+    by_hand = load("scenario=seven_day_working+dom_care_400_hours+discharge_to_assess")
+    assert load("scenario=all_three").model_copy(update={"scenario": by_hand.scenario}) == by_hand
+
+
+def test_the_user_has_the_last_word_everywhere():
+    place = small("scenario=more_support", "place.services.support.capacity=7")
+    assert place.services["support"].capacity == place.before.services["support"].capacity == 7
+
+
+def test_the_user_may_name_what_only_the_scenario_has():
+    block = "scenario.more_support.parts.block.active=true"
+    place = small("scenario=more_support", block, "place.services.support.blocks.winter.add=9")
+    assert place.services["support"].blocks["winter"].add == 9
+    assert place.before.services["support"].blocks == {}
+
+
+def test_an_optional_key_needs_no_plus_and_a_new_name_does():
+    assert small("place.services.support.quota.week=4").services["support"].quota.week == 4
+    with pytest.raises(PlaceError, match="adds a new one"):
+        small("place.calendars.nights={every_day: '20:00-22:00'}")
+    assert "nights" in small("+place.calendars.nights={every_day: '20:00-22:00'}").calendars
+
+
+def test_taking_away_and_lists():
+    assert small("~place.services.support.calendar").services["support"].calendar == "always"
+    hours = load("place.streams.emergency.hours.0=5").streams["emergency"].hours
+    assert hours[0] == 5
+    assert len(hours) == 24
+
+
+def test_run_settings():
+    place = small("start_date=2025-01-06", "days=28", "warm_up_days=7", "scale=2", "policy_start=2025-01-13")
+    assert str(place.run.first_date) == "2024-12-30"
+    assert place.run.horizon == 35 * 1440
+    assert str(place.run.policy_start) == "2025-01-13"
+    settings = load_settings("seed=7", "keep_spells=true", "engine=compiled", "place.services.x.y=1")
+    assert (settings.seed, settings.keep_spells, settings.engine) == (7, True, "compiled")
+    assert settings.scenarios[0] == "baseline"
+
+
+def test_comparing_lets_an_override_count_where_it_can():
+    overrides = ("scenarios=[baseline,more_support]", "scenario.more_support.parts.block.active=true",
+                 "place.services.support.blocks.winter.add=9", "place=small")  # fmt: skip
+    base, more = load_scenarios(*overrides, scenarios_dir=PLACES)
+    assert base.services["support"].blocks == {}
+    assert more.services["support"].blocks["winter"].add == 9
+    with pytest.raises(PlaceError, match="did you mean 'winter'"):
+        load_scenarios(*overrides, "place.services.support.blocks.wintr.add=9", scenarios_dir=PLACES)
+
+
+def test_sweeps_as_hydra_users_expect():
+    assert sweep(["scenario=a,b", "seed=1,2", "days=30"]) == [
+        ("scenario=a", "seed=1", "days=30"),
+        ("scenario=a", "seed=2", "days=30"),
+        ("scenario=b", "seed=1", "days=30"),
+        ("scenario=b", "seed=2", "days=30"),
+    ]
+    assert [s for (s,) in sweep(["seed=range(1,4)"])] == ["seed=1", "seed=2", "seed=3"]
+    assert sweep(["scenarios=[a,b]"]) == [("scenarios=[a,b]",)]
+
+
+def test_partly_outside_is_clipped_with_a_notice():
+    block = ("scenario=more_support", "scenario.more_support.parts.block.active=true")
+    with pytest.warns(FlowsimNotice, match="partly outside the run and is clipped"):
+        small(*block, "days=200")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FlowsimNotice)
+        small(*block)
+
+
+def test_where_numbers_come_from():
+    overrides = ("place=small", "scenario=more_support", "place.services.wards.capacity=12")
+    table = compose(*overrides, scenarios_dir=PLACES).evidence().set_index("key")
+    assert table.loc["place.services.wards.capacity", "source"] == "set by user"
+    assert table.loc["place.services.support.capacity", ["value", "source"]].tolist() == [30, "ASM-01"]
+    assert table.loc["place.choices.needs_support.chance", "grade"] == "C (assumption)"
+    assert table.loc["place.stages.ward.duration.lognormal.mean", "source"] == "AC-18"
+    assert table.loc["place.streams.emergencies.rate.general", "source"] == ""
+    assert table.loc["place.calendars.office.weekday", "value"] == "09:00-17:00"
+
+
+def test_an_own_folder_comes_before_the_shipped_one(tmp_path, monkeypatch):
+    (tmp_path / "scenarios" / "scenario").mkdir(parents=True)
+    mine = "title: Mine\nplace: {services: {reablement: {capacity: 77}}}\n"
+    (tmp_path / "scenarios" / "scenario" / "mine.yaml").write_text(mine, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert load("scenario=mine").services["reablement"].capacity == 77
+    assert load("scenario=all_three").name == "sefton"

@@ -1,0 +1,346 @@
+"""Running, storing, resuming: a results folder is the same however it came about and holds what it says."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flowsim.compose import load
+from flowsim.experiment import runner, store
+from flowsim.experiment.compare import compare
+from flowsim.experiment.runner import default_replications, run, window_span
+from flowsim.experiment.warm_up import mser5, warm_up_notice
+from flowsim.place import Place, PlaceError
+
+PLACES = Path(__file__).parent / "places"
+DATA = ("results.parquet", "census.parquet")
+
+
+def small(*overrides: str) -> Place:
+    return load("place=small", "days=21", "warm_up_days=14", *overrides, scenarios_dir=PLACES)
+
+
+BASE = small()
+MORE = small("place.services.support.capacity=30")
+
+
+def same(a: Path, b: Path, *names: str) -> None:
+    for name in names:
+        assert (a / name).read_bytes() == (b / name).read_bytes(), name
+
+
+# -- the same, however it came about -----------------------------------------------------------------------------------
+
+
+def test_serial_equals_parallel_and_twice_is_the_same(tmp_path: Path) -> None:
+    for name, jobs in (("serial", 1), ("parallel", 2), ("again", 1)):
+        compare({"base": BASE, "more": MORE}, replications=3, jobs=jobs, out=tmp_path / name, progress=False)
+    for other in ("parallel", "again"):
+        same(tmp_path / "serial", tmp_path / other, *DATA, "comparison.csv", "config/base.yaml")
+
+
+def test_the_compiled_engine_fills_the_same_folder(tmp_path: Path) -> None:
+    places = {"base": BASE, "more": MORE}
+    for engine in runner.ENGINES:
+        compare(places, replications=2, jobs=1, engine=engine, out=tmp_path / engine, progress=False)
+    same(tmp_path / "reference", tmp_path / "compiled", *DATA, "comparison.csv")
+
+
+def test_rows_are_tidy_and_complete(tmp_path: Path) -> None:
+    result = run(BASE, replications=2, jobs=1, out=tmp_path / "out", progress=False)
+    assert list(result.results) == ["scenario", "replication", "measure", "where", "unit", "value"]
+    assert list(result.census) == ["scenario", "replication", "date", "where", "state", "count"]
+    assert not result.results.duplicated(["scenario", "replication", "measure", "where"]).any()
+    assert result.census["date"].nunique() == 35
+    assert result.census["date"].min() == pd.Timestamp(BASE.run.first_date)
+    summary = result.summary().set_index("measure")
+    assert summary.loc["delayed_patients", "n"] == 2
+    assert summary.loc["delayed_patients", "low"] <= summary.loc["delayed_patients", "mean"]
+
+
+def test_the_written_configuration_runs_again(tmp_path: Path) -> None:
+    scenario = small("scenario=more_support")
+    run(scenario, replications=1, jobs=1, out=tmp_path / "first", progress=False)
+    again = store.read_config(tmp_path / "first" / "config" / "more_support.yaml")
+    assert again == scenario
+    run(again, replications=1, jobs=1, out=tmp_path / "second", progress=False)
+    same(tmp_path / "first", tmp_path / "second", *DATA)
+
+
+def test_the_manifest_says_how_it_was_made(tmp_path: Path) -> None:
+    run(BASE, replications=1, seed=7, jobs=1, out=tmp_path / "out", progress=False, command="flowsim run seed=7")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["command"] == "flowsim run seed=7"
+    assert (manifest["seed"], manifest["engine"], manifest["status"]) == (7, "reference", "complete")
+    assert {"python", "numpy", "pandas"} <= set(manifest["versions"])
+    assert manifest["machine"]["cores"] >= 1
+    assert manifest["wall_seconds"] > 0
+
+
+def test_without_out_a_dated_folder_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = run(BASE, replications=1, jobs=1, progress=False)
+    second = run(BASE, replications=1, jobs=1, progress=False)
+    assert first.out.parent == Path("outputs")
+    assert first.out.name.split("-", 4)[4].startswith("run")
+    assert first.out != second.out
+
+
+# -- resuming ----------------------------------------------------------------------------------------------------------
+
+
+def test_more_replications_go_on_where_the_folder_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(BASE, replications=2, jobs=1, out=tmp_path / "grown", progress=False)
+    done = []
+    simulate = runner.simulate
+    monkeypatch.setattr(runner, "simulate", lambda *a, **k: done.append(a[2]) or simulate(*a, **k))
+    run(BASE, replications=3, jobs=1, out=tmp_path / "grown", progress=False)
+    assert done == [2]
+    run(BASE, replications=3, jobs=1, out=tmp_path / "whole", progress=False)
+    same(tmp_path / "grown", tmp_path / "whole", *DATA)
+    fewer = run(BASE, replications=1, jobs=1, out=tmp_path / "grown", progress=False)
+    assert set(fewer.results["replication"]) == {0}
+
+
+def test_another_configuration_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    run(BASE, replications=1, jobs=1, out=out, progress=False)
+    with pytest.raises(PlaceError, match=r"in baseline, place.services.support.capacity is 20.0 there and 30.0 here"):
+        run(MORE, replications=1, jobs=1, out=out, progress=False)
+    with pytest.raises(PlaceError, match="seed is 1 there and 2 here"):
+        run(BASE, replications=1, seed=2, jobs=1, out=out, progress=False)
+    with pytest.raises(PlaceError, match="engine is reference there and compiled here"):
+        run(BASE, replications=1, engine="compiled", jobs=1, out=out, progress=False)
+    with pytest.raises(PlaceError, match="scenarios are baseline there and a, b here"):
+        compare({"a": BASE, "b": MORE}, replications=1, jobs=1, out=out, progress=False)
+    monkeypatch.setattr(store, "CODE_THAT_COUNTS", ("place.py",))
+    with pytest.raises(PlaceError, match="flowsim itself has changed"):
+        run(BASE, replications=1, jobs=1, out=out, progress=False)
+
+
+def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("three years of work")
+    with pytest.raises(PlaceError, match="holds other files"):
+        run(BASE, replications=1, jobs=1, out=tmp_path, progress=False)
+    with pytest.raises(PlaceError, match="a file of this name"):
+        run(BASE, replications=1, jobs=1, out=tmp_path / "thesis.txt", progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_spells_are_kept_when_asked_for(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(BASE, replications=1, jobs=1, out=out, progress=False)
+    assert not (out / "spells").exists()
+    run(BASE, replications=1, jobs=1, out=out, keep_spells=True, progress=False)
+    stages, tasks, log = (
+        pd.read_parquet(out / "spells" / f"baseline-00000-{what}.parquet") for what in ("stages", "tasks", "capacity")
+    )
+    assert {"wards/general", "support/north"} <= set(stages["service"])
+    assert set(tasks["task"]) == {"round", "assessment"}
+    on_ward = stages.set_index("row").loc[tasks["row"], "stage"]
+    assert set(on_ward) == {"ward"}  # every task belongs to the row that has it
+    assert set(log["reason"]) == {"start"}
+
+
+# -- trouble -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_failing_cell_is_told_with_its_seed_and_loses_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulate = runner.simulate
+
+    def fails_once(place: Place, seed: int, replication: int, *rest: object) -> object:
+        if replication == 1 and place is MORE:
+            raise RuntimeError("the ceiling came down")
+        return simulate(place, seed, replication, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(runner, "simulate", fails_once)
+    out = tmp_path / "out"
+    comparison = compare({"base": BASE, "more": MORE}, replications=3, seed=5, jobs=1, out=out, progress=False)
+    (failure,) = comparison.failures
+    assert (failure.scenario, failure.replication, failure.seed) == ("more", 1, 5)
+    assert failure.error.startswith("RuntimeError: the ceiling came down (test_experiment.py:")
+    assert comparison.manifest["status"] == "failures"
+    assert comparison.manifest["failures"][0]["seed"] == 5
+    assert comparison.manifest["cells"] == {"base": 3, "more": 2}
+    assert set(comparison.differences["n"]) == {2}  # only replications that both have are compared
+    monkeypatch.setattr(runner, "simulate", simulate)
+    again = compare({"base": BASE, "more": MORE}, replications=3, seed=5, jobs=1, out=out, progress=False)
+    assert not again.failures
+    assert again.manifest["cells"] == {"base": 3, "more": 3}
+
+
+def test_ctrl_c_leaves_what_is_finished_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulate = runner.simulate
+
+    def stopped(place: Place, seed: int, replication: int, *rest: object) -> object:
+        if replication == 2:
+            raise KeyboardInterrupt
+        return simulate(place, seed, replication, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(runner, "simulate", stopped)
+    out = tmp_path / "out"
+    result = run(BASE, replications=4, jobs=1, out=out, progress=False)
+    assert result.interrupted
+    assert result.manifest["status"] == "interrupted"
+    assert set(result.results["replication"]) == {0, 1}
+    assert f"Stopped with 2 of 4 cells done; the same command with out={out} goes on." in result.notices
+    monkeypatch.setattr(runner, "simulate", simulate)
+    assert not run(BASE, replications=4, jobs=1, out=out, progress=False).interrupted
+    run(BASE, replications=4, jobs=1, out=tmp_path / "whole", progress=False)
+    same(out, tmp_path / "whole", *DATA)
+
+
+SLOW_RUN = """
+import sys
+from flowsim.compose import load
+from flowsim.experiment.runner import run
+if __name__ == "__main__":
+    place = load("place=small", "days=365", scenarios_dir=sys.argv[1])
+    print(run(place, replications=400, jobs=2, out=sys.argv[2], progress=False).notices[-1])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals to a group of processes are sent otherwise there")
+def test_ctrl_c_to_all_processes_leaves_no_mess(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW_RUN)
+    words = [sys.executable, str(tmp_path / "slow.py"), str(PLACES), str(tmp_path / "out")]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        cells = tmp_path / "out" / "cells"
+        for _ in range(600):
+            if len(list(cells.glob("*.results.parquet"))) >= 3:
+                break
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)  # what a terminal does: to the process and to all its workers
+        said, complained = process.communicate(timeout=60)
+    assert said.startswith("Stopped with ")
+    assert "Traceback" not in complained
+    assert runner.Result.read(tmp_path / "out").interrupted
+
+
+def test_a_folder_is_read_again(tmp_path: Path) -> None:
+    made = run(BASE, replications=1, jobs=1, out=tmp_path / "out", progress=False)
+    found = runner.Result.read(tmp_path / "out")
+    assert found.places == made.places
+    pd.testing.assert_frame_equal(found.results, made.results)
+    with pytest.raises(PlaceError, match="no results"):
+        runner.Result.read(tmp_path)
+
+
+# -- settings ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"engine": "refrence"}, r"engine: 'refrence' .*did you mean 'reference'"),
+        ({"replications": 0}, "replications: 0 was given; allowed: a whole number, at least 1"),
+        ({"jobs": -1}, "jobs: -1"),
+        ({"seed": -3}, "seed: -3"),
+        ({"window": "before"}, "window: 'before'"),
+    ],
+)
+def test_settings_that_cannot_be(settings: dict[str, object], words: str, tmp_path: Path) -> None:
+    with pytest.raises(PlaceError, match=words):
+        run(BASE, out=tmp_path / "out", progress=False, **settings)  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_default_number_of_replications_is_a_rule_and_is_announced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    year = load("place=small", scenarios_dir=PLACES)
+    five = {str(n): year for n in range(5)}
+    assert default_replications(five, "compiled") == 20
+    assert default_replications(five, "reference") == 12
+    assert default_replications({"one": year}, "reference") == 20
+    decade = load("place=small", "days=3650", scenarios_dir=PLACES)
+    assert default_replications({str(n): decade for n in range(5)}, "reference") == runner.FEWEST_REPLICATIONS
+    monkeypatch.setattr(runner, "REFERENCE_DAYS", 4 * 35)
+    result = run(BASE, jobs=1, out=tmp_path / "out")
+    assert result.manifest["replications"] == 4
+    told = capsys.readouterr().err
+    assert "lowered from 20 to 4 replications" in told
+    assert "4 of 4 cells done" in told
+    run(BASE, jobs=1, replications=4, out=tmp_path / "given")
+    assert "lowered" not in capsys.readouterr().err
+
+
+# -- windows -----------------------------------------------------------------------------------------------------------
+
+
+def with_block(begin: str, weeks: float) -> Place:
+    block = f"+place.services.support.blocks.winter={{from: '{begin}', weeks: {weeks}, add: 5}}"
+    return small(block)
+
+
+def test_windows_follow_the_blocks_and_keep_to_the_measured_days() -> None:
+    places = {"base": BASE, "block": with_block("2024-04-08", 1)}
+    day = 1440
+    assert window_span("all", places) == (14 * day, 35 * day)
+    assert window_span("during", places) == (21 * day, 28 * day)
+    assert window_span("after", places) == (28 * day, 35 * day)
+    early = {"base": BASE, "block": with_block("2024-03-25", 2)}
+    assert window_span("during", early) == (14 * day, 21 * day)
+    shared = with_block("2024-04-08", 1)
+    later = shared.model_copy(update={"services": shared.services | with_block("2024-04-15", 1).services})
+    assert window_span("during", {"base": BASE, "one": shared, "two": later}) == (21 * day, 35 * day)
+    assert window_span("during", {"base": shared, "same": shared}) == (21 * day, 28 * day)
+
+
+def test_windows_without_a_block_or_without_days_are_refused() -> None:
+    with pytest.raises(PlaceError, match="no service of base has a dated block"):
+        window_span("during", {"base": BASE})
+    with pytest.raises(PlaceError, match="no measured day lies after the block"):
+        window_span("after", {"base": BASE, "block": with_block("2024-04-08", 10)})
+
+
+def test_a_window_measures_its_own_days(tmp_path: Path) -> None:
+    places = {"base": BASE, "block": with_block("2024-04-08", 1)}
+    found = {
+        window: compare(places, replications=1, jobs=1, window=window, out=tmp_path / window, progress=False).results
+        for window in ("during", "after")
+    }
+    values = {window: f.query("measure == 'delayed_patients'")["value"].tolist() for window, f in found.items()}
+    assert values["during"] != values["after"]
+
+
+# -- warm-up -----------------------------------------------------------------------------------------------------------
+
+
+def test_mser5_cuts_off_the_rise_and_nothing_else() -> None:
+    noise = np.random.default_rng(1).normal(0, 1, 300)
+    assert mser5(100 + noise) <= 50
+    rising = 100 * (1 - np.exp(-np.arange(300) / 15)) + noise
+    assert 30 <= mser5(rising) <= 110
+    assert mser5(np.full(100, 3.0)) == 0
+
+
+def test_a_short_warm_up_is_told() -> None:
+    place = load("place=small", "days=200", "warm_up_days=10", scenarios_dir=PLACES)
+    nights = pd.date_range(place.run.first_date, periods=210)
+    count = 100 * (1 - np.exp(-np.arange(210) / 20))
+    rows = pd.DataFrame({"replication": 0, "date": nights, "where": "all", "state": "delayed", "count": count})
+    notice = warm_up_notice(place, rows)
+    assert notice is not None
+    assert notice.endswith("warm_up_days is 10.")
+    assert warm_up_notice(load("place=small", "days=80", "warm_up_days=130", scenarios_dir=PLACES), rows) is None
+    scenario = load("place=small", "scenario=more_support", "days=200", "warm_up_days=10", scenarios_dir=PLACES)
+    assert warm_up_notice(scenario, rows) is None  # what a scenario changes is no start-up effect
+
+
+def test_dates_in_words_of_the_run() -> None:
+    assert BASE.run.date_of(window_span("all", {"base": BASE})[1] - 1) == dt.date(2024, 4, 21)

@@ -1,0 +1,452 @@
+"""The two engines return the same tables, every column of every row; and a test that this test would notice.
+
+Random crowded places (`engine_places.random_case`) go through both engines. Then the test is tested: each rule of
+docs/engine-rules.md is turned round once in the kernel's source, which then runs as plain Python, and at least one of
+the random places must come out different.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import numba
+import numpy as np
+import pytest
+from engine_places import Builder, random_case
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flowsim.engine import compiled, reference
+from flowsim.engine.spells import Spells, Standstill, differing, first_difference
+from flowsim.model.journeys import Journeys
+from flowsim.model.capacity import Network
+
+KERNEL = Path(compiled.__file__).with_name("kernel.py")
+
+
+def assert_same(journeys: Journeys, network: Network) -> None:
+    expected = reference.run(journeys, network)
+    found = compiled.run(journeys, network)
+    if differing(expected, found):
+        pytest.fail("reference against compiled, " + first_difference(expected, found, journeys))
+
+
+@pytest.mark.parametrize("block", range(8))
+def test_random_places_come_out_the_same(block: int) -> None:
+    for seed in range(40 * block, 40 * block + 40):
+        assert_same(*case(seed))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    spells=st.integers(1, 120),
+    services=st.integers(2, 6),
+    pools=st.integers(0, 3),
+    days=st.integers(1, 9),
+    odd=st.sampled_from([0.0, 0.1, 1.0]),
+)
+def test_places_of_any_shape_come_out_the_same(
+    seed: int, spells: int, services: int, pools: int, days: int, odd: float
+) -> None:
+    assert_same(*random_case(seed, spells=spells, services=services, pools=pools, days=days, odd=odd))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_long_queues_come_out_the_same(seed: int) -> None:
+    assert_same(*random_case(seed, spells=1200, services=4, pools=2, days=6))
+
+
+def test_a_run_in_slices_is_the_same_run() -> None:
+    journeys, network = case(3)
+    told: list[int] = []
+    in_slices = compiled.run(journeys, network, on_progress=told.append)
+    assert not differing(in_slices, compiled.run(journeys, network))
+    assert told == sorted(told)
+    assert told[-1] == network.horizon
+    assert len(told) > 3
+
+
+def test_tables_copied_between_two_minutes_carry_on_alike() -> None:
+    journeys, network = case(5)
+    kernel = compiled.load_kernel()
+    tables = compiled.lay_out(journeys, network)
+    kernel.advance(*tables, 0, network.horizon // 3)
+    branch = tuple(table.copy() for table in tables)
+    for t in (tables, branch):
+        kernel.advance(*t, network.horizon // 3, network.horizon)
+        assert not differing(compiled.collect(t), compiled.run(journeys, network))
+
+
+def test_nobody_comes() -> None:
+    b = Builder(days=2)
+    b.service("ward", 3, steps=[(100, 5)])
+    assert_same(*b.build())
+
+
+def test_priorities_far_apart_keep_their_order_and_too_many_are_refused() -> None:
+    journeys, network = case(7)
+    spread = replace(journeys, rows=replace(journeys.rows, priority=journeys.rows.priority * 10**9 - 10**8))
+    assert not differing(compiled.run(spread, network), compiled.run(journeys, network))
+    n = len(journeys.rows.priority)
+    far = replace(network, calendars=replace(network.calendars, horizon=2**31 // max(n - 1, 1)))
+    each = replace(journeys, rows=replace(journeys.rows, priority=np.arange(n)))
+    with pytest.raises(ValueError, match="different priorities"):
+        compiled.run(each, far)
+
+
+@pytest.mark.parametrize("engine", [reference, compiled])
+def test_people_waiting_for_each_other_without_end_are_found(engine: ModuleType) -> None:
+    def build(**more: int) -> tuple[Journeys, Network]:
+        b = Builder(days=2)
+        b.service("ward", 1)
+        b.service("flat", 1)
+        b.spell(0, [dict(service="ward", duration=10), dict(service="flat", duration=10)])
+        b.spell(0, [dict(service="flat", duration=10), dict(service="ward", duration=10, **more)])
+        return b.build()
+
+    with pytest.raises(Standstill, match="flat, ward"):
+        engine.run(*build())
+    engine.run(*build(patience=9999))
+
+
+def test_first_difference_names_the_row_and_the_minute() -> None:
+    journeys, network = case(0)
+    a = compiled.run(journeys, network)
+    assert first_difference(a, a, journeys) == ""
+    k = int(np.flatnonzero(a.left >= 0)[-1])
+    left = a.left.copy()
+    left[k] += 1
+    told = first_difference(a, replace(a, left=left), journeys)
+    assert f"minute {a.left[k]} " in told
+    assert f"left of row {k} " in told
+    assert str(journeys.spells.number[journeys.rows.spell[k]]) in told
+    assert "log" in first_difference(a, replace(a, log_queue=a.log_queue + 1), journeys)
+
+
+# ------------------------------------------------------------------------------------------ the code kept on disk
+
+
+def test_every_source_of_the_engine_counts_for_the_cache(tmp_path: Path) -> None:
+    package = tmp_path / "flowsim"
+    shutil.copytree(Path(compiled.__file__).parents[1], package, ignore=shutil.ignore_patterns("__pycache__"))
+    before = compiled.source_hash(package)
+    assert compiled.source_hash(package) == before
+    for name in ("engine/kernel.py", "engine/spells.py", "model/capacity.py", "model/calendar.py"):
+        with (package / name).open("a") as source:
+            source.write("# changed\n")
+        after = compiled.source_hash(package)
+        assert after != before, name
+        before = after
+
+
+def test_a_new_process_finds_the_compiled_code_and_one_without_a_cache_says_that_it_compiles() -> None:
+    compiled.run(*case(0))  # compiled by now, if it was not before
+    code = "from flowsim.engine import compiled; k = compiled.load_kernel(); print(compiled.cache_folder())"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "compiling" not in told.stderr
+    assert Path(told.stdout.strip()) == compiled.cache_folder()
+
+
+def test_without_a_folder_to_write_to_the_cache_goes_to_temp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocked = tmp_path / "a file, not a folder"
+    blocked.touch()
+    monkeypatch.setenv("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME", str(blocked))
+    monkeypatch.setattr(compiled.tempfile, "gettempdir", lambda: str(tmp_path))
+    assert tmp_path in compiled.cache_folder().parents
+
+
+# ---------------------------------------------------------------------------------------------- the test of the test
+
+SOURCE = KERNEL.read_text()
+
+
+@cache
+def case(seed: int) -> tuple[Journeys, Network]:
+    """A random place; those below 0 are made by hand, for what random places do too seldom."""
+    return BY_HAND[-seed - 1]() if seed < 0 else random_case(seed)
+
+
+def an_acceptance_frees_units_in_the_same_service() -> tuple[Journeys, Network]:
+    """Two who need two pass each other when the one between them, who needs one, lets go of kept units."""
+    b = Builder(days=4)
+    b.service("care", 4, first_fit=True)
+    b.service("ward", 1)
+    b.spell(0, [dict(service="care", duration=3000)])
+    b.spell(650, [dict(service="care", units=2, duration=500)])
+    care = dict(service="care", units=2, duration=600, keep=1)
+    b.spell(0, [care, dict(service="ward", duration=120), dict(service="care", duration=60)])
+    b.spell(720, [dict(service="care", units=2, duration=500)])
+    return b.build()
+
+
+BY_HAND = [an_acceptance_frees_units_in_the_same_service]
+
+
+@pytest.mark.parametrize("k", range(1, len(BY_HAND) + 1))
+def test_places_made_by_hand_come_out_the_same(k: int) -> None:
+    assert_same(*case(-k))
+
+
+@cache
+def expected(seed: int) -> Spells:
+    return compiled.run(*case(seed))
+
+
+def as_python(*changes: tuple[str, str], extra: str = "") -> ModuleType:
+    """The kernel as plain Python, with its text changed so."""
+    text = SOURCE
+    for old, new in changes:
+        assert text.count(old) == 1, f"{text.count(old)} times in kernel.py: {old}"
+        text = text.replace(old, new)
+    module = ModuleType("mutant")
+    before = numba.config.DISABLE_JIT
+    numba.config.DISABLE_JIT = True
+    try:
+        exec(compile(text + extra, "mutant.py", "exec"), vars(module))
+    finally:
+        numba.config.DISABLE_JIT = before
+    return module
+
+
+def run_as(kernel: ModuleType, seed: int, monkeypatch: pytest.MonkeyPatch) -> Spells | None:
+    """A case in such a kernel; none if it broke down, which is noticed too."""
+    journeys, network = case(seed)
+    with monkeypatch.context() as m:
+        m.setattr(compiled, "load_kernel", lambda: kernel)
+        try:
+            with at_most(20):
+                return compiled.run(journeys, network)
+        except (Standstill, ArithmeticError, LookupError, ValueError, TimeoutError):
+            return None
+
+
+@contextmanager
+def at_most(seconds: int) -> Iterator[None]:
+    """A mutant may turn in a circle (where there are no alarms, as on Windows, it then does so for ever)."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError
+
+    if hasattr(signal, "SIGALRM"):
+        before = signal.signal(signal.SIGALRM, stop)
+        signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        if hasattr(signal, "SIGALRM"):
+            signal.alarm(0)
+            signal.signal(signal.SIGALRM, before)
+
+
+def test_the_kernel_is_the_same_as_plain_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = as_python()
+    for seed in range(25):
+        found = run_as(kernel, seed, monkeypatch)
+        assert found is not None
+        assert not differing(found, expected(seed))
+
+
+ROUNDS = (
+    "rounds(rows, tasks, stamps, spells, places, services, events, heads, opened, minutes, first, run, "
+    "quota_day, quota_week, t)"
+)
+KIND_ORDER = "DEATH, READMISSION, UNFIT, PATIENCE_ENDS, DECLINE, RELEASE, MAIN, WAKE = ("
+
+MUTATIONS: dict[str, tuple] = {
+    # Queues
+    "last come, first served": (("* run[HORIZON] + joined, need)", "* run[HORIZON] + run[HORIZON] - 1 - joined, need)"),),
+    "ties by spell number the other way": (("    return a < b\n", "    return a > b\n"),),
+    "priority ignored": (("int64(rows[j, PRIORITY]) * run[HORIZON] + joined", "joined"),),
+    "staff queue without the priority of the row held": (("int64(rows[i, PRIORITY]) * run[HORIZON] + t", "t"),),
+    "since ignored": (("    since = rows[j, SINCE]\n", "    since = -1\n"),),
+    "a fallback keeps the minute of its first queue": (
+        ("    stamps[j, ROW_ENDED] = ended\n    spells[n, TARGET] = rows[j, OTHERWISE]\n",
+         "    stamps[j, ROW_ENDED] = ended\n    FALLEN[n] = stamps[j, ROW_JOINED]\n    spells[n, TARGET] = rows[j, OTHERWISE]\n"),
+        ("    joined = t\n", "    joined = FALLEN.pop(n, t)\n"),
+        ("FAR = 2**31 - 1\n", "FAR = 2**31 - 1\nFALLEN = {}\n"),
+    ),
+    "first fit waits for the head": (
+        ("first_that_fits(places, services, s, free) if services[s, FIRST_FIT] else int64(services[s, HEAD])",
+         "int64(services[s, HEAD])"),
+    ),
+    "first fit does not look again from the head": (
+        ("first_that_fits(places, services, s, free) if", "behind(places, s, free, passed) if"),
+        ("        while services[s, WAITING] > 0:\n", "        passed = (-1, -1)\n        while services[s, WAITING] > 0:\n"),
+        ("            quit_queue(places, services, run, n)\n            if spells[n, PHASE] == QUEUES:\n",
+         "            passed = (places[n, KEY], n)\n            quit_queue(places, services, run, n)\n            if spells[n, PHASE] == QUEUES:\n"),
+        ("FAR = 2**31 - 1\n",
+         "FAR = 2**31 - 1\n\n\ndef behind(places, s, free, passed):\n"
+         "    q = [(places[n, KEY], n) for n in np.flatnonzero(places[:, QUEUE] == s) if places[n, NEED] <= free]\n"
+         "    return min((n for n in q if n > passed), default=(0, -1))[1]\n"),
+    ),
+    # Calendars and quotas
+    "n open minutes end with the n-th, not one later": ((", horizon) + 1, horizon)", ", horizon), horizon)"),),
+    "the next open minute is never now": (("calendar, opened[calendar, t], horizon)", "calendar, opened[calendar, t + 1], horizon)"),),
+    "a service opens one minute late": (
+        ("opened[calendar, t + 1] == opened[calendar, t]:", "opened[calendar, t] == opened[calendar, max(t - 1, 0)]:"),
+        ("first, calendar, t, run[HORIZON]))\n        return False", "first, calendar, t + 1, run[HORIZON]))\n        return False"),
+    ),
+    "nobody is woken when a service opens": (
+        ("        wake(services, events, heads, run, s, next_open(opened, minutes, first, calendar, t, run[HORIZON]))\n", ""),
+    ),
+    "nobody is woken when a quota is reset": (("            wake(services, events, heads, run, s, (day + 1) * DAY)\n", ""),),
+    "a week begins on the first day of the run": (("(day + run[WEEKDAY]) // 7", "day // 7"),),
+    "what is left of a day's quota is carried over": (("            services[s, USED_DAY] = 0\n", ""),),
+    "staff are granted while closed": (("if not may_accept(", "if spells[n, PHASE] == QUEUES and not may_accept("),),
+    # The decision
+    "services in falling order": (
+        ("    s = next_touched(run, 0)\n    while s >= 0:\n", "    s = last_touched(run, 31)\n    while s >= 0:\n"),
+        ("        after = next_touched(run, s + 1)\n        s = after if after >= 0 else next_touched(run, 0)\n",
+         "        after = last_touched(run, s - 1)\n        s = after if after >= 0 else last_touched(run, 31)\n"),
+        ("FAR = 2**31 - 1\n",
+         "FAR = 2**31 - 1\n\n\ndef last_touched(run, s):\n"
+         "    return max((k for k in range(s + 1) if run[DIRTY] >> k & 1), default=-1)\n"),
+    ),
+    "one acceptance a service and round": (
+        ("                grant(tasks, spells, events, heads, opened, minutes, first, run, n, t)\n        run[DIRTY",
+         "                grant(tasks, spells, events, heads, opened, minutes, first, run, n, t)\n"
+         "            if next_touched(run, 0) != s or next_touched(run, s + 1) >= 0:\n"
+         "                MORE_LATER.append(s)\n                break\n        run[DIRTY"),
+        ("        after = next_touched(run, s + 1)\n",
+         "        while MORE_LATER:\n            touch(run, MORE_LATER.pop())\n        after = next_touched(run, s + 1)\n"),
+        ("FAR = 2**31 - 1\n", "FAR = 2**31 - 1\nMORE_LATER = []\n"),
+    ),
+    "escalation looks before the rounds": (
+        ("            while True:\n                rounds(",
+         "            if first_pass and fixed:\n                look(services, run, looks, rules, t)\n"
+         "            while True:\n                rounds("),
+    ),
+    "escalation opens one person late": (("elif queue >= rules[rule, RULE_OPEN]", "elif queue > rules[rule, RULE_OPEN]"),),
+    "escalation closes one person late": (("queue <= rules[rule, RULE_CLOSE]", "queue < rules[rule, RULE_CLOSE]"),),
+    "the last look does not close": (("if last or queue", "if queue"),),
+    "no rounds after the look": (
+        ("                look(services, run, looks, rules, t)  # and rounds again\n",
+         "                look(services, run, looks, rules, t)\n                break\n"),
+    ),
+    "try-nows are turned away one by one": (
+        ("                if spells[n, PHASE] == WANTS:\n                    proceed_rarely(",
+         f"                if spells[n, PHASE] == WANTS:\n                    {ROUNDS}\n                    proceed_rarely("),
+    ),
+    "a try-now waits a minute": (
+        ("        spells[n, NEXT_TRY] = run[FIRST_TRY]\n        run[FIRST_TRY] = n\n",
+         "        schedule(events, heads, run, PATIENCE_ENDS, n, t + 1)\n"),
+    ),
+    "displacement in the other order": (
+        ("for p in range(services[s, ORDER_FROM], services[s, ORDER_TO]):",
+         "for p in range(services[s, ORDER_TO] - 1, services[s, ORDER_FROM] - 1, -1):"),
+    ),
+    "displacement after the rounds": (
+        ("            if first_pass and fixed:\n                while (", f"            if first_pass and fixed:\n                {ROUNDS}\n                while ("),
+    ),
+    # Accepting and moving
+    "units are in use only from the start": (
+        ("    services[s, IN_USE] += need - handed\n", "    LATER[n] = need - handed\n"),
+        ("    stamps[j, ROW_STARTED] = t\n",
+         "    stamps[j, ROW_STARTED] = t\n    EVENTS_IN_USE(j, n)\n"),
+        ("def start(rows, stamps, spells, events, heads, run, n, j, t):\n",
+         "def start(rows, stamps, spells, events, heads, run, n, j, t):\n"
+         "    EVENTS_IN_USE = lambda j, n: SERVICES[0].__setitem__((rows[j, SERVICE], IN_USE),\n"
+         "        SERVICES[0][rows[j, SERVICE], IN_USE] + LATER.pop(n, 0))\n"),
+        ("    n_spells = int64(run[N_SPELLS])\n", "    n_spells = int64(run[N_SPELLS])\n    SERVICES[:] = [services]\n"),
+        ("FAR = 2**31 - 1\n", "FAR = 2**31 - 1\nLATER = {}\nSERVICES = []\n"),
+    ),
+    "what is freed is seen in the next minute only": (
+        ("    services[s, IN_USE] -= units\n    if units > 0 and services[s, WAITING] > 0:\n        touch(run, s)\n",
+         "    services[s, IN_USE] -= units\n"),
+    ),
+    "a move within a service queues": (("    if need <= 0:\n        return True\n", ""),),
+    "a move within a service needs all its units": (
+        ("    if spells[n, HOLDS] and rows[i, SERVICE] == s and rows[i, KEEP] < 0:\n", "    if False:\n"),
+    ),
+    "kept units count towards the next row": (("== s and rows[i, KEEP] < 0:", "== s:"),),
+    "units are not kept": (("    if may_keep and rows[i, KEEP] >= 0:", "    if False:"),),
+    "kept units are freed with the spell only": (("if ended < 0 or rows[row, KEEP] == ended:", "if ended < 0:"),),
+    "a place is held though it is let go": (("    if not rows[i, HOLD]:\n", "    if False:\n"),),
+    "tasks before asking are done again after a refusal": (
+        ("    spells[n, TARGET] = rows[j, OTHERWISE]\n    spells[n, PHASE] = WANTS\n",
+         "    spells[n, TARGET] = rows[j, OTHERWISE]\n    spells[n, PHASE] = WANTS\n"
+         "    i = spells[n, ROW]\n"
+         "    if i >= 0 and rows[j, OTHERWISE] >= 0:\n"
+         "        rows[i, NEXT] = rows[j, OTHERWISE]\n"
+         "        spells[n, PHASE] = BEFORE\n"
+         "        spells[n, TASK] = rows[i, FIRST_TASK]\n"
+         "        spells[n, LAST_TASK] = rows[i, FIRST_TASK] + rows[i, N_BEFORE]\n"),
+        ("if spells[n, PHASE] == WANTS or (kind == MAIN", "if spells[n, PHASE] == WANTS or (kind in (MAIN, PATIENCE_ENDS)"),
+        ("                if spells[n, PHASE] == WANTS:\n                    proceed_rarely(",
+         "                if spells[n, PHASE] in (WANTS, BEFORE):\n                    proceed_rarely("),
+    ),
+    "recognition one task late": (("k - rows[i, FIRST_TASK] + 1 == rows", "k - rows[i, FIRST_TASK] == rows"),),
+    "tasks are done though a package is kept": (("if tasks[k, TASK_SKIP] and", "if False and"),),
+    "the last task has no staff to free": (("    if tasks[k, TASK_POOL] >= 0:\n        free_units(", "    if False:\n        free_units("),),
+    # Timers
+    "patience loses to an acceptance in the same minute": (
+        ("                elif kind == PATIENCE_ENDS:\n",
+         f"                elif kind == PATIENCE_ENDS:\n                    {ROUNDS}\n"
+         "                    if spells[n, PHASE] != QUEUES:\n                        continue\n"),
+    ),
+    "patience counts from `since`": (
+        ("schedule(events, heads, run, PATIENCE_ENDS, n, t + patience)",
+         "schedule(events, heads, run, PATIENCE_ENDS, n, max(joined + patience, t + 1))"),
+    ),
+    "a need declines one minute early": (("int64(rows[j, DECLINE_AFTER]) + 1\n", "int64(rows[j, DECLINE_AFTER])\n"),),
+    "decline counts from joining": (("int64(spells[n, BASE]) + int64(rows[j", "t + int64(rows[j"),),
+    "decline counts from arrival after displacement too": (
+        ("    spells[n, TARGET] = rows[i, DISPLACED_TO]\n    spells[n, BASE] = t\n",
+         "    spells[n, TARGET] = rows[i, DISPLACED_TO]\n"),
+    ),
+    "a declined need goes to the end of the queue": (
+        ("    key = int64(places[n, KEY])\n", "    key = int64(places[n, KEY]) // run[HORIZON] * run[HORIZON] + run[HORIZON] - 1\n"),
+    ),
+    "a declined need takes no longer": (("rows[j, DECLINED_DURATION] if spells[n, DECLINED] else rows[j, DURATION]", "rows[j, DURATION]"),),
+    "readmission before death": ((KIND_ORDER, KIND_ORDER.replace("DEATH, READMISSION", "READMISSION, DEATH")),),
+    "unfit again before death": ((KIND_ORDER, KIND_ORDER.replace("DEATH, READMISSION, UNFIT", "UNFIT, READMISSION, DEATH")),),
+    "patience before unfit again": ((KIND_ORDER, KIND_ORDER.replace("UNFIT, PATIENCE_ENDS", "PATIENCE_ENDS, UNFIT")),),
+    "the main event before unfit again": ((KIND_ORDER, "DEATH, READMISSION, MAIN, PATIENCE_ENDS, DECLINE, RELEASE, UNFIT, WAKE = ("),),
+    "the main event before death": ((KIND_ORDER, "MAIN, READMISSION, UNFIT, PATIENCE_ENDS, DECLINE, RELEASE, DEATH, WAKE = ("),),
+    "the main event before readmission": ((KIND_ORDER, "DEATH, MAIN, UNFIT, PATIENCE_ENDS, DECLINE, RELEASE, READMISSION, WAKE = ("),),
+    "the main event before release": ((KIND_ORDER, KIND_ORDER.replace("RELEASE, MAIN", "MAIN, RELEASE")),),
+    "no death after acceptance": (
+        ("    cancel(events, heads, run, UNFIT, n)\n    j = int64(spells[n, TARGET])\n",
+         "    cancel(events, heads, run, UNFIT, n)\n    cancel(events, heads, run, DEATH, n)\n    j = int64(spells[n, TARGET])\n"),
+    ),
+    "unfit again after acceptance": (
+        ("    cancel(events, heads, run, UNFIT, n)\n    j = int64(spells[n, TARGET])\n", "    j = int64(spells[n, TARGET])\n"),
+    ),
+    "unfit again keeps the surplus": (("int64(stamps[i, ROW_TAKEN]) - units)", "0)"),),
+    # Readmission
+    "going home cancels a readmission": (("    if phase == DEAD:\n", "    if phase == DEAD or phase == GONE:\n"),),
+    "death does not cancel a readmission": (("    if phase == DEAD:\n", "    if phase == 99:\n"),),
+    "nothing is reserved for the readmitted": (("heir >= 0 and rows[i, KEPT_ON_READMISSION] > 0", "False"),),
+    "a reservation is never released": (("            schedule(events, heads, run, RELEASE, n, t + kept)\n", ""),),
+    "a reservation does not lessen the need": (("        need -= int64(stamps[spells[n, RESERVED], ROW_TAKEN])\n", "        pass\n"),),
+    "a lost reservation does not add to the need": (("    if spells[n, PHASE] == QUEUES and places[n, QUEUE] == s:\n", "    if False:\n"),),
+    "a reservation outlives the spell": (("    if spells[n, RESERVED] >= 0:\n        free_reserved(", "    if False:\n        free_reserved("),),
+    "readmission counts from ready": (("READMISSION, child, t + int64(", "READMISSION, child, int64(stamps[i, ROW_READY]) + int64("),),
+    # The log
+    "escalation gives no reason": (("            services[s, CHANGED] = ESCALATED + 1\n", "            services[s, CHANGED] = max(services[s, CHANGED], 1)\n"),),
+    "every change is logged": (("            if capacity != services[s, LOGGED]:\n", "            if True:\n"),),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", MUTATIONS)
+def test_a_rule_turned_round_is_noticed(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    mutant = as_python(*MUTATIONS[rule])
+    for seed in range(-len(BY_HAND), SEEDS):
+        found = run_as(mutant, seed, monkeypatch)
+        if found is None or differing(found, expected(seed)):
+            return
+    pytest.fail(f"{SEEDS} random places come out the same with: {rule}")
+
+
+SEEDS = int(os.environ.get("FLOWSIM_MUTATION_SEEDS", "320"))

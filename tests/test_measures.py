@@ -1,0 +1,747 @@
+"""The measures, against values worked out by hand, and the charging of delay against a slow reading of its rules."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from engine_places import HOUR, Builder, random_case, task
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowsim.engine import reference
+from flowsim.engine.spells import GAVE_UP, TURNED_AWAY, UNFIT_AGAIN, Spells
+from flowsim.measures.causes import charge
+from flowsim.measures.flow import Measured, measure
+from flowsim.measures.headline import HEADLINE, MEASURES
+from flowsim.measures.history import History
+from flowsim.model.calendar import ALWAYS_OPEN, DAY
+from flowsim.model.capacity import NO_QUOTA, Network
+from flowsim.model.journeys import Journeys
+from flowsim.place import Place
+
+MONDAY = dt.date(2024, 4, 1)
+CHECKS = [m for m in MEASURES if m.startswith("check_") and m != "check_overloaded"]
+
+
+def service(role: str, unit: str = "beds", **more: Any) -> dict[str, Any]:
+    return {"title": role, "role": role, "unit": unit, "capacity": 1, **more}
+
+
+def place_for(network: Network, services: dict[str, dict[str, Any]], **more: Any) -> Place:
+    """A place that declares the network's queues: `services` by kind, pools by themselves, sites called a and b."""
+    pools = {name: service("staff", "staff") for name in network.names[: network.n_pools]}
+    raw = {
+        "name": "test",
+        "title": "test",
+        "pools": pools,
+        "services": services,
+        "streams": {"people": {"title": "", "first": "x"}},
+        "stages": {"x": {}},
+        "run": {"start_date": MONDAY, "days": network.horizon // DAY, "warm_up_days": 0},
+    }
+    return Place.model_validate(raw | more)
+
+
+class Case:
+    """A small run by hand: build, run with the reference engine, measure."""
+
+    def __init__(
+        self,
+        b: Builder,
+        services: dict[str, dict[str, Any]],
+        *,
+        tasks: tuple[str, ...] = ("task",),
+        kinds: list[int] | None = None,
+        attributes: dict[str, list[str]] | None = None,
+        **more: Any,
+    ) -> None:
+        journeys, self.network = b.build()
+        if kinds is not None:
+            journeys = replace(journeys, tasks=replace(journeys.tasks, kind=np.array(kinds)))
+        levels = {name: tuple(dict.fromkeys(words)) for name, words in (attributes or {}).items()}
+        codes = {
+            name: np.array([levels[name].index(w) for w in words], dtype=np.int16)
+            for name, words in (attributes or {}).items()
+        }
+        self.journeys = replace(journeys, task_names=tasks, attributes=codes, levels=levels)
+        self.place = place_for(self.network, services, **more)
+        self.spells = reference.run(self.journeys, self.network)
+
+    def measure(self, *window: int) -> Measured:
+        return measure(self.place, self.network, self.journeys, self.spells, (window[0], window[1]) if window else None)
+
+    def values(self, *window: int) -> dict[tuple[str, str], float]:
+        results = self.measure(*window).results
+        return dict(zip(zip(results["measure"], results["where"], strict=True), results["value"], strict=True))
+
+    def causes(self, *window: int) -> dict[str, Any]:
+        """Minutes by cause, those with any."""
+        days = ((window[1] - window[0]) if window else self.network.horizon) / DAY
+        found = {
+            w: v * days / 365 * DAY for (m, w), v in self.values(*window).items() if m == "delayed_bed_days_by_cause"
+        }
+        return {w: pytest.approx(v) for w, v in found.items() if v > 0}
+
+
+WARD = {"ward": service("ward"), "reablement": service("community", "slots")}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What delay is charged to
+
+
+def test_one_persons_delay_minute_by_minute() -> None:
+    b = Builder(days=5)
+    hub = b.pool("hub", 1, calendar=b.calendar("hub", hours=(8, 18)))
+    b.calendar("round", minutes=range(10 * HOUR, 5 * DAY, DAY))
+    b.calendar("office", hours=(9, 17))
+    b.calendar("leaving", hours=(8, 22))
+    b.service("ward", 1)
+    b.service("reablement", 1, calendar=b.calendar("starts", hours=(9, 18)))
+    before = [task(calendar="round"), task(120, calendar="hub", pool=hub), task(240, calendar="office")]
+    after = [task(60), task(90), task(calendar="leaving")]
+    ward = {"service": "ward", "duration": 9 * HOUR, "before": before, "after": after, "recognition": 1}
+    b.spell(0, [ward, {"service": "reablement", "duration": DAY}])
+    names = ("round", "referral", "assessment", "medicine", "lift", "hours")
+    stages = {"x": {}, "ward": {"service": "ward", "after": {"lift": {"takes": {"fixed": 1}, "transport": True}}}}
+    case = Case(b, WARD, tasks=names, kinds=[0, 1, 2, 3, 4, 5], stages=stages)
+    # ready 09:00, recognised 10:00; referral to 12:00; assessment 12:00-16:00; accepted at once, 16:00;
+    # medicine to 17:00, transport to 18:30, and 18:30 is a time at which people leave
+    assert case.causes() == {"task: referral": 120, "task: assessment": 240, "task: medicine": 60, "transport": 90}
+    values = case.values()
+    assert values["delayed_bed_days", "all"] == pytest.approx((510 / DAY) * 365 / 5)
+    assert values["hidden_wait_days_mean", "all"] != values["hidden_wait_days_mean", "all"]  # no night: nobody to count
+    assert all(values[name, "all"] == 0 for name in CHECKS)
+
+
+def test_closed_minutes_of_a_task_are_the_calendars() -> None:
+    b = Builder(days=3)
+    b.calendar("office", hours=(9, 17))
+    b.calendar("leaving", minutes=[2 * DAY + 8 * HOUR])
+    b.service("ward", 1)
+    ward = {
+        "service": "ward",
+        "duration": 16 * HOUR,
+        "before": [task(120, calendar="office")],
+        "after": [task(calendar="leaving")],
+    }
+    b.spell(0, [ward])
+    case = Case(b, WARD, tasks=("assess", "go"), kinds=[0, 1])
+    # 16:00-17:00 at work, closed until 09:00, at work to 10:00 on day 1, then waiting for 08:00 on day 2
+    assert case.causes() == {"task: assess": 120, "calendar: assess": 16 * HOUR, "calendar: go": 22 * HOUR}
+    # only what lies in the window: day 1
+    assert case.causes(DAY, 2 * DAY) == {"task: assess": 60, "calendar: assess": 9 * HOUR, "calendar: go": 14 * HOUR}
+
+
+def opening(free_at: int, quota_day: list[int] | None = None) -> Case:
+    """Ann is ready at 20:00; Bob leaves the only reablement slot at `free_at`; starts are from 09:00 to 18:00."""
+    b = Builder(days=3)
+    b.service("ward", 2)
+    b.service("reablement", 1, calendar=b.calendar("starts", hours=(9, 18)), quota_day=quota_day)
+    b.spell(0, [{"service": "ward", "duration": 20 * HOUR}, {"service": "reablement", "duration": DAY}])
+    b.spell(0, [{"service": "reablement", "duration": free_at}], initial=True)
+    return Case(b, WARD)
+
+
+def test_closed_while_a_place_was_free_is_calendar() -> None:
+    assert opening(10 * HOUR).causes() == {"calendar: reablement": 13 * HOUR}
+
+
+def test_closed_counts_as_calendar_only_from_when_a_place_was_free() -> None:
+    case = opening(DAY + 2 * HOUR)  # free at 02:00, accepted at 09:00
+    assert case.causes() == {"capacity: reablement": 6 * HOUR, "calendar: reablement": 7 * HOUR}
+
+
+def test_closed_while_full_is_capacity() -> None:
+    assert opening(DAY + 9 * HOUR).causes() == {"capacity: reablement": 13 * HOUR}  # free at the minute it opens
+    assert opening(DAY + 12 * HOUR).causes() == {"capacity: reablement": 16 * HOUR}  # taken later than it opens
+
+
+def test_closed_with_the_quota_used_up_is_capacity() -> None:
+    case = opening(10 * HOUR, quota_day=[0, 1, 1])  # no start is left until midnight
+    assert case.causes() == {"capacity: reablement": 4 * HOUR, "calendar: reablement": 9 * HOUR}
+
+
+def test_those_taken_ahead_in_the_same_minute_need_their_places_first() -> None:
+    b = Builder(days=3)
+    b.service("ward", 2)
+    b.service("reablement", 2, calendar=b.calendar("starts", hours=(9, 18)))
+    for hour in (20, 21):  # two ask; one slot is free all night, the other from 02:00
+        b.spell(0, [{"service": "ward", "duration": hour * HOUR}, {"service": "reablement", "duration": DAY}])
+    b.spell(0, [{"service": "reablement", "duration": DAY + 2 * HOUR}], initial=True)
+    case = Case(b, WARD)
+    assert case.causes() == {"capacity: reablement": 5 * HOUR, "calendar: reablement": (13 + 7) * HOUR}
+
+
+def test_staff_and_their_calendar() -> None:
+    b = Builder(days=3)
+    b.pool("hub", 1, calendar=b.calendar("hub", hours=(8, 18)))
+    b.service("ward", 2)
+    for hour in (16, 16, 20):
+        b.spell(0, [{"service": "ward", "duration": hour * HOUR, "before": [task(60, pool="hub")]}], number=None)
+    case = Case(b, {"ward": service("ward")}, tasks=("referral",))
+    # the ward has two beds, so the third comes at 17:00 and is ready at 13:00 next day: no wait for staff.
+    # the first is seen 16:00-17:00, the second waits an hour for staff and is seen 17:00-18:00
+    assert case.causes() == {"task: referral": 180, "staff: hub": 60}
+    b = Builder(days=3)
+    b.pool("hub", 1, calendar=b.calendar("hub", hours=(8, 18)))
+    b.service("ward", 2)
+    for _ in range(2):
+        b.spell(0, [{"service": "ward", "duration": 20 * HOUR, "before": [task(60, pool="hub")]}])
+    case = Case(b, {"ward": service("ward")}, tasks=("referral",))
+    # both ready at 20:00, closed till 08:00; the first would have been seen, the second goes after her
+    assert case.causes() == {"task: referral": 120, "calendar: hub": 12 * HOUR, "staff: hub": 13 * HOUR}
+
+
+def test_fallback_and_the_wait_for_it() -> None:
+    b = Builder(days=6)
+    b.service("ward", 1)
+    b.service("reablement", 0)
+    b.service("beds", 1)
+    b.spell(0, [
+        {"service": "ward", "duration": DAY},
+        {"service": "reablement", "duration": DAY, "patience": 6 * HOUR, "otherwise": 2, "next": -1},
+        {"service": "beds", "duration": DAY},
+    ])  # fmt: skip
+    b.spell(0, [{"service": "beds", "duration": 2 * DAY}], initial=True)
+    case = Case(b, {**WARD, "beds": service("community")})
+    assert case.causes() == {"capacity: reablement": 6 * HOUR, "capacity: beds": 18 * HOUR}
+    assert case.values()["service_gave_up_share", "reablement"] == 100
+
+
+def test_delay_still_running_is_cut_at_the_end() -> None:
+    b = Builder(days=3)
+    b.service("ward", 1)
+    b.service("reablement", 0)
+    b.spell(0, [{"service": "ward", "duration": DAY}, {"service": "reablement", "duration": DAY}])
+    case = Case(b, WARD)
+    assert case.causes() == {"capacity: reablement": 2 * DAY}
+    assert case.causes(DAY // 2, 2 * DAY) == {"capacity: reablement": DAY}
+
+
+def test_a_queue_joined_again_after_becoming_unfit_is_not_forgotten() -> None:
+    b = Builder(days=8)
+    b.service("ward", 1)
+    b.service("reablement", 1)
+    b.spell(0, [
+        {"service": "ward", "duration": DAY, "next": 2, "unfit_after": DAY, "unfit_to": 1},
+        {"service": "ward", "duration": DAY, "next": 2},
+        {"service": "reablement", "duration": DAY},
+    ])  # fmt: skip
+    b.spell(0, [{"service": "reablement", "duration": 4 * DAY}], initial=True)
+    case = Case(b, WARD)
+    assert case.spells.ended[0] == UNFIT_AGAIN
+    assert case.causes() == {"capacity: reablement": 2 * DAY}  # day 1 (its stamps were written over) and day 3
+    assert case.values()["service_queue_mean", "reablement"] == pytest.approx(2 / 8)
+    assert case.values()["check_causes", "all"] == 0
+
+
+# a slow reading of the same rules --------------------------------------------------------------------------------
+
+
+def slowly(history: History, rows: np.ndarray) -> dict[tuple[int, str], int]:
+    """Minutes by (row, cause): each minute of each delay looked at by itself."""
+    j, s, network = history.journeys, history.spells, history.network
+    horizon = history.horizon
+    use = np.zeros((history.n_queues, horizon + 1), dtype=int)
+    for q, start, end, units in zip(*vars(history.in_use).values(), strict=True):
+        use[q, start] += units
+        use[q, end] -= units
+    free = -np.cumsum(use, axis=1)
+    entries = sorted(zip(s.log_minute, s.log_service, s.log_capacity, strict=True))
+    for k, (minute, q, capacity) in enumerate(entries):
+        following = next((m for m, other, _ in entries[k + 1 :] if other == q), horizon + 1)
+        free[q, minute:following] += capacity
+    taken: dict[int, list[Any]] = {q: [] for q in range(history.n_queues)}
+    n_rows = len(j.rows.spell)
+    for r in np.flatnonzero((s.accepted >= 0) & (history.need > 0) & ~history.initial):
+        since = j.rows.since[r]
+        joined = s.joined[since] if since >= 0 and s.joined[since] >= 0 else s.joined[r]
+        key = (j.rows.priority[r], joined, j.spells.number[j.rows.spell[r]], r)
+        taken[j.rows.service[r]].append((s.accepted[r], key, r, history.need[r]))
+    for t in np.flatnonzero((j.tasks.pool >= 0) & (s.task_granted >= 0)):
+        r = history.task_row[t]
+        key = (j.rows.priority[r], s.task_began[t], j.spells.number[j.rows.spell[r]], r)
+        taken[j.tasks.pool[t]].append((s.task_granted[t], key, n_rows + t, 1))
+
+    def is_open(calendar: int, minute: int) -> bool:
+        return calendar == ALWAYS_OPEN or network.calendars.is_open(calendar, minute)
+
+    def quota_left(q: int, minute: int) -> float:
+        day = minute // DAY
+        week = (day + network.first_weekday) // 7
+        same_day = sum(m // DAY == day and m <= minute for m, *_ in taken[q])
+        same_week = sum((m // DAY + network.first_weekday) // 7 == week and m <= minute for m, *_ in taken[q])
+        limits = ((network.quota_day[q, day], same_day), (network.quota_week[q, week], same_week))
+        return min((limit - used for limit, used in limits if limit != NO_QUOTA), default=np.inf)
+
+    def only_shut(q: Any, joined: int, until: int, who: Any) -> int:
+        """From when on only the calendar kept this person."""
+        calendar = int(network.calendar[q])
+        mine = [entry for entry in taken[q] if entry[2] == who]
+        if calendar == ALWAYS_OPEN or not mine or until == 0 or is_open(calendar, until - 1):
+            return until
+        ahead = [e for e in taken[q] if e[0] == until and e[1:3] <= mine[0][1:3]]
+        start = until
+        while start > joined and not is_open(calendar, start - 1):
+            start -= 1
+        for minute in range(start, until):
+            if free[q, minute] >= sum(e[3] for e in ahead) and quota_left(q, minute) >= len(ahead):
+                return minute
+        return until
+
+    found: dict[tuple[int, str], int] = {}
+    for row in rows.tolist():
+        first, last = s.recognised[row], history.left[row]
+        stretches: list[tuple[int, int, str, str, int]] = []
+        begin = j.rows.first_task[row]
+        for k in range(j.rows.n_before[row] + j.rows.n_after[row]):
+            t = begin + k
+            if s.task_began[t] < 0:
+                continue
+            granted = s.task_granted[t] if s.task_granted[t] >= 0 else last
+            over = s.task_ended[t] if s.task_ended[t] >= 0 else last
+            if j.tasks.pool[t] >= 0:
+                name = history.kind_names[history.kind[j.tasks.pool[t]]]
+                change = only_shut(j.tasks.pool[t], s.task_began[t], granted, n_rows + t)
+                stretches += [
+                    (s.task_began[t], change, f"staff: {name}", "", 0),
+                    (change, granted, f"calendar: {name}", "", 0),
+                ]
+            name = j.task_names[j.tasks.kind[t]]
+            stretches.append((granted, over, f"task: {name}", f"calendar: {name}", int(j.tasks.calendar[t])))
+        wanted: Any = j.rows.next[row]
+        while wanted >= 0 and s.joined[wanted] >= first:
+            q, until = j.rows.service[wanted], history.waited_until[wanted]
+            name = history.kind_names[history.kind[q]]
+            change = only_shut(q, s.joined[wanted], until, wanted) if s.accepted[wanted] >= 0 else until
+            stretches += [
+                (s.joined[wanted], change, f"capacity: {name}", "", 0),
+                (change, until, f"calendar: {name}", "", 0),
+            ]
+            wanted = j.rows.otherwise[wanted] if s.ended[wanted] in (GAVE_UP, TURNED_AWAY) else -1
+        for minute in range(first, last):
+            here = [x for x in stretches if x[0] <= minute < x[1]]
+            assert len(here) == 1, (row, minute, here)
+            _, _, cause, closed, calendar = here[0]
+            cause = closed if closed and not is_open(calendar, minute) else cause
+            found[row, cause] = found.get((row, cause), 0) + 1
+    return found
+
+
+def random_run(seed: int, roles: tuple[str, ...]) -> tuple[Place, Network, Journeys, Spells]:
+    journeys, network = random_case(seed, days=6)
+    names = network.names[network.n_pools :]
+    services = {name: service(roles[i % len(roles)]) for i, name in enumerate(names)}
+    return place_for(network, services), network, journeys, reference.run(journeys, network)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_every_delayed_minute_is_charged_as_the_slow_reading_charges_it(seed: int) -> None:
+    place, network, journeys, spells = random_run(seed, ("ward",))
+    history = History(place, network, journeys, spells)
+    rows = np.flatnonzero((spells.recognised >= 0) & (history.left > spells.recognised))
+    charges = charge(history, rows, 0, network.horizon)
+    fast: dict[tuple[int, str], int] = {}
+    for row, cause, minutes in zip(charges.row, charges.cause, charges.minutes, strict=True):
+        key = (row, charges.names[cause])
+        fast[key] = fast.get(key, 0) + int(minutes)
+    assert fast == slowly(history, rows)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_trust_checks_hold_on_crowded_random_cases(seed: int) -> None:
+    place, network, journeys, spells = random_run(seed, ("ward", "community", "ed", "home_care", "care_home"))
+    for window in ((0, network.horizon), (DAY, 3 * DAY), (100, 4000)):
+        results = measure(place, network, journeys, spells, window).results.set_index(["measure", "where"])["value"]
+        for name in CHECKS:
+            assert results[name, "all"] == pytest.approx(0, abs=1e-9), name
+        total = results["delayed_bed_days", "all"]
+        assert results["delayed_bed_days_by_cause"].sum() == pytest.approx(total)
+        assert results["delayed_bed_days_by_pathway"].sum() == pytest.approx(total)
+
+
+def test_trust_checks_notice_wrong_stamps() -> None:
+    b = Builder(days=6)
+    b.service("ward", 1)
+    b.service("reablement", 1, steps=[(2 * DAY, 2)])
+    for _ in range(3):
+        b.spell(0, [{"service": "ward", "duration": DAY}, {"service": "reablement", "duration": 2 * DAY}])
+    case = Case(b, WARD)
+
+    def wrong(**stamps: np.ndarray) -> dict[str, float]:
+        results = measure(case.place, case.network, case.journeys, replace(case.spells, **stamps)).results
+        return dict(zip(results["measure"], results["value"], strict=True))
+
+    def moved(column: str, row: int, minutes: int) -> dict[str, np.ndarray]:
+        stamps = getattr(case.spells, column).copy()
+        stamps[row] += minutes
+        return {column: stamps}
+
+    assert wrong(**moved("started", 1, 5))["check_conservation"] == 1  # five minutes nowhere
+    assert wrong(**moved("freed", 1, -3 * HOUR - 2 * DAY + 2 * HOUR))["check_log"] > 0
+    assert wrong(**moved("accepted", 2, -30))["check_capacity"] == 1  # before the bed was free
+    assert wrong(**moved("joined", 1, 30))["check_littles_law"] == 0  # joined later than accepted: no wait
+    assert wrong(**moved("recognised", 2, -90))["check_causes"] == 90
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Patients, stays, discharges
+
+
+def site_case(**more: Any) -> Case:
+    """Two people at site a, one at site b; a week from Monday."""
+    b = Builder(days=7)
+    b.calendar("round", minutes=range(10 * HOUR, 7 * DAY, DAY))
+    b.service("acute/a", 2)
+    b.service("acute/b", 2)
+    b.service("reablement", 1)
+    seen = {"before": [task(calendar="round")], "recognition": 1}
+    # ready Tuesday 06:00, recognised 10:00, waits for reablement until Thursday 12:00
+    b.spell(6 * HOUR, [{"service": "acute/a", "duration": DAY, **seen}, {"service": "reablement", "duration": DAY}])
+    # ready Monday 20:00, recognised Tuesday 10:00, home at once
+    b.spell(8 * HOUR, [{"service": "acute/a", "duration": 12 * HOUR, **seen}])
+    # ready Wednesday 18:00, recognised Thursday 10:00; leaves at 18:00
+    b.spell(18 * HOUR, [{"service": "acute/b", "duration": 2 * DAY, **seen, "after": [task(8 * HOUR)]}])
+    b.spell(0, [{"service": "reablement", "duration": 3 * DAY + 12 * HOUR}], initial=True)
+    services = {"acute": service("ward", by_site={"a": 1, "b": 1}), "reablement": service("community", "slots")}
+    attributes = {"pathway": ["pathway_1", "pathway_0", "pathway_0", "pathway_0"], "site": ["a", "a", "b", "a"],
+                  "age": ["85+", "18-34", "85+", "18-34"]}  # fmt: skip
+    sites = {"a": {"title": "A"}, "b": {"title": "B"}}
+    return Case(
+        b, services, tasks=("round", "medicine"), kinds=[0, 0, 0, 1], attributes=attributes, sites=sites, **more
+    )
+
+
+def test_delay_of_patients() -> None:
+    values = site_case().values()
+    # at 23:59: Tuesday and Wednesday one person at a
+    assert values["delayed_patients", "all"] == pytest.approx(2 / 7)
+    assert values["delayed_patients", "b"] == 0
+    # in beds at 23:59: a: Mon 2, Tue 1, Wed 1; b: Mon, Tue, Wed 1
+    assert values["nctr_share", "a"] == pytest.approx(100 * 2 / 4)
+    assert values["nctr_share", "all"] == pytest.approx(100 * 2 / 7)
+    assert values["acute_occupancy", "all"] == pytest.approx(100 * 7 / 28)
+    assert values["acute_occupancy", "b"] == pytest.approx(100 * 3 / 14)
+    waits = {"a": 50 * HOUR, "b": 8 * HOUR}
+    for where, minutes in {**waits, "all": 58 * HOUR}.items():
+        assert values["delayed_bed_days", where] == pytest.approx(minutes / DAY * 365 / 7)
+    assert values["delayed_bed_days_by_pathway", "pathway_1"] == pytest.approx(50 / 24 * 365 / 7)
+    assert values["delayed_bed_days_by_pathway", "b | pathway_0"] == pytest.approx(8 / 24 * 365 / 7)
+    assert values["delayed_bed_days_by_cause", "a | capacity: reablement"] == pytest.approx(50 / 24 * 365 / 7)
+    assert values["delayed_bed_days_by_cause", "task: medicine"] == pytest.approx(8 / 24 * 365 / 7)
+    # by dates: Tuesday to Thursday is two days, the others left on the day they were recognised
+    assert values["delayed_share", "all"] == pytest.approx(100 / 3)
+    assert values["delay_days_mean", "all"] == 2
+    assert values["bed_days_lost_share", "all"] == pytest.approx(100 * 2 / 7)
+    assert values["hidden_wait_days_mean", "all"] == pytest.approx((4 + 14 + 16) / 3 / 24)
+
+
+def test_stays_and_discharges() -> None:
+    values = site_case().values()
+    # nights: Monday to Thursday 3, Monday to Tuesday 1, Monday to Thursday 3
+    assert values["los_days_mean", "all"] == pytest.approx(7 / 3)
+    assert values["los_days_median", "all"] == 3
+    assert values["los_days_mean", "age 85+"] == 3
+    assert values["los_days_mean", "age 18-34"] == 1
+    assert values["admissions_a_day", "a"] == pytest.approx(2 / 7)
+    assert values["live_discharges_a_day", "all"] == pytest.approx(3 / 7)
+    assert values["discharged_by_17_share", "all"] == pytest.approx(100 * 2 / 3)  # 12:00, 10:00, 18:00
+    assert values["discharges_by_weekday", "tuesday"] == pytest.approx(7 / 3)
+    assert values["discharges_by_weekday", "thursday"] == pytest.approx(14 / 3)
+    assert values["discharges_by_weekday", "monday"] == 0
+    assert values["pathway_share", "pathway_1"] == pytest.approx(100 / 3)
+    assert values["pathway_share", "b | pathway_0"] == 100
+    assert values["los_21_plus_share", "all"] == 0
+
+
+def test_the_window_cuts_time_and_picks_who_left_in_it() -> None:
+    values = site_case().values(2 * DAY, 4 * DAY)  # Wednesday and Thursday
+    assert values["delayed_patients", "all"] == pytest.approx(1 / 2)
+    assert values["delayed_bed_days", "all"] == pytest.approx((36 + 8) / 24 * 365 / 2)
+    assert values["los_days_mean", "all"] == 3
+    assert values["admissions_a_day", "all"] == 0
+    with pytest.raises(ValueError, match="window"):
+        site_case().measure(DAY, DAY)
+
+
+def test_census() -> None:
+    census = site_case().measure().census
+    assert list(census.columns) == ["date", "where", "state", "count"]
+    series = {k: g["count"].tolist() for k, g in census.groupby(["where", "state"])}
+    assert series["all", "occupied"] == [3, 2, 2, 0, 0, 0, 0]
+    assert series["a", "occupied"] == [2, 1, 1, 0, 0, 0, 0]
+    assert series["a", "delayed"] == series["a", "delayed pathway_1"] == [0, 1, 1, 0, 0, 0, 0]
+    assert series["b", "delayed"] == [0] * 7
+    assert series["reablement", "in use"] == [1, 1, 1, 1, 0, 0, 0]
+    assert series["reablement", "waiting"] == [0, 1, 1, 0, 0, 0, 0]
+    assert census["date"].iloc[:2].dt.strftime("%Y-%m-%d").tolist() == ["2024-04-01", "2024-04-02"]
+
+
+def test_unfit_again_is_one_stay_and_stops_the_clock() -> None:
+    b = Builder(days=10)
+    b.service("ward", 1)
+    b.service("reablement", 0)
+    b.spell(0, [
+        {"service": "ward", "duration": DAY, "next": 2, "unfit_after": DAY, "unfit_to": 1},
+        {"service": "ward", "duration": 2 * DAY, "next": -1, "after": [task(DAY)]},
+        {"service": "reablement", "duration": DAY},
+    ])  # fmt: skip
+    values = Case(b, WARD).values()
+    # ready day 1, unfit day 2, ready again day 4, home day 5
+    assert values["los_days_mean", "all"] == 5
+    assert values["admissions_a_day", "all"] == pytest.approx(1 / 10)
+    assert values["delay_days_mean", "all"] == 1  # from the last recognition
+    assert values["delayed_bed_days", "all"] == pytest.approx(2 * 365 / 10)  # both waits
+    assert values["service_starts_a_week", "ward"] == pytest.approx(7 / 10)
+
+
+def test_deaths_and_long_stays() -> None:
+    b = Builder(days=40)
+    b.service("ward", 2)
+    b.spell(0, [{"service": "ward", "duration": 30 * DAY, "died": 1}])
+    b.spell(0, [{"service": "ward", "duration": 10 * DAY}])
+    b.spell(0, [{"service": "ward", "duration": 2 * HOUR}])
+    values = Case(b, WARD).values()
+    assert values["deaths_in_hospital", "all"] == pytest.approx(365 / 40)
+    assert values["in_hospital_death_share", "all"] == pytest.approx(100 / 3)
+    assert values["los_days_mean", "all"] == 20  # the stay without a night is left out
+    assert values["los_21_plus_share", "all"] == pytest.approx(100 * 9 / 40)  # the nights of days 21 to 29 of 30 + 10
+
+
+def test_only_emergencies_count_where_streams_are_told_apart() -> None:
+    b = Builder(days=10)
+    b.service("ward", 2)
+    b.spell(0, [{"service": "ward", "duration": 2 * DAY}])
+    b.spell(0, [{"service": "ward", "duration": 6 * DAY}])
+    assert Case(b, WARD, attributes={"stream": ["emergency", "elective"]}).values()["los_days_mean", "all"] == 2
+    assert Case(b, WARD, attributes={"stream": ["a", "b"]}).values()["los_days_mean", "all"] == 4
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Emergency department
+
+
+def test_emergency_department() -> None:
+    b = Builder(days=4)
+    b.service("ed", 3)
+    b.service("ward", 1)
+    b.spell(0, [{"service": "ed", "duration": 240}])
+    b.spell(0, [{"service": "ed", "duration": 241}])
+    b.spell(0, [{"service": "ed", "duration": 120}, {"service": "ward", "duration": 20 * HOUR}])
+    b.spell(0, [{"service": "ed", "duration": 120}, {"service": "ward", "duration": DAY}])
+    case = Case(b, {"ed": service("ed", "cubicles"), "ward": service("ward")})
+    values = case.values()
+    assert values["ed_attendances_a_day", "all"] == 1
+    assert values["ed_admissions_a_day", "all"] == pytest.approx(2 / 4)
+    assert values["ed_four_hour_share", "all"] == 50  # 240 and 120 minutes; not 241, nor who left at 22:00
+    assert values["ed_12_hour_share", "all"] == 25
+    assert values["boarding_hours_mean", "all"] == pytest.approx((0 + 18) / 2)
+    assert values["trolley_12_hour_count", "all"] == pytest.approx(365 / 4)
+    boarding = case.measure().census.query("state == 'boarding'")["count"].tolist()
+    assert boarding == [0, 0, 0, 0]  # nobody boards at midnight
+    assert values["ed_attendances_a_day", "all"] == 1
+
+
+def test_twelve_hours_exactly_is_not_over_twelve() -> None:
+    b = Builder(days=2)
+    b.service("ed", 1)
+    b.service("ward", 1)
+    b.spell(0, [{"service": "ward", "duration": 13 * HOUR}], initial=True)
+    b.spell(0, [{"service": "ed", "duration": HOUR}, {"service": "ward", "duration": HOUR}])
+    values = Case(b, {"ed": service("ed", "cubicles"), "ward": service("ward")}).values()
+    assert values["boarding_hours_mean", "all"] == 12
+    assert values["trolley_12_hour_count", "all"] == 0
+    assert values["ed_12_hour_share", "all"] == 100
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Where people go and whether they come back
+
+KINDS = {
+    "ward": service("ward"), "reablement": service("community", "slots"), "beds": service("community"),
+    "dom_care": service("home_care", "hours_a_week"), "care_homes": service("care_home"),
+}  # fmt: skip
+
+
+def destinations(**more: Any) -> Case:
+    b = Builder(days=10)
+    for name in KINDS:
+        b.service(name, 100)
+    for after in ([], ["reablement"], ["beds"], ["dom_care"], ["care_homes"], ["care_homes"]):
+        b.spell(0, [{"service": s, "duration": DAY} for s in ("ward", *after)])
+    attributes = {"care_home_resident": ["no", "no", "no", "no", "no", "yes"]}
+    return Case(b, KINDS, attributes=attributes, **more)
+
+
+def test_usual_residence_by_default() -> None:
+    # home, reablement, home care and the resident's own home; not the community bed nor the new care home
+    assert destinations().values()["usual_residence_share", "all"] == pytest.approx(100 * 4 / 6)
+
+
+def test_usual_residence_as_the_place_says() -> None:
+    stages = {
+        "x": {},
+        "reablement": {"usual_residence": "no"},
+        "care_homes": {"usual_residence": {"by": "care_home_resident", "no": "yes", "other": "no"}},
+    }
+    # home, home care and the new resident's home
+    assert destinations(stages=stages).values()["usual_residence_share", "all"] == 50
+
+
+def test_no_long_term_care_after_reablement() -> None:
+    b = Builder(days=10)
+    for name in KINDS:
+        b.service(name, 100)
+    for after in ([], [], [], ["dom_care"], ["care_homes"], ["beds"]):
+        b.spell(0, [{"service": "reablement", "duration": DAY}, *({"service": s, "duration": DAY} for s in after)])
+    b.spell(0, [{"service": "reablement", "duration": DAY, "died": 1}])
+    assert Case(b, KINDS).values()["no_long_term_care_share", "reablement"] == pytest.approx(100 * 4 / 6)
+
+
+def test_readmission_within_thirty_days() -> None:
+    b = Builder(days=80)
+    b.service("ward", 100)
+    back = {"child": [{"service": "ward", "duration": DAY}]}
+    b.spell(0, [{"service": "ward", "duration": DAY, "readmission_gap": 30 * DAY, **back}])  # counts
+    b.spell(0, [{"service": "ward", "duration": DAY, "readmission_gap": 30 * DAY + 1, **back}])  # a minute late
+    b.spell(0, [{"service": "ward", "duration": DAY}])
+    b.spell(60 * DAY, [{"service": "ward", "duration": DAY, "readmission_gap": DAY, **back}])  # among the last 30 days
+    values = Case(b, WARD).values()
+    assert values["readmission_30_day_share", "all"] == pytest.approx(100 / 5)
+    short = Case(b, WARD).values(0, 20 * DAY)
+    assert np.isnan(short["readmission_30_day_share", "all"])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Services and costs
+
+
+def test_service_measures() -> None:
+    b = Builder(days=10)
+    b.service("beds", 2)
+    b.spell(0, [{"service": "beds", "duration": 4 * DAY}])
+    b.spell(0, [{"service": "beds", "duration": 6 * DAY}])
+    b.spell(DAY, [{"service": "beds", "duration": 4 * DAY}])  # waits from day 1 to 4, leaves on day 8
+    b.spell(2 * DAY, [{"service": "beds", "duration": DAY, "patience": DAY}])  # gives up on day 3
+    values = Case(b, {"beds": service("community")}).values()
+    assert values["service_capacity", "beds"] == 2
+    assert values["service_occupancy", "beds"] == pytest.approx(100 * (4 + 6 + 4) / 20)
+    assert values["service_queue_mean", "beds"] == pytest.approx((3 + 1) / 10)
+    assert values["service_wait_days_mean", "beds"] == 1
+    assert values["service_wait_days_p90", "beds"] == pytest.approx(2.4)
+    assert values["service_gave_up_share", "beds"] == 25
+    assert values["service_starts_a_week", "beds"] == pytest.approx(2.1)
+    assert values["service_stay_days_mean", "beds"] == pytest.approx(14 / 3)
+    assert values["service_stay_days_median", "beds"] == 4
+    assert values["service_offered_load", "beds"] == pytest.approx((4 + 6 + 4 + 1) / 20)
+    assert values["service_effective_stay_days", "beds"] == pytest.approx(15 / 4)
+    assert values["check_overloaded", "all"] == 0
+
+
+def test_offered_load_counts_what_blocking_adds() -> None:
+    b = Builder(days=10)
+    b.service("ward", 1)
+    b.service("beds", 1)
+    b.spell(0, [{"service": "ward", "duration": DAY}, {"service": "beds", "duration": DAY}])
+    b.spell(0, [{"service": "beds", "duration": 9 * DAY}], initial=True)
+    case = Case(b, {"ward": service("ward"), "beds": service("community")})
+    assert case.values()["service_offered_load", "ward"] == pytest.approx(9 / 10)  # one day's work, eight held
+    assert case.measure().warnings == ()
+
+
+def test_a_change_of_size_is_no_new_start_and_counts_once() -> None:
+    b = Builder(days=10)
+    b.service("dom_care", 1000)
+    b.spell(0, [{"service": "dom_care", "units": 600, "duration": 2 * DAY, "after": [task(DAY)]},
+                {"service": "dom_care", "units": 300, "duration": 2 * DAY}])  # fmt: skip
+    care = service("home_care", "hours_a_week", cost={"amount": 20, "per": "hour_of_care", "payer": "council"})
+    case = Case(b, {"dom_care": care})
+    values = case.values()
+    unit_days = 600 * 3 + 300 * 2
+    assert values["service_occupancy", "dom_care"] == pytest.approx(100 * unit_days / 10000)
+    assert values["service_starts_a_week", "dom_care"] == pytest.approx(0.7)
+    assert values["service_stay_days_mean", "dom_care"] == 5
+    hours = unit_days / 60 / 7  # minutes a week for days
+    assert values["cost_total", "council"] == pytest.approx(20 * hours * 365 / 10)
+    assert case.measure().census.query("state == 'in use'")["count"].iloc[0] == 10  # hours a week
+    assert case.measure().results.query("measure == 'service_capacity'")["unit"].tolist() == ["hours a week"]
+
+
+def test_costs_by_payer() -> None:
+    b = Builder(days=10)
+    b.pool("hub", 3, calendar=b.calendar("office", hours=(9, 17)))
+    b.service("ed", 1)
+    b.service("ward", 2)
+    b.spell(0, [{"service": "ed", "duration": HOUR}, {"service": "ward", "duration": 4 * DAY - HOUR}])
+    services = {
+        "ed": service("ed", "cubicles", cost={"amount": 138, "per": "start", "payer": "NHS"}),
+        "ward": service("ward", cost={"amount": 400, "per": "day", "payer": "NHS"}),
+    }
+    hub = service("staff", "staff", cost={"amount": 30, "per": "hour_of_care", "payer": "council"})
+    case = Case(b, services, pools={"hub": hub})
+    values = case.values()
+    a_year = 365 / 10
+    assert values["cost_by_service", "ed"] == pytest.approx(138 * a_year)
+    assert values["cost_by_service", "ward"] == pytest.approx(400 * (4 - 1 / 24) * a_year)
+    assert values["cost_total", "council"] == pytest.approx(30 * 3 * 80 * a_year)  # paid for being there
+    payers = [values["cost_total", payer] for payer in ("NHS", "council", "person")]
+    assert values["cost_total", "all"] == pytest.approx(sum(payers))
+
+
+def test_a_block_paid_whether_used_or_not() -> None:
+    b = Builder(days=10)
+    b.service("dom_care", 600, steps=[(2 * DAY, 1200), (6 * DAY, 600)])
+    b.spell(0, [{"service": "dom_care", "units": 900 - 300, "duration": 10 * DAY}])
+    b.spell(3 * DAY, [{"service": "dom_care", "units": 300, "duration": DAY}])
+    block = {"from": MONDAY + dt.timedelta(2), "to": MONDAY + dt.timedelta(6), "add": 10, "paid_whether_used": True}
+    care = service("home_care", "hours_a_week", capacity=10, blocks={"more": block},
+                   cost={"amount": 20, "per": "hour_of_care", "payer": "council"})  # fmt: skip
+    values = Case(b, {"dom_care": care}).values()
+    unit_days = 600 * 10 + 600 * 4  # the block's 600 minutes a week for four days, used (300, one day) or not
+    assert values["cost_total", "all"] == pytest.approx(20 * unit_days / 60 / 7 * 365 / 10)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The tables
+
+
+def test_registry_and_table_agree() -> None:
+    assert list(HEADLINE) == list(MEASURES)[: len(HEADLINE)]
+    for name, m in MEASURES.items():
+        assert m.id == name
+        assert m.title
+        assert m.unit
+        assert m.definition.endswith(".")
+        assert m.source
+    assert {m.better for m in MEASURES.values()} == {-1, 0, 1}
+    case = site_case()
+    results = case.measure().results
+    assert list(results.columns) == ["measure", "where", "unit", "value"]
+    assert not results.duplicated(["measure", "where"]).any()
+    ranks = results["measure"].map({name: i for i, name in enumerate(MEASURES)})
+    assert ranks.is_monotonic_increasing
+    assert results.equals(case.measure().results)
+
+
+def test_the_rows_depend_on_the_place_alone() -> None:
+    full, b = site_case(), Builder(days=7)
+    for name, n in (("acute/a", 2), ("acute/b", 2), ("reablement", 1)):
+        b.service(name, n)
+    b.calendar("round", minutes=[0])
+    network = replace(b.build()[1], calendar=full.network.calendar)
+    nobody = random_case(0, spells=0)[0]
+    none = {name: codes[:0] for name, codes in full.journeys.attributes.items()}
+    nobody = replace(nobody, task_names=full.journeys.task_names, attributes=none, levels=full.journeys.levels)
+    empty = measure(full.place, network, nobody, reference.run(nobody, network))
+    seen, unseen = full.measure().results, empty.results
+    same = ["measure", "where", "unit"]
+    shown = seen[~seen["where"].str.contains("task: ")]  # the place declares no tasks; they are shown where they occur
+    assert unseen[same].merge(shown[same], how="right", indicator=True)["_merge"].eq("both").all()
+    assert empty.warnings == ()
