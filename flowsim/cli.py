@@ -32,6 +32,7 @@ Usage: flowsim VERB key=value ...
   show       what there is: scenarios, services, config, evidence
   trace      one person's way, in words and times, beside the same person's in the baseline
   new        a commented template for a place of your own
+  verify     do both engines give the same tables for a place?
 
 Examples:
   flowsim compare
@@ -63,7 +64,7 @@ Runs one scenario and writes a folder of results, whose path it prints at the en
 
 Examples:
   flowsim run scenario=seven_day_working replications=20 seed=1 jobs=2 out=outputs/mine
-  flowsim run scenario=seven_day_working scenario.seven_day_working.parts.assessment.on=false
+  flowsim run scenario=seven_day_working scenario.seven_day_working.parts.assessment.active=false
   flowsim run -m scenario=baseline,seven_day_working seed=1,2
 """
 
@@ -113,6 +114,18 @@ system. It runs as written.
 Example:
   flowsim new place my_county
   flowsim run place=my_county replications=3
+"""
+
+
+VERIFY_HELP = """\
+Usage: flowsim verify engines [key=value ...]
+
+Runs a place with the reference and with the compiled engine and compares every column of every row. Exit code 1 and the
+first minute in which they part when they differ. replications= says how often (default 1).
+
+Examples:
+  flowsim verify engines scenario=all_three
+  flowsim verify engines place=my_county replications=3
 """
 
 
@@ -348,6 +361,23 @@ def _new(words: list[str]) -> int:
     return 0
 
 
+def _verify(words: list[str]) -> int:
+    if not words or words[0] != "engines":
+        raise refuse("verify", " ".join(words), "engines")
+    _no_words(words[1:])
+    from flowsim.compose import compose
+    from flowsim.experiment.verify import verify_engines
+
+    composed = compose(*words[1:])
+    settings = composed.settings
+    different = False
+    for verdict in verify_engines(composed.read(), settings.seed, settings.replications or 1):
+        told = f"they part: {verdict.difference}" if verdict.difference else "equal"
+        print(f"replication {verdict.replication}: {verdict.rows:,} rows, {told}")
+        different |= bool(verdict.difference)
+    return FAILED if different else 0
+
+
 VERBS: dict[str, Verb] = {
     "run": Verb(_run, RUN_HELP, keys=("config",), refused=("scenarios",)),
     "compare": Verb(_compare, COMPARE_HELP, refused=("scenario",)),
@@ -359,6 +389,9 @@ VERBS: dict[str, Verb] = {
         refused=("scenarios", "replications", "out", "keep_spells", "window", "jobs"),
     ),
     "new": Verb(_new, NEW_HELP),
+    "verify": Verb(
+        _verify, VERIFY_HELP, refused=("scenarios", "engine", "out", "keep_spells", "window", "jobs")
+    ),
 }
 
 

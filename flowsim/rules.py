@@ -432,7 +432,8 @@ class _Rules:
         if ends <= run.first_date or begins >= run.end_date:
             raise refuse(key, f"{begins} to {ends}", f"dates in the run, {run.first_date} to {last}")
         if begins < run.first_date or ends > run.end_date:
-            told = f"{key}: {begins} to {ends} is partly outside the run and is clipped to {run.first_date} to {last}"
+            kept = f"{max(begins, run.first_date)} to {min(ends - dt.timedelta(days=1), last)}"
+            told = f"{key}: {begins} to {ends} is partly outside the run and is clipped to {kept}"
             warnings.warn(told, FlowsimNotice, stacklevel=2)
 
 

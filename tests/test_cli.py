@@ -159,7 +159,7 @@ def test_a_story_is_in_order_and_ends():
 
 
 def test_times_in_words():
-    run = load("place=small", scenarios_dir=ROOT / "tests" / "places").run
+    run = load("place=small", "warm_up_days=65", scenarios_dir=ROOT / "tests" / "places").run
     assert moment(0, run) == "Sat 27 Jan 2024 00:00"
     assert moment(run.measured_from + 65, run) == "Mon  1 Apr 2024 01:05"
     assert [span(m) for m in (0, 40, 125, 1440, 4560, 2880)] == [

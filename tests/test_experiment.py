@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import flowsim
 from flowsim.compose import load
 from flowsim.experiment import runner, store
 from flowsim.experiment.compare import compare
@@ -204,6 +205,7 @@ def test_ctrl_c_leaves_what_is_finished_readable(tmp_path: Path, monkeypatch: py
 
 SLOW_RUN = """
 import sys
+import flowsim
 from flowsim.compose import load
 from flowsim.experiment.runner import run
 if __name__ == "__main__":
@@ -262,7 +264,7 @@ def test_settings_that_cannot_be(settings: dict[str, object], words: str, tmp_pa
 def test_the_default_number_of_replications_is_a_rule_and_is_announced(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    year = load("place=small", scenarios_dir=PLACES)
+    year = load("place=small", "days=365", "warm_up_days=65", scenarios_dir=PLACES)
     five = {str(n): year for n in range(5)}
     assert default_replications(five, "compiled") == 20
     assert default_replications(five, "reference") == 12
@@ -344,3 +346,19 @@ def test_a_short_warm_up_is_told() -> None:
 
 def test_dates_in_words_of_the_run() -> None:
     assert BASE.run.date_of(window_span("all", {"base": BASE})[1] - 1) == dt.date(2024, 4, 21)
+
+
+def test_a_comparison_of_which_nothing_is_left_is_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulate = runner.simulate
+
+    def fails(place: Place, *rest: object) -> object:
+        if place is MORE or broken == "all":
+            raise RuntimeError("the ceiling came down")
+        return simulate(place, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(runner, "simulate", fails)
+    for broken in ("one", "all"):
+        comparison = flowsim.compare({"base": BASE, "more": MORE}, 2, jobs=1, out=tmp_path / broken, progress=False)
+        assert len(comparison.failures) == (2 if broken == "one" else 4)
+        assert comparison.differences.empty
+        comparison.show()

@@ -132,7 +132,8 @@ def test_failures_and_notices_come_first(comparison: flowsim.Comparison) -> None
     failures = (Outcome("more", 7, 1, 0.0, "RuntimeError: no"),)
     told = flowsim.Comparison(comparison.out, comparison.places, failures, ("Mind the gap.",))
     first, second, *_ = report.sections(told)
-    assert first.sentences == ("more, replication 7 (seed 1): RuntimeError: no",)
+    assert first.sentences[0] == "more, replication 7 (seed 1): RuntimeError: no"
+    assert first.sentences[-1] == f"The same command with out={comparison.out} tries them again."
     assert second.sentences == ("Mind the gap.",)
 
 

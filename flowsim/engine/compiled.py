@@ -17,6 +17,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -234,18 +235,19 @@ def load_kernel() -> ModuleType:
     if not any(folder.rglob("*.nbi")):
         print("flowsim: compiling the engine (once for this version, about ten seconds) ...", file=sys.stderr)
         _remove_old(folder)
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(folder)
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(folder)
     try:
         from flowsim.engine import kernel
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before
     return kernel
 
 
 def source_hash(package: Path = PACKAGE) -> str:
     """A hash of everything the compiled code depends on: sources, where and when written, Numba, Python, processor."""
-    import llvmlite.binding
+    import llvmlite.binding  # type: ignore[import-untyped]
     import numba
 
     digest = hashlib.sha256()

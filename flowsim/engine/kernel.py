@@ -18,6 +18,8 @@ The functions are named as in the rules and take what they need of those, always
 an entry of another, -1 is none; in `events` and `heads`, which begin as zeros, it is the entry plus one, and 0 is none.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy import int64
@@ -118,7 +120,7 @@ for _b in range(32):
 # Helpers are called from the kernel only. Without `_nrt=False` each call would count references to its tables, which
 # took 40 % of a run. `hot` ones are laid into their callers, which halves what is left; laying in `cold` ones too would
 # only make compiling slower.
-_INNER = {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_INNER: Any = {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 cold = njit(**_INNER)
 hot = njit(forceinline=True, **_INNER)
 
@@ -408,7 +410,7 @@ def want(rows, stamps, spells, places, services, events, heads, run, n, t):
     """Spell n wants its target: it is accepted at once (True) or queues."""
     j = int64(spells[n, TARGET])
     stamps[j, ROW_JOINED] = t
-    declines = -1
+    declines = int64(-1)
     spells[n, DECLINED] = 0
     if rows[j, DECLINE_AFTER] >= 0:
         declines = int64(spells[n, BASE]) + int64(rows[j, DECLINE_AFTER]) + 1
@@ -489,7 +491,7 @@ def start(rows, stamps, spells, events, heads, run, n, j, t):
 @cold
 def free_kept(rows, stamps, spells, services, run, n, ended, t):
     """The units kept until row `ended` are freed; all of them when that is -1, the end of the spell."""
-    before = -1
+    before = int64(-1)
     row = int64(spells[n, KEPT])
     while row >= 0:
         also = int64(stamps[row, NEXT_ROW])
@@ -691,7 +693,7 @@ def break_off(tasks, spells, places, services, events, heads, run, n):
         quit_queue(places, services, run, n)
         cancel(events, heads, run, PATIENCE_ENDS, n)
         cancel(events, heads, run, DECLINE, n)
-    elif phase == BEFORE or phase == AFTER:
+    elif phase in (BEFORE, AFTER):
         pool = int64(tasks[spells[n, TASK], TASK_POOL])
         if pool >= 0:
             free_units(services, run, pool, 1)
@@ -801,8 +803,7 @@ def release(rows, stamps, spells, places, services, events, heads, run, n, t):
 @cold
 def first_to_displace(rows, stamps, spells, services, order, s, units):
     """The list (by NEXT_ROW) of the rows of service s whose people make up so many units; its first, -1 for none."""
-    found = -1
-    last = -1
+    found = last = int64(-1)
     for p in range(services[s, ORDER_FROM], services[s, ORDER_TO]):
         if units <= 0:
             break

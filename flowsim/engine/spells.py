@@ -26,7 +26,7 @@ ENDINGS = (
 STILL_IN, MOVED_ON, LEFT, DIED, READMITTED, UNFIT_AGAIN, GAVE_UP, TURNED_AWAY, DISPLACED = range(len(ENDINGS))
 
 
-class Standstill(RuntimeError):
+class Standstill(RuntimeError):  # noqa: N818
     """Services are full of people who wait, without end, only for each other's places: the run could never go on."""
 
 
@@ -78,7 +78,7 @@ def differing(a: Spells, b: Spells) -> list[str]:
 
 
 def first_difference(a: Spells, b: Spells, journeys: Journeys) -> str:
-    """Where two runs of the same journeys part: the first minute, and the row or task and stamp; "" when they do not."""
+    """Where two runs of the same journeys part: the first minute, row or task, and stamp; "" when they do not."""
     found: list[tuple[int, int, str]] = []
     for rank, name in enumerate(f.name for f in fields(Spells)):
         x, y = getattr(a, name), getattr(b, name)

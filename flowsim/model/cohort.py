@@ -3,8 +3,8 @@
 Every number has a named purpose. A purpose's uniform for a spell is a pure function of (seed, replication, purpose,
 spell number), so it is the same in every scenario, adding a purpose moves no other, and nothing has to be stored.
 Arrivals come in three layers, each a Poisson process at the reference rate; a person of layer l carries a mark in
-[l, l + 1) and comes when the mark is below the scenario's demand (1 is the reference). Demand may so rise to three times
-the reference without moving anybody who came before.
+[l, l + 1) and comes when the mark is below the scenario's demand (1 is the reference). Demand may so rise to three
+times the reference without moving anybody who came before.
 """
 
 from __future__ import annotations
@@ -65,11 +65,18 @@ class Cohort:
         SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) with the spell number as its counter: random access is what
         makes a uniform belong to a person rather than to a position in a sequence.
         """
-        x = number.astype(np.uint64) * _GOLDEN + np.uint64(_key(self.seed, self.replication, purpose))
-        x = (x ^ (x >> np.uint64(30))) * _MIX_1
-        x = (x ^ (x >> np.uint64(27))) * _MIX_2
-        x ^= x >> np.uint64(31)
-        return ((x >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+        x = number.astype(np.uint64)
+        x *= _GOLDEN
+        x += np.uint64(_key(self.seed, self.replication, purpose))
+        shifted = np.empty_like(x)
+        for bits, factor in ((30, _MIX_1), (27, _MIX_2)):
+            x ^= np.right_shift(x, np.uint64(bits), out=shifted)
+            x *= factor
+        x ^= np.right_shift(x, np.uint64(31), out=shifted)
+        uniform = np.right_shift(x, np.uint64(12), out=shifted).astype(np.float64)
+        uniform += 0.5
+        uniform *= 2.0**-52
+        return uniform
 
     def arrivals(self, place: Place, name: str, unit: str, group: int, layer: int) -> Arrivals:
         """The people of stream `name` at site or locality `unit` in one layer, at the reference rate of `place`.

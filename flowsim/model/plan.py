@@ -1,8 +1,8 @@
 """From people to journeys: a scenario's tables turn each person's uniforms into stages, stays, tasks and needs.
 
 Exact and vectorised: no randomness is made here and no time passes. People are planned in *batches* (those who come
-before the policy starts, those after, the initial caseload, each generation of readmissions); within a batch, stages are
-visited in topological order, each adding one row for everybody who may reach it.
+before the policy starts, those after, the initial caseload, each generation of readmissions); within a batch, stages
+are visited in topological order, each adding one row for everybody who may reach it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,13 @@ from flowsim.place import (
 
 INITIAL = "initial"
 """The level of the attribute `stream` that marks the caseload at the start."""
-ROW_COLUMNS = tuple(f.name for f in fields(RowTable))
+ROW_REFERENCES = ("next", "otherwise", "unfit_to", "since", "keep", "displaced_to")
+WAYS_ON = ("next", "otherwise", "unfit_to", "displaced_to")
+"""Those references along which a person may come to another stage."""
+CODE = np.int16
+"""The type of attributes: small, since everybody has a dozen."""
+FEW = 256
+"""Candidates looked at first for a caseload of so many units."""
 
 
 def plan(place: Place, cohort: Cohort, network: Network) -> Journeys:
@@ -58,6 +64,10 @@ def plan(place: Place, cohort: Cohort, network: Network) -> Journeys:
 
 # ---------------------------------------------------------------------------------------------------------------------
 # People, tables and distributions
+
+
+Column = np.ndarray | int
+"""A value for each of some people: an int64 array, or one number when it is the same for all."""
 
 
 @dataclass
@@ -107,12 +117,15 @@ class Levels:
         return NONE if level == NOT_APPLICABLE else self.words[name][level]
 
 
-def matching(conditions: Conditions, people: People, levels: Levels) -> np.ndarray:
-    """Who meets every condition: (n,) bool."""
-    mask = np.ones(len(people), dtype=bool)
+def matching(conditions: Conditions, people: People, who: np.ndarray, levels: Levels) -> np.ndarray:
+    """Who of `who` meets every condition: (len(who),) bool."""
+    mask = np.ones(len(who), dtype=bool)
     for name, wanted in conditions.items():
-        options = [wanted] if isinstance(wanted, str) else wanted
-        mask &= np.isin(people.codes[name], [levels.code(name, o) for o in options])
+        codes = people.codes[name][who]
+        meets = np.zeros(len(who), dtype=bool)
+        for option in [wanted] if isinstance(wanted, str) else wanted:
+            meets |= codes == levels.code(name, option)
+        mask &= meets
     return mask
 
 
@@ -159,8 +172,10 @@ def numbers(table: Table, people: People, who: np.ndarray, levels: Levels) -> np
     return values
 
 
-def names(table: Table, people: People, who: np.ndarray, levels: Levels, codes: dict[str, int]) -> np.ndarray:
-    """A table of names for each of `who`, as the codes given: (len(who),) int64."""
+def names(table: Table, people: People, who: np.ndarray, levels: Levels, codes: dict[str, int]) -> Column:
+    """A table of names for each of `who` as the codes given: (len(who),) int64, or one code when it is all the same."""
+    if table.by is None:
+        return codes[str(table.leaf)]
     values = np.empty(len(who), dtype=np.int64)
     for positions, leaf in leaves(table, people, who, levels):
         values[positions] = codes[str(leaf)]
@@ -229,7 +244,8 @@ class Sampler:
             assert mean is not None
             sigma = np.sqrt(np.log1p((self.table(what.sd, who) / mean) ** 2))
         else:
-            assert mean is not None and what.median is not None
+            assert mean is not None
+            assert what.median is not None
             sigma = np.sqrt(2 * np.log(mean / self.table(what.median, who)))
         if what.median is not None:
             return np.log(self.table(what.median, who)), sigma
@@ -246,8 +262,9 @@ def decide(place: Place, people: People, levels: Levels, cohort: Cohort) -> None
     sampler = Sampler(people, levels, cohort)
     for name, choice in place.choices.items():
         codes = people.person_codes.get(name)
-        codes = np.full(len(people), NONE, dtype=np.int64) if codes is None else codes.copy()
-        who = np.flatnonzero((codes == NONE) & matching(choice.when, people, levels))
+        codes = np.full(len(people), NONE, dtype=CODE) if codes is None else codes.copy()
+        who = np.flatnonzero(codes == NONE)
+        who = who[matching(choice.when, people, who, levels)]
         if len(who):
             codes[who] = _options(name, choice, sampler, who)
         people.codes[name] = codes
@@ -262,9 +279,12 @@ def _options(name: str, choice: Choice, sampler: Sampler, who: np.ndarray) -> np
     chosen = np.empty(len(who), dtype=np.int64)
     for positions, leaf in leaves(choice.shares, sampler.people, who, sampler.levels):
         shares = shifted(dict.fromkeys(choice.options, 0.0) | leaf, choice)  # type: ignore[operator]
-        thresholds = np.cumsum(list(shares.values()))[:-1]
         codes = np.array([sampler.levels.code(name, option) for option in shares])
-        chosen[positions] = codes[np.searchsorted(thresholds, u[positions], side="right")]
+        mine = u[positions]
+        which = np.zeros(len(mine), dtype=np.int64)
+        for threshold in np.cumsum(list(shares.values()))[:-1]:
+            which += mine >= threshold
+        chosen[positions] = codes[which]
     return chosen
 
 
@@ -283,15 +303,58 @@ def shifted(shares: dict[str, float], choice: Choice) -> dict[str, float]:
 
 
 @dataclass
+class RowSheet:
+    """One stage's rows for those of a batch who may reach it.
+
+    Attributes:
+        stage: the stage's code.
+        who: (n,) their positions in the batch, ascending.
+        columns: those of the row table that say more than the default; references to rows are codes of stages and
+            `child` is the child's number until everything is joined.
+        place: (n,) which of their person's rows these are; set when all of the batch's sheets are there.
+        tasks: the tasks of these rows, in order.
+    """
+
+    stage: int
+    who: np.ndarray
+    columns: dict[str, Column]
+    place: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    tasks: list[TaskSheet] = field(default_factory=list)
+
+
+@dataclass
+class TaskSheet:
+    """One task of a stage: `rows`, positions in the sheet of rows; `place`, which of their tasks it is; its columns."""
+
+    rows: np.ndarray
+    place: np.ndarray
+    columns: dict[str, Column]
+
+
+@dataclass
 class Draft:
-    """The rows and tasks of one batch; references to rows are stage codes until the tables are joined."""
+    """The rows and tasks of one batch.
 
-    rows: dict[str, np.ndarray]
-    tasks: dict[str, np.ndarray]
-    children: list[People]
+    Attributes:
+        people: the batch, n people.
+        sheets: one a stage.
+        places: (stages + 1, n) which of a person's rows is the one of a stage; -1 for none, as in the last line, so
+            that a code of -1 finds it.
+        count: (n,) how many rows each person has.
+        children: who is readmitted.
+    """
 
+    people: People
+    sheets: list[RowSheet]
+    places: np.ndarray
+    count: np.ndarray
+    children: People
 
-ROW_REFERENCES = ("next", "otherwise", "unfit_to", "since", "keep", "displaced_to")
+    def row(self, begin: np.ndarray, stage: Column, who: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """The index of the rows of these stages, -1 for none, when each person's rows begin at `begin`."""
+        one_for_all = isinstance(stage, int)
+        place = self.places[stage][who] if one_for_all else self.places[stage, np.arange(len(begin))[who]]
+        return np.where(place >= 0, begin[who] + place, NONE)
 
 
 class _Plan:
@@ -314,24 +377,17 @@ class _Plan:
         self.switch = run.minute_of(run.policy_start or run.start_date) if place.before else 0
 
     def journeys(self) -> Journeys:
-        everybody: list[People] = []
-        rows: list[dict[str, np.ndarray]] = []
-        tasks: list[dict[str, np.ndarray]] = []
-        for place, batch in self._batches():
-            generation = [batch]
-            for depth in range(GENERATIONS):
-                following: list[People] = []
-                for people in generation:
-                    draft = self._draft(place, people, last=depth == GENERATIONS - 1)
-                    offset = sum(len(p) for p in everybody)
-                    everybody.append(people)
-                    draft.rows["spell"] += offset
-                    draft.tasks["spell"] += offset
-                    rows.append(draft.rows)
-                    tasks.append(draft.tasks)
-                    following += draft.children
-                generation = [p for p in following if len(p)]
-        return self._join(everybody, rows, tasks)
+        drafts: list[Draft] = []
+        batches = self._batches()
+        for depth in range(GENERATIONS):
+            generation = [(place, self._draft(place, people, depth == GENERATIONS - 1)) for place, people in batches]
+            drafts += [draft for _, draft in generation]
+            batches = []
+            for place in (self.before, self.place)[self.before is self.place :]:
+                children = _together([draft.children for p, draft in generation if p is place])
+                if len(children):
+                    batches.append((place, children))
+        return self._join(drafts)
 
     # people ----------------------------------------------------------------------------------------------------------
 
@@ -367,7 +423,7 @@ class _Plan:
                 found += self._layers(place, reference, name, unit, group, growth, start, end)
             elif place.streams[name].daily or place.streams[name].at_start:
                 found += self._layers(place, reference, name, unit, group, 1.0, start, end)
-        return _together(found, self.levels)
+        return _together(found)
 
     def _layers(
         self, place: Place, reference: Place, name: str, unit: str, group: int, growth: float, start: int, end: int
@@ -391,7 +447,7 @@ class _Plan:
                     f"allowed: at most {LAYERS}."
                 )
             comes = np.flatnonzero(mark < demand)
-            people.first = names(stream.first, people, everybody, self.levels, self.stage_code)
+            people.first[:] = names(stream.first, people, everybody, self.levels, self.stage_code)
             found.append(_subset(people, comes))
             if not len(demand) or demand.max() <= layer + 1:
                 break
@@ -401,11 +457,11 @@ class _Plan:
         self, person: np.ndarray, minute: np.ndarray, stream: str, at: str, unit: str, settings: dict[str, str]
     ) -> People:
         n = len(person)
-        codes = {name: np.full(n, NONE, dtype=np.int64) for name in ("site", "locality")}
-        codes["stream"] = np.full(n, self.levels.code("stream", stream))
+        codes = {name: np.full(n, NONE, dtype=CODE) for name in ("site", "locality")}
+        codes["stream"] = np.full(n, self.levels.code("stream", stream), dtype=CODE)
         if at in ("site", "locality") and unit:
-            codes[at] = np.full(n, self.levels.code(at, unit))
-        settled = {k: np.full(n, self.levels.code(k, v)) for k, v in settings.items()}
+            codes[at] = np.full(n, self.levels.code(at, unit), dtype=CODE)
+        settled = {k: np.full(n, self.levels.code(k, v), dtype=CODE) for k, v in settings.items()}
         people = People(person * NUMBERS_A_PERSON, minute, codes | settled, np.zeros(n, dtype=np.int64))
         people.person_codes = {**settled, **{k: v for k, v in codes.items() if k != "stream"}}
         return people
@@ -419,33 +475,40 @@ class _Plan:
                 for unit in units_of(service):
                     group -= 1
                     found.append(self._caseload(place, kind, service, initial, unit, group))
-        return _together(found, self.levels)
+        return _together(found)
 
     def _caseload(
         self, place: Place, kind: str, service: Service, initial: Initial, unit: str | None, group: int
     ) -> People:
-        capacity = capacities(service, place.run.scale)[unit]
         if initial.people is not None:
             given = initial.people.get(unit or "", 0) if isinstance(initial.people, dict) else initial.people
-            wanted, candidates = None, round(given * place.run.scale)
-        else:
-            if capacity >= UNLIMITED:
-                raise PlaceError(f"place.services.{kind}.initial: an unlimited service has no utilisation.")
-            wanted = capacity * (initial.utilisation or 0)
-            candidates = int(wanted) + 1
-        stage = place.stages[initial.stage]
-        at = service.split_by or "place"
+            return self._candidates(place, service, initial, unit, group, round(given * place.run.scale))
+        capacity = capacities(service, place.run.scale)[unit]
+        if capacity >= UNLIMITED:
+            raise PlaceError(f"place.services.{kind}.initial: an unlimited service has no utilisation.")
+        wanted = capacity * (initial.utilisation or 0)
+        n, most = FEW, int(wanted) + 1
+        while True:  # nobody needs less than one unit; most need far more, so few candidates may do
+            n = min(n, most)
+            people = self._candidates(place, service, initial, unit, group, n)
+            decide(place, people, self.levels, self.cohort)
+            sampler = Sampler(people, self.levels, self.cohort)
+            sizes = self._units(place.stages[initial.stage], initial.stage, service, sampler, np.arange(n))
+            together = np.cumsum(np.broadcast_to(sizes, n))
+            if n == most or together[-1] > wanted:
+                return _subset(people, np.flatnonzero(together <= wanted))
+            n *= 4
+
+    def _candidates(
+        self, place: Place, service: Service, initial: Initial, unit: str | None, group: int, n: int
+    ) -> People:
+        """The first n people who may belong to a caseload; the k-th is the same whatever n is."""
         people = self._with_attributes(
-            np.arange(candidates) * GROUPS + group * LAYERS, np.zeros(candidates, dtype=np.int64), INITIAL, at,
+            np.arange(n) * GROUPS + group * LAYERS, np.zeros(n, dtype=np.int64), INITIAL, service.split_by or "place",
             unit or "", initial.set,
         )  # fmt: skip
-        people.first = np.full(candidates, self.stage_code[initial.stage])
+        people.first = np.full(n, self.stage_code[initial.stage])
         people.residual = initial.remaining
-        if wanted is not None:
-            decide(place, people, self.levels, self.cohort)
-            sizes = self._units(stage, initial.stage, service, Sampler(people, self.levels, self.cohort),
-                                np.arange(candidates))  # fmt: skip
-            people = _subset(people, np.flatnonzero(np.cumsum(sizes) <= wanted))
         return people
 
     # rows ------------------------------------------------------------------------------------------------------------
@@ -454,79 +517,83 @@ class _Plan:
         """Every row the people may enter, stage by stage; `last`: no more readmissions after this generation."""
         decide(place, people, self.levels, self.cohort)
         sampler = Sampler(people, self.levels, self.cohort)
-        reached = {name: np.zeros(len(people), dtype=bool) for name in place.stages}
-        for name in place.stages:
-            reached[name] |= people.first == self.stage_code[name]
-        rows: list[dict[str, np.ndarray]] = []
-        tasks: list[dict[str, np.ndarray]] = []
+        reached = {name: people.first == self.stage_code[name] for name in place.stages}
+        sheets: list[RowSheet] = []
         readmitted = np.zeros(len(people), dtype=bool)
-        targets: list[tuple[str, np.ndarray]] = []
+        first_of_child = np.zeros(len(people), dtype=np.int64)
         for name in stage_order(place):
             who = np.flatnonzero(reached[name])
             if not len(who):
                 continue
             stage = place.stages[name]
-            columns = self._rows(place, stage, name, sampler, who)
+            sheet = RowSheet(self.stage_code[name], who, self._columns(place, stage, name, sampler, who))
             if stage.readmission is not None and not last:
-                back = self._readmissions(stage, sampler, who, columns)
-                readmitted[who[back]] = True
-                targets.append((stage.readmission.to, who[back]))
-            for reference in ("next", "otherwise", "unfit_to", "displaced_to"):
-                for code in np.unique(columns[reference]):
-                    if code != NONE:
-                        reached[self.stages[code]][who[columns[reference] == code]] = True
-            rows.append(columns)
-            tasks += self._tasks(place, stage, name, sampler, who, columns)
-        children = self._children(place, people, readmitted, targets)
-        empty = {c: np.zeros(0, dtype=np.int64) for c in (*ROW_COLUMNS, "order")}
-        none = {c: np.zeros(0, dtype=np.int64) for c in TASK_COLUMNS}
-        return Draft(_stack(rows) if rows else empty, _stack(tasks) if tasks else none, children)
+                back = who[self._readmissions(stage, sampler, sheet)]
+                readmitted[back] = True
+                first_of_child[back] = self.stage_code[stage.readmission.to]
+            for reference in WAYS_ON:
+                for code, there in _by_code(sheet.columns.get(reference, NONE), len(self.stages)):
+                    reached[self.stages[code]][who[there]] = True
+            self._tasks(place, stage, name, sampler, sheet)
+            sheets.append(sheet)
+        children = self._children(place, people, np.flatnonzero(readmitted), first_of_child)
+        places, count = self._order(sheets, len(people))
+        return Draft(people, sheets, places, count, children)
 
-    def _rows(self, place: Place, stage: Stage, name: str, sampler: Sampler, who: np.ndarray) -> dict[str, np.ndarray]:
-        """All columns of one stage's rows, for the people `who`."""
-        n = len(who)
+    def _order(self, sheets: list[RowSheet], n: int) -> tuple[np.ndarray, np.ndarray]:
+        """A person's rows stand in the order of the stages: `places` and `count` of a draft."""
+        places = np.full((len(self.stages) + 1, n), NONE, dtype=np.int16)
+        count = np.zeros(n, dtype=np.int64)
+        for sheet in sorted(sheets, key=lambda sheet: sheet.stage):
+            sheet.place = count[sheet.who]
+            places[sheet.stage, sheet.who] = sheet.place
+            count[sheet.who] += 1
+        return places, count
+
+    def _columns(self, place: Place, stage: Stage, name: str, sampler: Sampler, who: np.ndarray) -> dict[str, Column]:
+        """What is to say of one stage's rows, for the people `who`."""
         service = place.services[stage.service or ""]
-        columns = {c: np.full(n, ROW_DEFAULTS.get(c, 0), dtype=np.int64) for c in ROW_COLUMNS}
-        columns["order"] = np.full(n, self.stage_code[name], dtype=np.int64)
-        columns["spell"] = who.astype(np.int64)
-        columns["stage"] = np.full(n, self.stage_code[name])
-        columns["service"] = self._queues(stage.service or "", service, sampler.people, who)
-        columns["units"] = self._units(stage, name, service, sampler, who)
-        columns["duration"] = self._durations(stage, name, sampler, who)
+        people = sampler.people
+        assert stage.next is not None
+        columns: dict[str, Column] = {
+            "stage": self.stage_code[name],
+            "service": self._queues(stage.service or "", service, people, who),
+            "units": self._units(stage, name, service, sampler, who),
+            "duration": self._durations(stage, name, sampler, who),
+            "next": names(stage.next, people, who, self.levels, self.stage_code),
+            "hold": int(stage.hold),
+        }
         if stage.priority is not None:
             columns["priority"] = np.rint(sampler.table(stage.priority, who)).astype(np.int64)
-        assert stage.next is not None
-        columns["next"] = names(stage.next, sampler.people, who, self.levels, self.stage_code)
         if stage.patience:
             columns["patience"], columns["otherwise"] = self._patience(stage, name, sampler, who)
-        columns["hold"][:] = stage.hold
         for reference in ("since", "keep", "displaced_to"):
-            columns[reference][:] = self.stage_code[getattr(stage, reference) or LEAVE]
+            if (to := getattr(stage, reference)) is not None:
+                columns[reference] = self.stage_code[to]
         if stage.displaced_to is not None:
             columns["displacement_mark"] = (sampler.uniform("displacement", who) * 2**40).astype(np.int64)
-        if stage.dies is not None:
-            columns["died"] = (sampler.people.codes[stage.dies][who] == self.levels.code(stage.dies, "yes")).astype(int)
-        waiting = columns["died"] == 0
         if stage.unfit is not None:
-            columns["unfit_after"] = np.where(
-                waiting, _minutes(sampler.draw(stage.unfit.after, f"{name}/unfit", who)), NONE
-            )
-            columns["unfit_to"] = np.where(waiting, self.stage_code[stage.unfit.to], NONE)
+            columns["unfit_after"] = _minutes(sampler.draw(stage.unfit.after, f"{name}/unfit", who))
+            columns["unfit_to"] = self.stage_code[stage.unfit.to]
         if stage.death_while_waiting is not None:
-            drawn = _minutes(sampler.draw(stage.death_while_waiting, f"{name}/death", who))
-            columns["death_after"] = np.where(waiting, drawn, NONE)
+            columns["death_after"] = _minutes(sampler.draw(stage.death_while_waiting, f"{name}/death", who))
         if stage.kept_on_readmission is not None:
             kept = sampler.draw(stage.kept_on_readmission, f"{name}/kept", who)
             columns["kept_on_readmission"] = np.rint(kept).astype(np.int64)
         if stage.decline is not None:
             self._decline(stage, name, sampler, who, columns)
-        columns["next"][~waiting] = NONE
+        if stage.dies is not None:
+            died = people.codes[stage.dies][who] == self.levels.code(stage.dies, "yes")
+            columns["died"] = died.astype(np.int64)
+            for column in ("next", "unfit_after", "unfit_to", "death_after"):
+                if column in columns:
+                    columns[column] = np.where(died, NONE, columns[column])
         return columns
 
-    def _queues(self, kind: str, service: Service, people: People, who: np.ndarray) -> np.ndarray:
+    def _queues(self, kind: str, service: Service, people: People, who: np.ndarray) -> Column:
         """The index of the queue each person goes to."""
         if service.split_by is None:
-            return np.full(len(who), self.queue[kind])
+            return self.queue[kind]
         words = list(self.levels.words[service.split_by])
         by_code = np.array([self.queue.get(queue_name(kind, word), NONE) for word in words] + [NONE])
         codes = people.codes[service.split_by][who]
@@ -535,14 +602,14 @@ class _Plan:
             code = int(codes[queues == NONE][0])
             word = words[code] if code != NONE else NOT_APPLICABLE
             raise PlaceError(
-                f"place.services.{kind}: people whose {service.split_by} is '{word}' are sent here, but it has capacity "
-                f"only for {', '.join(str(u) for u in units_of(service))}."
+                f"place.services.{kind}: people whose {service.split_by} is '{word}' are sent here, but it has "
+                f"capacity only for {', '.join(str(u) for u in units_of(service))}."
             )
         return queues
 
-    def _units(self, stage: Stage, name: str, service: Service, sampler: Sampler, who: np.ndarray) -> np.ndarray:
+    def _units(self, stage: Stage, name: str, service: Service, sampler: Sampler, who: np.ndarray) -> Column:
         if stage.units is None:
-            return np.ones(len(who), dtype=np.int64)
+            return 1
         drawn = sampler.draw(stage.units, f"{name}/units", who) * service.units_each
         return np.maximum(np.rint(drawn), 1).astype(np.int64)
 
@@ -560,92 +627,77 @@ class _Plan:
         patience = np.full(len(who), NONE, dtype=np.int64)
         otherwise = np.full(len(who), NONE, dtype=np.int64)
         for reason, valve in stage.patience.items():
-            applies = matching(valve.when, sampler.people, self.levels)[who]
-            if valve.after is None:
-                minutes = np.full(len(who), TRY_NOW, dtype=np.int64)
-            else:
+            applies = matching(valve.when, sampler.people, who, self.levels)
+            minutes: Column = TRY_NOW
+            if valve.after is not None:
                 minutes = _minutes(sampler.draw(valve.after, f"{name}/patience/{reason}", who))
             to = names(valve.to, sampler.people, who, self.levels, self.stage_code)
             sooner = applies & ((patience == NONE) | (minutes < patience))
-            patience[sooner], otherwise[sooner] = minutes[sooner], to[sooner]
+            np.copyto(patience, minutes, where=sooner)
+            np.copyto(otherwise, to, where=sooner)
         return patience, otherwise
 
-    def _decline(
-        self, stage: Stage, name: str, sampler: Sampler, who: np.ndarray, columns: dict[str, np.ndarray]
-    ) -> None:
+    def _decline(self, stage: Stage, name: str, sampler: Sampler, who: np.ndarray, columns: dict[str, Column]) -> None:
         decline = stage.decline
         assert decline is not None
         declines = sampler.uniform(f"{name}/decline", who) < sampler.table(decline.share, who)
         after = _minutes(sampler.draw(decline.after, f"{name}/decline/after", who))
         columns["decline_after"] = np.where(declines, after, NONE)
-        columns["declined_units"] = np.ceil(columns["units"] * decline.units_factor).astype(np.int64)
-        columns["declined_duration"] = np.ceil(columns["duration"] * decline.duration_factor).astype(np.int64)
+        columns["declined_units"] = _ceil(columns["units"] * decline.units_factor)
+        columns["declined_duration"] = _ceil(columns["duration"] * decline.duration_factor)
 
     # tasks -----------------------------------------------------------------------------------------------------------
 
-    def _tasks(
-        self, place: Place, stage: Stage, name: str, sampler: Sampler, who: np.ndarray, columns: dict[str, np.ndarray]
-    ) -> list[dict[str, np.ndarray]]:
-        """The tasks of one stage's rows; fills in the rows' counts and where recognition falls."""
-        found = []
-        alive = columns["died"] == 0
-        for phase, tasks in enumerate((stage.before, stage.after)):
-            ordered = sorted(enumerate(tasks.items()), key=lambda item: (item[1][1].order, item[0]))
-            for position, (_, (task_name, task)) in enumerate(ordered):
+    def _tasks(self, place: Place, stage: Stage, name: str, sampler: Sampler, sheet: RowSheet) -> None:
+        """Add the tasks of one stage's rows to its sheet, their counts and where recognition falls."""
+        alive = sheet.columns.get("died", 0) == np.zeros(len(sheet.who), dtype=np.int64)
+        so_far = np.zeros(len(sheet.who), dtype=np.int64)
+        for column, tasks in (("n_before", stage.before), ("n_after", stage.after)):
+            earlier = so_far.copy()
+            for task_name, task in sorted(tasks.items(), key=lambda item: item[1].order):
                 if task.skip:
                     continue
-                has = alive & matching(task.when, sampler.people, self.levels)[who]
-                columns["n_after" if phase else "n_before"] += has
+                has = alive & matching(task.when, sampler.people, sheet.who, self.levels)
+                rows = np.flatnonzero(has)
+                if len(rows):
+                    columns = self._task(place, task, name, task_name, sampler, sheet.who[rows])
+                    sheet.tasks.append(TaskSheet(rows, so_far[rows], columns))
+                so_far += has
                 if task.recognises:
-                    columns["recognition"] = np.where(has, columns["n_before"], columns["recognition"])
-                if has.any():
-                    found.append(self._task(place, task, name, task_name, phase, position, sampler, who[has]))
-        return found
+                    recognition = sheet.columns.get("recognition", 0)
+                    sheet.columns["recognition"] = np.where(has, so_far, recognition)
+            if tasks:
+                sheet.columns[column] = so_far - earlier
 
     def _task(
-        self, place: Place, task: Task, stage: str, name: str, phase: int, position: int, sampler: Sampler,
-        who: np.ndarray,
-    ) -> dict[str, np.ndarray]:  # fmt: skip
-        n = len(who)
-        pool = np.full(n, NONE, dtype=np.int64)
-        if task.pool is not None:
-            pool = self._queues(task.pool, place.pools[task.pool], sampler.people, who)
-        minutes = np.zeros(n, dtype=np.int64)
+        self, place: Place, task: Task, stage: str, name: str, sampler: Sampler, who: np.ndarray
+    ) -> dict[str, Column]:
+        minutes: Column = 0
         if task.takes is not None:
             minutes = _minutes(sampler.draw(task.takes, f"{stage}/{name}", who))
         return {
-            "spell": who.astype(np.int64),
-            "stage": np.full(n, self.stage_code[stage]),
-            "phase": np.full(n, phase),
-            "position": np.full(n, position),
-            "kind": np.full(n, self.task_names.index(name)),
+            "kind": self.task_names.index(name),
             "calendar": names(task.calendar, sampler.people, who, self.levels, self.calendar),
             "minutes": minutes,
-            "pool": pool,
-            "skip_if_kept": np.full(n, int(task.skip_if_kept)),
+            "pool": NONE if task.pool is None else self._queues(task.pool, place.pools[task.pool], sampler.people, who),
+            "skip_if_kept": int(task.skip_if_kept),
         }
 
     # readmissions ----------------------------------------------------------------------------------------------------
 
-    def _readmissions(
-        self, stage: Stage, sampler: Sampler, who: np.ndarray, columns: dict[str, np.ndarray]
-    ) -> np.ndarray:
-        """Positions in `who` of those who come back. A spell has one readmission, whichever of its rows it follows."""
-        back_again = stage.readmission
+    def _readmissions(self, stage: Stage, sampler: Sampler, sheet: RowSheet) -> np.ndarray:
+        """(n,) bool: who of a sheet comes back. A spell has one readmission, whichever of its rows it follows."""
+        back_again, who = stage.readmission, sheet.who
         assert back_again is not None
         back = sampler.uniform("readmission", who) < sampler.table(back_again.chance, who)
-        back &= columns["died"] == 0
+        back &= sheet.columns.get("died", 0) == np.zeros(len(who), dtype=np.int64)
         gap = _minutes(sampler.draw(back_again.gap, "readmission/gap", who))
-        columns["readmission_gap"] = np.where(back, gap, NONE)
-        columns["child"] = np.where(back, sampler.people.number[who] + 1, NONE)  # the child's number, until joined
-        return np.flatnonzero(back)
+        sheet.columns["readmission_gap"] = np.where(back, gap, NONE)
+        sheet.columns["child"] = np.where(back, sampler.people.number[who] + 1, NONE)
+        return back
 
-    def _children(
-        self, place: Place, people: People, readmitted: np.ndarray, targets: list[tuple[str, np.ndarray]]
-    ) -> list[People]:
+    def _children(self, place: Place, people: People, who: np.ndarray, first: np.ndarray) -> People:
         """The next generation: the same people with what is settled about them, and new uniforms for the rest."""
-        who = np.flatnonzero(readmitted)
-        first = np.zeros(len(people), dtype=np.int64)
         settled: dict[str, np.ndarray] = {}
         persistent = {"site", "locality", *(n for n, c in place.choices.items() if c.of == "person")}
         for name in persistent & set(people.codes):
@@ -653,66 +705,77 @@ class _Plan:
         stream = people.codes["stream"][who].copy()
         for stage in place.stages.values():
             for name, level in stage.readmission.set.items() if stage.readmission else ():
-                code = np.full(len(who), self.levels.code(name, level))
+                code = np.full(len(who), self.levels.code(name, level), dtype=CODE)
                 if name == "stream":
                     stream = code
                 else:
                     settled[name] = code
-        for target, back in targets:
-            first[back] = self.stage_code[target]
         child = People(people.number[who] + 1, np.full(len(who), NONE), {"stream": stream, **settled}, first[who])
         child.person_codes = settled
-        return [child]
+        return child
 
     # joining ---------------------------------------------------------------------------------------------------------
 
-    def _join(
-        self, everybody: list[People], rows: list[dict[str, np.ndarray]], tasks: list[dict[str, np.ndarray]]
-    ) -> Journeys:
-        """Sort everything by spell number and turn stage codes and child numbers into indices."""
-        number = np.concatenate([p.number for p in everybody])
-        order = np.argsort(number, kind="stable")
-        rank = np.empty(len(order), dtype=np.int64)
-        rank[order] = np.arange(len(order))
-        row, task = _stack(rows), _stack(tasks)
-        row["spell"], task["spell"] = rank[row["spell"]], rank[task["spell"]]
+    def _join(self, drafts: list[Draft]) -> Journeys:
+        """Everything in the order of the spells' numbers; stage codes and child numbers become indices.
 
-        row_order = np.lexsort((row["order"], row["spell"]))
-        row = {name: column[row_order] for name, column in row.items()}
-        at = np.full((len(number), len(self.stages) + 1), NONE, dtype=np.int64)  # the last column stands for NONE
-        at[row["spell"], row["stage"]] = np.arange(len(row["spell"]))
-        for reference in ROW_REFERENCES:
-            row[reference] = at[row["spell"], row[reference]]
-        has_child = row["child"] != NONE
-        row["child"][has_child] = np.searchsorted(number[order], row["child"][has_child])
+        Where each row and task will stand is counted, not sorted, and each column is written there once.
+        """
+        everybody = [draft.people for draft in drafts]
+        number = np.concatenate([people.number for people in everybody])
+        order = np.argsort(number)
+        number = number[order]
+        count = np.concatenate([draft.count for draft in drafts])
+        n_rows = int(count.sum())
+        begin = np.empty(len(number), dtype=np.int64)
+        begin[order] = _begins(count[order])
+        rank = np.empty(len(number), dtype=np.int64)
+        rank[order] = np.arange(len(number))
 
-        task_row = at[task["spell"], task["stage"]]
-        task_order = np.lexsort((task["position"], task["phase"], task_row))
-        task = {name: column[task_order] for name, column in task.items()}
-        row["first_task"] = np.searchsorted(task_row[task_order], np.arange(len(row["spell"])))
-
-        first = np.concatenate([p.first for p in everybody])[order]
-        attributes = {
-            name: np.concatenate([p.codes[name] for p in everybody])[order].astype(np.int16)
-            for name in everybody[0].codes
+        said = {name for draft in drafts for sheet in draft.sheets for name in sheet.columns}
+        rows = {
+            f.name: _filled(n_rows, ROW_DEFAULTS.get(f.name, 0), f.name in said | {"spell"}) for f in fields(RowTable)
         }
+        first_row = np.empty(len(number), dtype=np.int64)
+        row_of: list[tuple[RowSheet, np.ndarray]] = []
+        start = 0
+        for draft in drafts:
+            batch = slice(start, start := start + len(draft.people))
+            first_row[batch] = draft.row(begin[batch], draft.people.first)
+            for sheet in draft.sheets:
+                at = begin[batch][sheet.who] + sheet.place
+                row_of.append((sheet, at))
+                rows["spell"][at] = rank[batch][sheet.who]
+                for name, column in sheet.columns.items():
+                    if name in ROW_REFERENCES:
+                        rows[name][at] = draft.row(begin[batch], column, sheet.who)
+                    else:
+                        rows[name][at] = column
+        has_child = np.flatnonzero(rows["child"] != NONE)
+        rows["child"][has_child] = np.searchsorted(number, rows["child"][has_child])
+
+        n_tasks = rows["n_before"] + rows["n_after"]
+        rows["first_task"] = _begins(n_tasks)
+        tasks = {f.name: np.empty(int(n_tasks.sum()), dtype=np.int64) for f in fields(TaskTable)}
+        for sheet, row in row_of:
+            for task in sheet.tasks:
+                at = rows["first_task"][row[task.rows]] + task.place
+                for name, column in task.columns.items():
+                    tasks[name][at] = column
         return Journeys(
             spells=SpellTable(
-                number=number[order],
-                arrival=np.concatenate([p.arrival for p in everybody])[order],
-                first_row=at[np.arange(len(number)), first],
+                number=number,
+                arrival=np.concatenate([people.arrival for people in everybody])[order],
+                first_row=first_row[order],
                 initial=np.concatenate([np.full(len(p), int(bool(p.residual))) for p in everybody])[order],
             ),
-            rows=RowTable(**{name: row[name] for name in ROW_COLUMNS}),
-            tasks=TaskTable(**{f.name: task[f.name] for f in fields(TaskTable)}),
+            rows=RowTable(**rows),
+            tasks=TaskTable(**tasks),
             stages=self.stages,
             task_names=self.task_names,
-            attributes=attributes,
+            attributes={name: np.concatenate([p.codes[name] for p in everybody])[order] for name in everybody[0].codes},
             levels={name: tuple(words) for name, words in self.levels.words.items()},
         )
-
-
-TASK_COLUMNS = ("spell", "stage", "phase", "position", *(f.name for f in fields(TaskTable)))
 
 
 def stage_order(place: Place) -> list[str]:
@@ -737,8 +800,28 @@ def _minutes(values: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(values), 1, 2**30).astype(np.int64)
 
 
-def _stack(tables: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([t[name] for t in tables]) for name in tables[0]}
+def _ceil(values: np.ndarray | float) -> np.ndarray:
+    return np.ceil(values).astype(np.int64)
+
+
+def _filled(n: int, value: int, writable: bool) -> np.ndarray:
+    """n times the same number: (n,) int64; unless it is to be written to, it takes no memory."""
+    return np.full(n, value, dtype=np.int64) if writable else np.broadcast_to(np.int64(value), n)
+
+
+def _begins(count: np.ndarray) -> np.ndarray:
+    """Where each of several lists of these lengths begins when they stand one behind the other."""
+    begin = np.zeros(len(count), dtype=np.int64)
+    np.cumsum(count[:-1], out=begin[1:])
+    return begin
+
+
+def _by_code(column: Column, n: int) -> list[tuple[int, np.ndarray | slice]]:
+    """The codes (below n, none below 0) that a column has, each with where it has them."""
+    if isinstance(column, int):
+        return [(column, slice(None))] if column != NONE else []
+    present = np.flatnonzero(np.bincount(column + 1, minlength=n + 1)[1:])
+    return [(int(code), column == code) for code in present]
 
 
 def _subset(people: People, who: np.ndarray) -> People:
@@ -752,17 +835,19 @@ def _subset(people: People, who: np.ndarray) -> People:
     )
 
 
-def _together(batches: list[People], levels: Levels) -> People:
+def _together(batches: list[People]) -> People:
     """Several groups of people as one batch; an attribute that one group lacks does not apply to it."""
     batches = [b for b in batches if len(b)]
     if not batches:
         none = np.zeros(0, dtype=np.int64)
-        return People(none, none, {name: none for name in ("stream", "site", "locality")}, none)
+        return People(none, none, dict.fromkeys(("stream", "site", "locality"), none.astype(CODE)), none)
     known = list(dict.fromkeys(name for b in batches for name in b.codes))
     settled = list(dict.fromkeys(name for b in batches for name in b.person_codes))
 
     def gather(name: str, of: list[dict[str, np.ndarray]]) -> np.ndarray:
-        return np.concatenate([d.get(name, np.full(len(b), NONE)) for d, b in zip(of, batches, strict=True)])
+        return np.concatenate(
+            [d.get(name, np.full(len(b), NONE, dtype=CODE)) for d, b in zip(of, batches, strict=True)]
+        )
 
     return People(
         np.concatenate([b.number for b in batches]),

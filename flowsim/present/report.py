@@ -28,6 +28,7 @@ WARNING_CHECKS = ("check_overloaded",)
 TOLERANCE = 1e-6
 MOST_SERVICES = 5
 MOST_OVERLOADED = 8
+MOST_FAILURES = 10
 WIDTH_OF_NAMES = 14
 READ_TOGETHER = (
     "Read delay together with the hidden wait: earlier recognition can raise the measured delay while the stay falls."
@@ -136,9 +137,13 @@ def sections(result: Result, assumptions: str = "", brief: bool = False) -> list
 
 
 def _trouble(result: Result) -> Iterator[Section]:
-    failed = tuple(f"{f.scenario}, replication {f.replication} (seed {f.seed}): {f.error}" for f in result.failures)
+    failed = [f"{f.scenario}, replication {f.replication} (seed {f.seed}): {f.error}" for f in result.failures]
     if failed:
-        yield Section(f"{len(failed)} cells failed and are left out", sentences=failed, loud=True)
+        more = len(failed) - MOST_FAILURES
+        rest = [f"... and {more} more, told in manifest.json."] if more > 0 else []
+        again = f"The same command with out={result.out} tries them again."
+        sentences = (*failed[:MOST_FAILURES], *rest, again)
+        yield Section(f"{len(failed)} cells failed and are left out", sentences=sentences, loud=True)
     broken = tuple(failed_checks(result))
     if broken:
         yield Section("Trust checks that failed: do not use these results", sentences=broken, loud=True)

@@ -15,6 +15,7 @@ from flowsim.engine.spells import (
     LEFT,
     MOVED_ON,
     NEVER,
+    READMITTED,
     STILL_IN,
     TURNED_AWAY,
     UNFIT_AGAIN,
@@ -96,8 +97,14 @@ def _person(place: Place, done: Simulated, spell: int) -> str:
         level = journeys.levels[name][codes[spell]]
         known = titles.get(name, {}).get(level)
         label = place.choices[name].title if name in place.choices else ""
-        told.append(f"{(label or name.replace('_', ' ')).lower()}: {getattr(known, 'title', level).replace('_', ' ')}")
-    return "; ".join(told)
+        told.append(f"{_inside(label or name)}: {getattr(known, 'title', level).replace('_', ' ')}")
+    return "\n".join(told)
+
+
+def _inside(title: str) -> str:
+    """A title or name as it stands within a sentence."""
+    words = title.replace("_", " ")
+    return words if words[1:2].isupper() else words[:1].lower() + words[1:]
 
 
 class _Teller:
@@ -130,10 +137,13 @@ class _Teller:
         stage, queue = self._stage(row), self._queue(row)
         if started == joined:
             self._add(started, STARTING + order, f"came straight to {queue}: {stage}")
+        elif accepted == joined:
+            self._add(accepted, QUEUEING + order + 2, f"was given a place in {queue} at once: {stage}")
+            self._add(started, STARTING + order, f"came to {queue}")
         else:
             self._add(joined, QUEUEING + order, f"joined the queue for {queue}: {stage}")
             self._add(accepted, QUEUEING + order + 2, f"was given a place in {queue}, waited {span(accepted - joined)}")
-            self._add(started, STARTING + order, f"came to {queue}: {stage}")
+            self._add(started, STARTING + order, f"came to {queue}")
         self._not_taken(row, order, joined)
         ready, recognised = int(self.stamps.ready[row]), int(self.stamps.recognised[row])
         if started != NEVER:
@@ -179,14 +189,19 @@ class _Teller:
             LEFT: f"left {queue}",
             UNFIT_AGAIN: f"became unfit again in {queue}",
             DISPLACED: f"was put out of {queue}",
+            READMITTED: f"left {queue}: readmitted, and goes on as spell {self._number(row) + 1}",
         }
         if left == NEVER:
             if ended == STILL_IN and int(self.stamps.started[row]) != NEVER:
                 self._add(self.done.network.horizon - 1, STARTING + order, f"still in {queue} when the run ended")
             return
-        recognised = int(self.stamps.recognised[row])
-        delay = f", {span(left - recognised)} after being seen to be ready" if left > recognised != NEVER else ""
+        ready, recognised = int(self.stamps.ready[row]), int(self.stamps.recognised[row])
+        since = "being ready" if recognised == ready else "being seen to be ready"
+        delay = f", {span(left - recognised)} after {since}" if left > recognised != NEVER else ""
         self._add(left, LEAVING + order, f"{words.get(ended, f'left {queue}: {ENDINGS[ended]}')}{delay}")
+
+    def _number(self, row: int) -> int:
+        return int(self.done.journeys.spells.number[self.rows.spell[row]])
 
     def _stage(self, row: int) -> str:
         name = self.done.journeys.stages[self.rows.stage[row]]
@@ -200,7 +215,7 @@ class _Teller:
             if units > 1
             else ""
         )
-        return f"{(stage.title or name.replace('_', ' ')).lower()}{size}"
+        return f"{_inside(stage.title or name)}{size}"
 
     def _service(self, row: int) -> Service:
         kind = self.done.network.names[self.rows.service[row]].partition("/")[0]
@@ -216,7 +231,7 @@ class _Teller:
         name = self.done.journeys.task_names[self.tasks.kind[task]]
         stage = self.place.stages.get(self.done.journeys.stages[self.rows.stage[row]])
         known = {**stage.before, **stage.after}.get(name) if stage else None
-        return (known.title if known and known.title else name.replace("_", " ")).lower()
+        return _inside(known.title if known and known.title else name)
 
 
 def show_trace(
