@@ -332,14 +332,16 @@ def _trace(words: list[str]) -> int:
     replication = _whole("replication", own.get("replication", 0))
     spell = None if own.get("spell") is None else _whole("spell", own["spell"])
     from flowsim.compose import compose
+    from flowsim.engine import usable
     from flowsim.present.trace import show_longest, show_trace
 
     composed = compose(*rest)
     place, settings = composed.read(), composed.settings
+    engine = usable(settings.engine)
     if spell is None:
-        show_longest(place, settings.seed, replication, settings.engine)
+        show_longest(place, settings.seed, replication, engine)
     else:
-        show_trace(place, settings.seed, replication, settings.engine, spell)
+        show_trace(place, settings.seed, replication, engine, spell)
     return 0
 
 

@@ -51,7 +51,7 @@ class Settings(BaseModel):
     replications: int | None = Field(default=None, ge=1, le=100_000)
     seed: int = Field(default=1, ge=0, lt=2**63)
     jobs: int | None = Field(default=None, ge=1, le=4096)
-    engine: Literal["reference", "compiled"] = "reference"
+    engine: Literal["compiled", "reference"] = "compiled"
     out: str | None = None
     keep_spells: bool = False
     window: Literal["all", "during", "after"] = "all"

@@ -1,9 +1,9 @@
 """What may be declared of a place, and what is refused.
 
 A place is the frozen, validated configuration of one run: who comes (`streams`), what is decided about them
-(`choices`), what there is (`services`, `pools`, `calendars`) and the way through it (`stages`). Nothing here knows about
-time passing, random numbers or engines. Every mistake becomes a `PlaceError`: one sentence that names the key, what was
-given and what is allowed.
+(`choices`), what there is (`services`, `pools`, `calendars`) and the way through it (`stages`). Nothing here knows
+about time passing, random numbers or engines. Every mistake becomes a `PlaceError`: one sentence that names the key,
+what was given and what is allowed.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ Conditions = dict[str, str | list[str]]
 
 
 class Model(BaseModel):
-    """Frozen; unknown keys are refused. A file may add `source` to any mapping (evidence.py); it is not part of the model."""
+    """Frozen; unknown keys are refused. Files may add `source` to any mapping (evidence.py reads it)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
@@ -347,6 +347,8 @@ class Block(Model):
     def _dates(self) -> Block:
         if (self.to_date is None) == (self.weeks is None):
             raise ValueError("a block needs either 'to' or 'weeks'")
+        if self.split is not None and (min(self.split.values(), default=0) < 0 or not sum(self.split.values())):
+            raise ValueError(f"the split {self.split} has a negative share or no share at all")
         if self.to_date is not None and self.to_date <= self.from_date:
             raise ValueError(f"it ends on {self.to_date}, not after it begins on {self.from_date}")
         return self
@@ -491,7 +493,7 @@ class Stream(Model):
 
 
 class Shift(Model):
-    """A share of those who would get one option get another; the fewest people are moved."""
+    """A share of those who would get one option get another; between neighbouring options the fewest people move."""
 
     from_option: str = Field(alias="from")
     to_option: str = Field(alias="to")

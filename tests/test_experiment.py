@@ -21,7 +21,7 @@ from flowsim.experiment import runner, store
 from flowsim.experiment.compare import compare
 from flowsim.experiment.runner import default_replications, run, window_span
 from flowsim.experiment.warm_up import mser5, warm_up_notice
-from flowsim.place import Place, PlaceError
+from flowsim.place import FlowsimNotice, Place, PlaceError
 
 PLACES = Path(__file__).parent / "places"
 DATA = ("results.parquet", "census.parquet")
@@ -82,7 +82,7 @@ def test_the_manifest_says_how_it_was_made(tmp_path: Path) -> None:
     run(BASE, replications=1, seed=7, jobs=1, out=tmp_path / "out", progress=False, command="flowsim run seed=7")
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["command"] == "flowsim run seed=7"
-    assert (manifest["seed"], manifest["engine"], manifest["status"]) == (7, "reference", "complete")
+    assert (manifest["seed"], manifest["engine"], manifest["status"]) == (7, "compiled", "complete")
     assert {"python", "numpy", "pandas"} <= set(manifest["versions"])
     assert manifest["machine"]["cores"] >= 1
     assert manifest["wall_seconds"] > 0
@@ -120,8 +120,8 @@ def test_another_configuration_is_refused_by_name(tmp_path: Path, monkeypatch: p
         run(MORE, replications=1, jobs=1, out=out, progress=False)
     with pytest.raises(PlaceError, match="seed is 1 there and 2 here"):
         run(BASE, replications=1, seed=2, jobs=1, out=out, progress=False)
-    with pytest.raises(PlaceError, match="engine is reference there and compiled here"):
-        run(BASE, replications=1, engine="compiled", jobs=1, out=out, progress=False)
+    with pytest.raises(PlaceError, match="engine is compiled there and reference here"):
+        run(BASE, replications=1, engine="reference", jobs=1, out=out, progress=False)
     with pytest.raises(PlaceError, match="scenarios are baseline there and a, b here"):
         compare({"a": BASE, "b": MORE}, replications=1, jobs=1, out=out, progress=False)
     monkeypatch.setattr(store, "CODE_THAT_COUNTS", ("place.py",))
@@ -272,12 +272,12 @@ def test_the_default_number_of_replications_is_a_rule_and_is_announced(
     decade = load("place=small", "days=3650", scenarios_dir=PLACES)
     assert default_replications({str(n): decade for n in range(5)}, "reference") == runner.FEWEST_REPLICATIONS
     monkeypatch.setattr(runner, "REFERENCE_DAYS", 4 * 35)
-    result = run(BASE, jobs=1, out=tmp_path / "out")
+    result = run(BASE, engine="reference", jobs=1, out=tmp_path / "out")
     assert result.manifest["replications"] == 4
     told = capsys.readouterr().err
     assert "lowered from 20 to 4 replications" in told
     assert "4 of 4 cells done" in told
-    run(BASE, jobs=1, replications=4, out=tmp_path / "given")
+    run(BASE, engine="reference", jobs=1, replications=4, out=tmp_path / "given")
     assert "lowered" not in capsys.readouterr().err
 
 
@@ -362,3 +362,14 @@ def test_a_comparison_of_which_nothing_is_left_is_no_crash(tmp_path: Path, monke
         assert len(comparison.failures) == (2 if broken == "one" else 4)
         assert comparison.differences.empty
         comparison.show()
+
+
+# -- engines -----------------------------------------------------------------------------------------------------------
+
+
+def test_without_numba_the_reference_engine_is_used_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "flowsim.engine.compiled", None)  # importing it raises ImportError
+    with pytest.warns(FlowsimNotice, match="The compiled engine cannot be used here"):
+        result = run(BASE, replications=1, jobs=1, out=tmp_path / "out", progress=False)
+    assert result.manifest["engine"] == "reference"
+    assert not result.failures

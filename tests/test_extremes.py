@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from acceptance import ENGINES, PLACES, Engine, Observed, half_width, replicate, simulate, small_place
-from flowsim.engine.spells import GAVE_UP, MOVED_ON, NEVER, STILL_IN, differing
+
+from flowsim.engine.spells import GAVE_UP, MOVED_ON, NEVER, STILL_IN, UNFIT_AGAIN, differing
 from flowsim.model.capacity import build_network
 from flowsim.model.cohort import Cohort
+from flowsim.model.journeys import NONE
 from flowsim.model.plan import plan
 
 SHORT = ("days=60", "warm_up_days=20")
@@ -44,6 +45,15 @@ def test_nobody_comes(engine: Engine) -> None:
     assert len(o.journeys.spells.number) == len(o.spells.joined) == 0
     assert (o.spells.log_in_use == 0).all()
     assert (o.spells.log_minute == 0).all()  # no capacity ever changes
+
+
+def test_one_person_comes(engine: Engine) -> None:
+    place = small_place("many_servers", "days=30", "warm_up_days=0", "place.streams.people.rate=0",
+                        "+place.streams.people.at_start=1")  # fmt: skip
+    o = simulate(place, 0, engine)
+    stay = int(o.journeys.rows.duration[0])
+    assert o.spells.joined.tolist() == o.spells.accepted.tolist() == [0]
+    assert o.spells.left.tolist() == o.spells.freed.tolist() == [stay]
 
 
 def test_demand_of_nought_sends_everybody_away(engine: Engine) -> None:
@@ -164,3 +174,19 @@ def test_engines_agree_to_the_minute_on_every_small_place(name: str) -> None:
     first, *others = (run(journeys, network) for run in ENGINES.values())
     for other in others:
         assert differing(first, other) == []
+
+
+@pytest.mark.skipif(len(ENGINES) < 2, reason="there is one engine only")
+def test_engines_agree_where_people_come_back_from_two_stages() -> None:
+    place = small_place(
+        "two_ways_out", *SHORT, "place.stages.ward.readmission.chance=0.5",
+        "+place.stages.support.readmission={to: ed, chance: 0.6, gap: {fixed: 12, unit: days}}",
+    )  # fmt: skip
+    one, other = (simulate(place, 0, engine) for engine in ENGINES.values())
+    assert differing(one.spells, other.spells) == []
+    back = np.flatnonzero((one.journeys.rows.child != NONE) & (one.spells.left != NEVER))
+    due = one.spells.left[back] + one.journeys.rows.readmission_gap[back]
+    came = one.spells.joined[one.journeys.spells.first_row[one.journeys.rows.child[back]]]
+    inside = (due < place.run.horizon) & (one.spells.ended[back] != UNFIT_AGAIN)
+    assert inside.sum() > 100
+    assert (came == due)[inside].all()

@@ -223,19 +223,20 @@ def test_delay_still_running_is_cut_at_the_end() -> None:
     assert case.causes(DAY // 2, 2 * DAY) == {"capacity: reablement": DAY}
 
 
-def test_a_queue_joined_again_after_becoming_unfit_is_not_forgotten() -> None:
+def test_the_queue_before_and_after_becoming_unfit_both_count() -> None:
     b = Builder(days=8)
     b.service("ward", 1)
     b.service("reablement", 1)
     b.spell(0, [
         {"service": "ward", "duration": DAY, "next": 2, "unfit_after": DAY, "unfit_to": 1},
-        {"service": "ward", "duration": DAY, "next": 2},
+        {"service": "ward", "duration": DAY, "next": 3},
+        {"service": "reablement", "duration": DAY, "next": -1},
         {"service": "reablement", "duration": DAY},
     ])  # fmt: skip
     b.spell(0, [{"service": "reablement", "duration": 4 * DAY}], initial=True)
     case = Case(b, WARD)
     assert case.spells.ended[0] == UNFIT_AGAIN
-    assert case.causes() == {"capacity: reablement": 2 * DAY}  # day 1 (its stamps were written over) and day 3
+    assert case.causes() == {"capacity: reablement": 2 * DAY}  # day 1 for one row and day 3 for the other
     assert case.values()["service_queue_mean", "reablement"] == pytest.approx(2 / 8)
     assert case.values()["check_causes", "all"] == 0
 

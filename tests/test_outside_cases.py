@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
-
 from acceptance import DAY, Observed, assert_meets, half_width, replicate, small_place
+from scipy import stats
+from test_queueing_theory import erlang_b
+
 from flowsim.model.capacity import build_network
 from flowsim.model.cohort import Cohort
 from flowsim.model.plan import plan
-from test_queueing_theory import erlang_b
 
 # --------------------------------------------------------------------------------------------------------------------
 # A. IPACS

@@ -11,7 +11,6 @@ from math import factorial
 
 import numpy as np
 import pytest
-
 from acceptance import DAY, Observed, assert_meets, replicate, small_place
 
 LONG = ("days=3600", "warm_up_days=60")

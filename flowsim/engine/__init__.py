@@ -1,1 +1,38 @@
-"""Engines: they move journeys through capacities and return what happened, to the minute."""
+"""Two engines, one answer: journeys and a network in, spells and a log of capacities out."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from flowsim.place import FlowsimNotice
+
+if TYPE_CHECKING:
+    from flowsim.engine.spells import Spells
+    from flowsim.model.capacity import Network
+    from flowsim.model.journeys import Journeys
+
+ENGINES = ("compiled", "reference")
+DEFAULT = "compiled"
+
+
+def engine(name: str) -> Callable[[Journeys, Network], Spells]:
+    """An engine's `run`, by its name."""
+    return importlib.import_module(f"flowsim.engine.{name}").run
+
+
+def usable(name: str) -> str:
+    """The engine to use for the one asked for, made ready: the reference, with a notice, where Numba cannot be used."""
+    try:
+        module = importlib.import_module(f"flowsim.engine.{name}")
+        if name == "compiled":
+            module.prepare()
+    except ImportError as missing:
+        if name == "reference":
+            raise
+        told = f"The compiled engine cannot be used here ({missing}); the reference engine gives the same, slower"
+        warnings.warn(told, FlowsimNotice, stacklevel=2)
+        return "reference"
+    return name

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -22,8 +23,9 @@ from typing import Any
 import numpy as np
 
 from flowsim.engine.spells import Spells, Standstill
+from flowsim.model.calendar import DAY, Calendars
 from flowsim.model.capacity import NO_QUOTA, Network
-from flowsim.model.journeys import Journeys
+from flowsim.model.journeys import ROW_DEFAULTS, Journeys, RowTable, SpellTable, TaskTable
 
 MOST = 2**30
 """Numbers above this are cut to it: no run has so many minutes, and no service so many units."""
@@ -183,7 +185,8 @@ def refuse_standstill(tables: tuple[np.ndarray, ...], journeys: Journeys, networ
 
 
 def _column(values: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(values, dtype=np.int64)
+    """A column the kernel takes: all are of one type, also where a run has one row or none."""
+    return np.require(values, dtype=np.int64, requirements=("C", "W"))
 
 
 def _side_by_side(*columns: np.ndarray) -> np.ndarray:
@@ -245,13 +248,27 @@ def load_kernel() -> ModuleType:
     return kernel
 
 
+def prepare() -> None:
+    """Compile now what has not been compiled on this machine, so that worker processes find it on disk."""
+    if any(cache_folder().rglob("*.nbi")):
+        return
+    one, none = np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    row = {name: one + ROW_DEFAULTS.get(name, 0) for name in (f.name for f in fields(RowTable))}
+    tasks = TaskTable(**{f.name: none for f in fields(TaskTable)})
+    journeys = Journeys(SpellTable(one, one, one, one), RowTable(**row), tasks, ("stage",), ())
+    calendars = Calendars.from_masks({}, horizon=DAY)
+    limits = np.full((1, 1), NO_QUOTA, dtype=np.int64)
+    run(journeys, Network(("service",), 0, calendars, one - 1, one > 0, one, one, one, one, limits, limits))
+
+
 def source_hash(package: Path = PACKAGE) -> str:
     """A hash of everything the compiled code depends on: sources, where and when written, Numba, Python, processor."""
     import llvmlite.binding  # type: ignore[import-untyped]
     import numba
 
     digest = hashlib.sha256()
-    for path in sorted([*package.glob("engine/*.py"), *package.glob("model/*.py")]):
+    tables = [package / "model" / f"{name}.py" for name in ("calendar", "capacity", "journeys")]
+    for path in sorted(package.glob("engine/*.py")) + tables:
         digest.update(str(path).encode())
         digest.update(path.read_bytes())
     written = (package / "engine" / "kernel.py").stat().st_mtime  # Numba's own files count as stale without it

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from flowsim.engine import DEFAULT
 from flowsim.experiment.runner import Result, run_all
 from flowsim.experiment.statistics import ratio_interval, smallest_detectable, t_interval, wide_values
 from flowsim.experiment.store import write_csv
@@ -77,7 +78,7 @@ def compare(
     replications: int | None = None,
     seed: int = 1,
     jobs: int | None = None,
-    engine: str = "reference",
+    engine: str = DEFAULT,
     out: str | Path | None = None,
     keep_spells: bool = False,
     window: str = "all",

@@ -8,7 +8,6 @@ equals parallel, to the byte. A cell that fails is a row in the manifest and los
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import shlex
 import signal
@@ -25,6 +24,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
+from flowsim.engine import DEFAULT, ENGINES, usable
+from flowsim.engine import engine as engine_named
 from flowsim.experiment import store as stores
 from flowsim.experiment.progress import Progress
 from flowsim.experiment.statistics import mean_interval
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from flowsim.model.cohort import Cohort
     from flowsim.model.journeys import Journeys
 
-ENGINES = ("reference", "compiled")
 WINDOWS = ("all", "during", "after")
 DEFAULT_REPLICATIONS = 20
 FEWEST_REPLICATIONS = 3
@@ -63,14 +63,14 @@ class Simulated:
 
 
 def simulate(
-    place: Place, seed: int, replication: int, engine: str = "reference", cohort: Cohort | None = None
+    place: Place, seed: int, replication: int, engine: str = DEFAULT, cohort: Cohort | None = None
 ) -> Simulated:
     """Sample (unless a cohort is given), plan and run. The same arguments give the same tables, with either engine."""
     from flowsim.model.capacity import build_network
     from flowsim.model.cohort import Cohort
     from flowsim.model.plan import plan
 
-    run = importlib.import_module(f"flowsim.engine.{engine}").run
+    run = engine_named(engine)
     network = build_network(place)
     journeys = plan(place, Cohort(seed, replication) if cohort is None else cohort, network)
     return Simulated(network, journeys, run(journeys, network))
@@ -80,7 +80,7 @@ def replicate(
     place: Place,
     seed: int,
     replication: int,
-    engine: str = "reference",
+    engine: str = DEFAULT,
     span: tuple[int, int] | None = None,
     cohort: Cohort | None = None,
 ) -> Measured:
@@ -361,7 +361,7 @@ def run(
     replications: int | None = None,
     seed: int = 1,
     jobs: int | None = None,
-    engine: str = "reference",
+    engine: str = DEFAULT,
     out: str | Path | None = None,
     keep_spells: bool = False,
     window: str = "all",
@@ -391,7 +391,7 @@ def run_all(
     replications: int | None = None,
     seed: int = 1,
     jobs: int | None = None,
-    engine: str = "reference",
+    engine: str = DEFAULT,
     out: str | Path | None = None,
     keep_spells: bool = False,
     window: str = "all",
@@ -400,6 +400,7 @@ def run_all(
 ) -> Result:
     """Run every replication of every place that `out` does not hold yet, and put all of them together there."""
     check_settings(replications, seed, jobs, engine)
+    engine = usable(engine)
     began, cpu = time.perf_counter(), time.process_time()
     notices = []
     if replications is None:

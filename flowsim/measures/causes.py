@@ -118,11 +118,8 @@ def _cut(history: History, pieces: _Pieces, start: int, end: int) -> _Pieces:
 def _queueing(history: History, causes: _Causes, rows: np.ndarray) -> list[_Pieces]:
     """Waiting for the next row, for what was turned to when that was given up, and so on."""
     journeys, s = history.journeys.rows, history.spells
-    before, asked_at, turned_at = history.forgotten
-    found = [_Pieces(before, causes.full[journeys.service[journeys.next[before]]], asked_at, turned_at)]
-    again = turned_at < s.left[before]
-    holder = np.concatenate([rows, before[again]])
-    wanted = np.concatenate([journeys.next[rows], journeys.otherwise[journeys.next[before[again]]]])
+    found: list[_Pieces] = []
+    holder, wanted = rows, journeys.next[rows]
     while True:
         asked = (wanted >= 0) & (s.joined[wanted] >= s.recognised[holder]) & (s.joined[wanted] <= history.left[holder])
         holder, wanted = holder[asked], wanted[asked]

@@ -228,28 +228,6 @@ class History:
         return until
 
     @cached_property
-    def forgotten(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Waits whose stamps were written over: (row the person was in, from, until), (F,) each.
-
-        Who becomes unfit again in the queue for a row may ask for the same row once more later, and a row keeps the
-        stamps of the last time only. The first wait began when the tasks before asking were over and lasted until the
-        fallback was asked for, or (also where the fallback's stamps were written over too) the person became unfit.
-        """
-        rows, s = self.journeys.rows, self.spells
-        unfit = np.flatnonzero(s.ended == UNFIT_AGAIN)
-        unfit = unfit[(rows.next[unfit] >= 0) & (s.left[unfit] >= 0)]
-        unfit = unfit[s.joined[rows.next[unfit]] > s.left[unfit]]
-        asked = s.ready.copy()
-        is_unfit = np.zeros(len(asked), dtype=bool)
-        is_unfit[unfit] = True
-        tasks = np.flatnonzero(is_unfit[self.task_row] & (s.task_began >= 0))
-        np.maximum.at(asked, self.task_row[tasks], self.task_over[tasks])
-        until = s.left[unfit]
-        fallback = rows.otherwise[rows.next[unfit]]
-        turned = (fallback >= 0) & (s.joined[fallback] >= asked[unfit]) & (s.joined[fallback] <= until)
-        return unfit, asked[unfit], np.where(turned, s.joined[fallback], until)
-
-    @cached_property
     def arrived(self) -> np.ndarray:
         """(N,) when the spell arrived; `NOT_YET` when it did not."""
         joined = self.spells.joined[self.journeys.spells.first_row]
@@ -345,10 +323,9 @@ class History:
         waits = np.flatnonzero(self.waited_until > s.joined)
         tasks = np.flatnonzero((self.journeys.tasks.pool >= 0) & (s.task_began >= 0))
         until = np.where(s.task_granted[tasks] >= 0, s.task_granted[tasks], self.task_over[tasks])
-        holder, asked, turned = self.forgotten
-        queue = np.concatenate([rows.service[waits], rows.service[rows.next[holder]], self.journeys.tasks.pool[tasks]])
-        start = np.concatenate([s.joined[waits], asked, s.task_began[tasks]])
-        end = np.concatenate([self.waited_until[waits], turned, until])
+        queue = np.concatenate([rows.service[waits], self.journeys.tasks.pool[tasks]])
+        start = np.concatenate([s.joined[waits], s.task_began[tasks]])
+        end = np.concatenate([self.waited_until[waits], until])
         return Intervals(queue, start, end, np.ones(len(queue), dtype=np.int64))
 
     @cached_property

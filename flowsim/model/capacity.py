@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -262,7 +263,7 @@ class _Builder:
         if service.split_by is None:
             return {None: round(amount * self.run.scale)}
         weights = dict(service.by_site or service.by_locality or {})
-        return dict(apportion(amount * self.run.scale, weights))
+        return dict(apportion(amount * self.run.scale, weights).items())
 
     # escalation and displacement -------------------------------------------------------------------------------------
 
@@ -274,11 +275,13 @@ class _Builder:
             earlier = self.old[kind].escalation if kind in self.old else {}
             for name in {**earlier, **service.escalation}:
                 old, new = earlier.get(name), service.escalation.get(name)
-                periods = [(0, self.run.horizon, new)] if old == new else [
-                    (0, self.switch, old), (self.switch, self.run.horizon, new)]  # fmt: skip
-                for start, end, rule in periods:
+                before = self.old.get(kind, service)
+                same = old == new and capacities(before, 1) == capacities(service, 1)
+                periods = [(0, self.run.horizon, service, new)] if same else [
+                    (0, self.switch, before, old), (self.switch, self.run.horizon, service, new)]  # fmt: skip
+                for start, end, then, rule in periods:
                     if rule is not None and start < end:
-                        self._rule(kind, service, rule, start, end, rules, looks)
+                        self._rule(kind, then, rule, start, end, rules, looks)
         return rules, looks
 
     def _rule(
@@ -307,7 +310,8 @@ class _Builder:
         for unit, units in by_unit.items():
             queue = self.index[queue_name(kind, unit)]
             number = len(rules)
-            rules.append((queue, queue, units, round(rule.open_at * scale), round(rule.close_at * scale)))
+            opens = max(round(rule.open_at * scale), 1)
+            rules.append((queue, queue, units, opens, min(round(rule.close_at * scale), opens - 1)))
             looks.extend((m, number, 0) for m in minutes)
             if end < self.run.horizon:
                 looks.append((end, number, 1))
@@ -353,6 +357,6 @@ def bank_holidays(place: Place, dates: list[dt.date]) -> set[dt.date]:
     return set(holidays.country_holidays(country, subdiv=part or None, years=years)) & set(dates)
 
 
-def _table(rows: list[tuple[int, ...]], *names: str) -> dict[str, np.ndarray]:
+def _table(rows: Sequence[tuple[int, ...]], *names: str) -> dict[str, np.ndarray]:
     columns = np.array(rows, dtype=np.int64).reshape(len(rows), len(names))
     return {name: columns[:, i].copy() for i, name in enumerate(names)}

@@ -51,6 +51,8 @@ INITIAL = "initial"
 ROW_REFERENCES = ("next", "otherwise", "unfit_to", "since", "keep", "displaced_to")
 WAYS_ON = ("next", "otherwise", "unfit_to", "displaced_to")
 """Those references along which a person may come to another stage."""
+WAYS_OF_LEAVING = ("next", "displaced_to")
+"""Of these, those of a person who was in the stage and left it."""
 CODE = np.int16
 """The type of attributes: small, since everybody has a dozen."""
 FEW = 256
@@ -307,15 +309,16 @@ class RowSheet:
     """One stage's rows for those of a batch who may reach it.
 
     Attributes:
-        stage: the stage's code.
+        code: the stage's code, and the number of stages more for each time the person may have been unfit again: what
+            follows then is asked for anew, and each row is entered once.
         who: (n,) their positions in the batch, ascending.
-        columns: those of the row table that say more than the default; references to rows are codes of stages and
+        columns: those of the row table that say more than the default; references to rows are such codes and
             `child` is the child's number until everything is joined.
         place: (n,) which of their person's rows these are; set when all of the batch's sheets are there.
         tasks: the tasks of these rows, in order.
     """
 
-    stage: int
+    code: int
     who: np.ndarray
     columns: dict[str, Column]
     place: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
@@ -338,8 +341,8 @@ class Draft:
     Attributes:
         people: the batch, n people.
         sheets: one a stage.
-        places: (stages + 1, n) which of a person's rows is the one of a stage; -1 for none, as in the last line, so
-            that a code of -1 finds it.
+        places: (codes + 1, n) which of a person's rows is the one with a sheet's code; -1 for none, as in the last
+            line, so that a code of -1 finds it.
         count: (n,) how many rows each person has.
         children: who is readmitted.
     """
@@ -350,10 +353,10 @@ class Draft:
     count: np.ndarray
     children: People
 
-    def row(self, begin: np.ndarray, stage: Column, who: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """The index of the rows of these stages, -1 for none, when each person's rows begin at `begin`."""
-        one_for_all = isinstance(stage, int)
-        place = self.places[stage][who] if one_for_all else self.places[stage, np.arange(len(begin))[who]]
+    def row(self, begin: np.ndarray, code: Column, who: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """The index of the rows with these codes, -1 for none, when each person's rows begin at `begin`."""
+        one_for_all = isinstance(code, int)
+        place = self.places[code][who] if one_for_all else self.places[code, np.arange(len(begin))[who]]
         return np.where(place >= 0, begin[who] + place, NONE)
 
 
@@ -410,11 +413,15 @@ class _Plan:
         keys = dict.fromkeys(
             (name, unit) for p in (self.before, place) for name, s in p.streams.items() for unit in units[s.at]
         )
+        caseloads = sum(len(s.initial) * len(units_of(s)) for s in place.services.values())
+        if (len(keys) + caseloads) * LAYERS > GROUPS:
+            raise PlaceError(
+                f"place.streams: {len(keys)} streams by site or locality beside {caseloads} initial caseloads were "
+                f"given; allowed: {GROUPS // LAYERS} in all."
+            )
         for group, (name, unit) in enumerate(keys):
             if name not in place.streams:
                 continue
-            if (group + 1) * LAYERS > GROUPS:
-                raise PlaceError(f"place.streams: {len(keys)} arrival groups; allowed: at most {GROUPS // LAYERS}.")
             reference = self.before if name in self.before.streams else place
             here = rate_of(place.streams[name], unit)
             base = rate_of(reference.streams[name], unit)
@@ -469,7 +476,7 @@ class _Plan:
     def _initial(self, place: Place) -> People:
         """The caseload at the start: people in long-stay services with what remains of their stay."""
         found: list[People] = []
-        group = GROUPS // LAYERS
+        group = GROUPS // LAYERS  # counts down; the groups of those who arrive count up, and may not meet these
         for kind, service in place.services.items():
             for initial in service.initial.values():
                 for unit in units_of(service):
@@ -517,36 +524,55 @@ class _Plan:
         """Every row the people may enter, stage by stage; `last`: no more readmissions after this generation."""
         decide(place, people, self.levels, self.cohort)
         sampler = Sampler(people, self.levels, self.cohort)
+        back_from = np.full(len(people), NONE, dtype=np.int64)  # the stage from which each person is readmitted
         reached = {name: people.first == self.stage_code[name] for name in place.stages}
+        had: dict[str, np.ndarray] = {}  # by stage: the chance of a readmission that people have had before it
+        come_back = may_come_back(place)
         sheets: list[RowSheet] = []
-        readmitted = np.zeros(len(people), dtype=bool)
-        first_of_child = np.zeros(len(people), dtype=np.int64)
-        for name in stage_order(place):
-            who = np.flatnonzero(reached[name])
-            if not len(who):
-                continue
-            stage = place.stages[name]
-            sheet = RowSheet(self.stage_code[name], who, self._columns(place, stage, name, sampler, who))
-            if stage.readmission is not None and not last:
-                back = who[self._readmissions(stage, sampler, sheet)]
-                readmitted[back] = True
-                first_of_child[back] = self.stage_code[stage.readmission.to]
-            for reference in WAYS_ON:
-                for code, there in _by_code(sheet.columns.get(reference, NONE), len(self.stages)):
-                    reached[self.stages[code]][who[there]] = True
-            self._tasks(place, stage, name, sampler, sheet)
-            sheets.append(sheet)
-        children = self._children(place, people, np.flatnonzero(readmitted), first_of_child)
-        places, count = self._order(sheets, len(people))
+        offset = 0
+        while any(here.any() for here in reached.values()):
+            again = {name: np.zeros(len(people), dtype=bool) for name in place.stages}  # reached by being unfit again
+            had_again: dict[str, np.ndarray] = {}
+            for name in stage_order(place):
+                who = np.flatnonzero(reached[name])
+                if not len(who):
+                    continue
+                stage = place.stages[name]
+                sheet = RowSheet(
+                    self.stage_code[name] + offset, who, self._columns(place, stage, name, sampler, who)
+                )
+                had_before = had[name][who] if name in had else np.zeros(len(who))
+                had_after = had_before
+                if stage.readmission is not None and not last:
+                    back, had_after = self._readmissions(stage, sampler, sheet, had_before)
+                    back_from[who[back]] = self.stage_code[name]
+                for reference in WAYS_ON:
+                    chance = had_after if reference in WAYS_OF_LEAVING else had_before
+                    to, had_to = (again, had_again) if reference == "unfit_to" else (reached, had)
+                    for code, there in _by_code(sheet.columns.get(reference, NONE), len(self.stages)):
+                        target = self.stages[code]
+                        to[target][who[there]] = True
+                        if target in come_back:
+                            had_there = had_to.setdefault(target, np.zeros(len(people)))
+                            had_there[who[there]] = np.maximum(had_there[who[there]], chance[there])
+                for reference in ROW_REFERENCES:
+                    if reference in sheet.columns:
+                        later = offset + len(self.stages) if reference == "unfit_to" else offset
+                        sheet.columns[reference] = _plus(sheet.columns[reference], later)
+                self._tasks(place, stage, name, sampler, sheet)
+                sheets.append(sheet)
+            reached, had, offset = again, had_again, offset + len(self.stages)
+        children = self._children(place, people, back_from)
+        places, count = self._order(sheets, len(people), offset)
         return Draft(people, sheets, places, count, children)
 
-    def _order(self, sheets: list[RowSheet], n: int) -> tuple[np.ndarray, np.ndarray]:
-        """A person's rows stand in the order of the stages: `places` and `count` of a draft."""
-        places = np.full((len(self.stages) + 1, n), NONE, dtype=np.int16)
+    def _order(self, sheets: list[RowSheet], n: int, codes: int) -> tuple[np.ndarray, np.ndarray]:
+        """A person's rows stand in the order of the sheets' codes: `places` and `count` of a draft."""
+        places = np.full((max(codes, len(self.stages)) + 1, n), NONE, dtype=np.int16)
         count = np.zeros(n, dtype=np.int64)
-        for sheet in sorted(sheets, key=lambda sheet: sheet.stage):
+        for sheet in sorted(sheets, key=lambda sheet: sheet.code):
             sheet.place = count[sheet.who]
-            places[sheet.stage, sheet.who] = sheet.place
+            places[sheet.code, sheet.who] = sheet.place
             count[sheet.who] += 1
         return places, count
 
@@ -685,32 +711,43 @@ class _Plan:
 
     # readmissions ----------------------------------------------------------------------------------------------------
 
-    def _readmissions(self, stage: Stage, sampler: Sampler, sheet: RowSheet) -> np.ndarray:
-        """(n,) bool: who of a sheet comes back. A spell has one readmission, whichever of its rows it follows."""
+    def _readmissions(
+        self, stage: Stage, sampler: Sampler, sheet: RowSheet, had: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Who of a sheet comes back, (n,) bool, and the chance they have had of it after this stage, (n,).
+
+        A spell has one readmission, whichever of its rows it follows. One uniform decides, so that nobody is chosen in
+        two rows of which both are left: those not chosen before (`had`) are chosen with this stage's chance.
+        """
         back_again, who = stage.readmission, sheet.who
         assert back_again is not None
-        back = sampler.uniform("readmission", who) < sampler.table(back_again.chance, who)
+        u = sampler.uniform("readmission", who)
+        after = had + (1 - had) * np.minimum(sampler.table(back_again.chance, who), 1)
+        back = (u >= had) & (u < after)
         back &= sheet.columns.get("died", 0) == np.zeros(len(who), dtype=np.int64)
         gap = _minutes(sampler.draw(back_again.gap, "readmission/gap", who))
         sheet.columns["readmission_gap"] = np.where(back, gap, NONE)
         sheet.columns["child"] = np.where(back, sampler.people.number[who] + 1, NONE)
-        return back
+        return back, after
 
-    def _children(self, place: Place, people: People, who: np.ndarray, first: np.ndarray) -> People:
+    def _children(self, place: Place, people: People, back_from: np.ndarray) -> People:
         """The next generation: the same people with what is settled about them, and new uniforms for the rest."""
+        who = np.flatnonzero(back_from != NONE)
+        first = np.full(len(who), NONE, dtype=np.int64)
         settled: dict[str, np.ndarray] = {}
         persistent = {"site", "locality", *(n for n, c in place.choices.items() if c.of == "person")}
         for name in persistent & set(people.codes):
             settled[name] = people.codes[name][who]
         stream = people.codes["stream"][who].copy()
-        for stage in place.stages.values():
-            for name, level in stage.readmission.set.items() if stage.readmission else ():
-                code = np.full(len(who), self.levels.code(name, level), dtype=CODE)
-                if name == "stream":
-                    stream = code
-                else:
-                    settled[name] = code
-        child = People(people.number[who] + 1, np.full(len(who), NONE), {"stream": stream, **settled}, first[who])
+        for stage_name, stage in place.stages.items():
+            here = back_from[who] == self.stage_code[stage_name]
+            if stage.readmission is None or not here.any():
+                continue
+            first[here] = self.stage_code[stage.readmission.to]
+            for name, level in stage.readmission.set.items():
+                of = stream if name == "stream" else settled.setdefault(name, np.full(len(who), NONE, dtype=CODE))
+                of[here] = self.levels.code(name, level)
+        child = People(people.number[who] + 1, np.full(len(who), NONE), {"stream": stream, **settled}, first)
         child.person_codes = settled
         return child
 
@@ -732,10 +769,8 @@ class _Plan:
         rank = np.empty(len(number), dtype=np.int64)
         rank[order] = np.arange(len(number))
 
-        said = {name for draft in drafts for sheet in draft.sheets for name in sheet.columns}
-        rows = {
-            f.name: _filled(n_rows, ROW_DEFAULTS.get(f.name, 0), f.name in said | {"spell"}) for f in fields(RowTable)
-        }
+        said = {"spell", "child"}.union(*(sheet.columns for draft in drafts for sheet in draft.sheets))
+        rows = {f.name: _filled(n_rows, ROW_DEFAULTS.get(f.name, 0), f.name in said) for f in fields(RowTable)}
         first_row = np.empty(len(number), dtype=np.int64)
         row_of: list[tuple[RowSheet, np.ndarray]] = []
         start = 0
@@ -787,6 +822,15 @@ def stage_order(place: Place) -> list[str]:
     return list(TopologicalSorter(leads_to_from).static_order())
 
 
+def may_come_back(place: Place) -> set[str]:
+    """The stages from which, or from one that follows, people may be readmitted."""
+    found: set[str] = set()
+    for name in reversed(stage_order(place)):
+        if place.stages[name].readmission is not None or following(place.stages[name]) & found:
+            found.add(name)
+    return found
+
+
 def following(stage: Stage) -> set[str]:
     """The stages a stage may lead to, by any way."""
     ways = [stage.next, *(valve.to for valve in stage.patience.values())]
@@ -814,6 +858,13 @@ def _begins(count: np.ndarray) -> np.ndarray:
     begin = np.zeros(len(count), dtype=np.int64)
     np.cumsum(count[:-1], out=begin[1:])
     return begin
+
+
+def _plus(codes: Column, offset: int) -> Column:
+    """Codes of a later turn of the same stages; none stays none."""
+    if isinstance(codes, int):
+        return codes if codes == NONE else codes + offset
+    return np.where(codes == NONE, NONE, codes + offset)
 
 
 def _by_code(column: Column, n: int) -> list[tuple[int, np.ndarray | slice]]:

@@ -1,0 +1,89 @@
+"""One worker's work, step by step: ``python -m benchmarks.cell ENGINE REPEATS [OVERRIDE ...]`` prints CPU seconds.
+
+A process of its own, so that its memory is that of one worker and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks.timing import process
+from flowsim.compose import load
+from flowsim.engine import engine as engine_named
+from flowsim.engine.spells import Spells
+from flowsim.experiment.store import Store
+from flowsim.measures.flow import measure
+from flowsim.model.capacity import Network, build_network
+from flowsim.model.cohort import Cohort
+from flowsim.model.journeys import Journeys
+from flowsim.model.plan import plan
+from flowsim.place import Place
+
+STEPS = ("network", "sampling and planning", "engine", "measuring", "writing")
+MODEL_STEPS = STEPS[:3]
+"""The work itself: the rest is looking at it."""
+
+
+def measured(engine: str, repeats: int, *overrides: str) -> dict[str, Any]:
+    """What a process of its own says; adds `memory`, the most it had in MiB."""
+    done = process("-m", "benchmarks.cell", engine, str(repeats), *overrides)
+    return {**json.loads(done.output), "memory": done.memory}
+
+
+def events(journeys: Journeys, spells: Spells) -> int:
+    """Arrivals, ends of stages and ends of tasks that happened."""
+    arrived = spells.joined[journeys.spells.first_row] >= 0
+    return int(arrived.sum() + (spells.ready >= 0).sum() + (spells.task_ended >= 0).sum())
+
+
+class _Clock:
+    """CPU seconds by step, one number a repeat."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = {}
+
+    def of(self, step: str, call: Callable[[], Any]) -> Any:
+        began = time.process_time()
+        result = call()
+        self.seconds.setdefault(step, []).append(time.process_time() - began)
+        return result
+
+
+def main(engine: str, repeats: int, *overrides: str) -> None:
+    """Do the steps of a cell so often (and once before, unmeasured, with the compiled engine: that loads it)."""
+    place = load(*overrides)
+    run = engine_named(engine)
+    unmeasured = int(engine == "compiled")
+    for repeat in range(unmeasured + repeats):
+        if repeat in (0, unmeasured):
+            clock = _Clock()
+        sizes = _one(clock, place, run, repeat)
+    print(json.dumps({"seconds": clock.seconds, **sizes}))
+
+
+def _one(clock: _Clock, place: Place, run: Callable[[Journeys, Network], Spells], replication: int) -> dict[str, int]:
+    """Do a cell's steps; returns how much there was to do."""
+    network = clock.of("network", lambda: build_network(place))
+    journeys = clock.of("sampling and planning", lambda: plan(place, Cohort(1, replication), network))
+    spells = clock.of("engine", lambda: run(journeys, network))
+    found = clock.of("measuring", lambda: measure(place, network, journeys, spells))
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        store.cells.mkdir()
+        clock.of("writing", lambda: store.write_cell("key", "baseline", replication, found.results, found.census))
+    return {
+        "spells": len(journeys.spells.number),
+        "rows": int(np.count_nonzero(spells.joined >= 0)),
+        "events": events(journeys, spells),
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

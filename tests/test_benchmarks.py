@@ -1,0 +1,88 @@
+"""The contenders of the benchmarks simulate the same model: the engines and the loop in C exactly, the others on average.
+
+Nothing about speed is asserted here or anywhere else in the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import pytest
+from acceptance import ENGINES, LEVEL
+from scipy import stats
+
+from benchmarks import c_loop, stock_simpy
+from benchmarks.small_model import DAY, VILLAGE, Visits, tables, visits_of
+from flowsim.engine import reference
+
+REPLICATIONS = 40
+WINDOW = (50 * DAY, 110 * DAY)
+"""Minutes that count: after a start from empty, and ending early enough for all in it to have left (Ciw records only
+those)."""
+
+
+def of_engine(name: str) -> Callable[[int], Visits]:
+    def run(replication: int) -> Visits:
+        journeys, network = tables(VILLAGE, replication)
+        return visits_of(journeys, ENGINES[name](journeys, network))
+
+    return run
+
+
+def of_simpy(replication: int) -> Visits:
+    return stock_simpy.run(VILLAGE, replication)
+
+
+def of_ciw(replication: int) -> Visits:
+    pytest.importorskip("ciw")
+    from benchmarks import in_ciw
+
+    return in_ciw.run(VILLAGE, replication)
+
+
+CONTENDERS = {"plain SimPy": of_simpy, "Ciw": of_ciw, **{name: of_engine(name) for name in ENGINES}}
+
+
+@cache
+def measured(name: str) -> dict[str, np.ndarray]:
+    """Each measure of the replications of one contender."""
+    found = [CONTENDERS[name](replication).measures(*WINDOW) for replication in range(REPLICATIONS)]
+    return {measure: np.array([one[measure] for one in found]) for measure in found[0]}
+
+
+@pytest.mark.parametrize("name", list(ENGINES))
+@pytest.mark.parametrize("other", ["plain SimPy", "Ciw"])
+def test_others_agree_on_average(name: str, other: str) -> None:
+    """Means of people in each service and of the waits, within their combined intervals (Welch)."""
+    theirs = measured(other)
+    for measure, ours in measured(name).items():
+        p = stats.ttest_ind(ours, theirs[measure], equal_var=False).pvalue
+        assert p > 1 - LEVEL, f"{measure}: {ours.mean():.2f} in flowsim, {theirs[measure].mean():.2f} in {other}"
+
+
+def test_the_services_are_crowded() -> None:
+    """What the contenders agree on is worth something only where people wait."""
+    means = {measure: values.mean() for measure, values in measured(next(iter(ENGINES))).items()}
+    assert means["minutes held in ed"] > 5
+    assert means["minutes held in ward"] > 30
+    assert means["minutes at the door"] > 5
+
+
+@pytest.mark.parametrize("name", list(ENGINES))
+@pytest.mark.skipif(c_loop.compiler() is None, reason="no C compiler")
+def test_the_loop_in_c_gives_the_same_stamps(name: str) -> None:
+    for replication in range(3):
+        journeys, network = tables(VILLAGE, replication)
+        stamps, _ = c_loop.run(journeys, network)
+        assert c_loop.agrees(stamps, ENGINES[name](journeys, network))
+
+
+def test_a_wrong_stamp_would_be_seen() -> None:
+    journeys, network = tables(VILLAGE, 0)
+    spells = reference.run(journeys, network)
+    stamps = np.column_stack([getattr(spells, name) for name in c_loop.STAMPS])
+    assert c_loop.agrees(stamps, spells)
+    stamps[-1, 0] += 1
+    assert not c_loop.agrees(stamps, spells)
