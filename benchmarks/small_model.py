@@ -1,7 +1,8 @@
 """A small model that every contender can run: an emergency department, a ward, a community service.
 
 Poisson arrivals, lognormal stays, first come first served, no calendars; whoever is ready to leave holds the place
-until the next service takes them. It is written here as a flowsim place, and elsewhere as a user of each other library would.
+until the next service takes them. It is written here as a flowsim place, and elsewhere as a user of each other library
+would.
 """
 
 from __future__ import annotations

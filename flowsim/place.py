@@ -622,7 +622,7 @@ class Run(Model):
 
     start_date: dt.date = dt.date(2024, 4, 1)
     days: int = Field(default=365, ge=1, le=3660)
-    warm_up_days: int = Field(default=119, ge=0, le=3660)
+    warm_up_days: int = Field(default=126, ge=0, le=3660)
     policy_start: dt.date | None = Field(default=None, description="when the scenario begins; default start_date")
     scale: float = Field(default=1, gt=0, le=64, description="times the population and every capacity")
 

@@ -6,6 +6,16 @@ import pytest
 from acceptance import ENGINES, Engine
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--refresh-golden`: write the golden runs anew instead of comparing with them."""
+    parser.addoption("--refresh-golden", action="store_true", help="write the golden runs anew (see CONTRIBUTING.md)")
+
+
+@pytest.fixture
+def refresh_golden(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--refresh-golden"))
+
+
 @pytest.fixture(params=list(ENGINES))
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Each of the engines there are."""

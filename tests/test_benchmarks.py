@@ -1,4 +1,4 @@
-"""The contenders of the benchmarks simulate the same model: the engines and the loop in C exactly, the others on average.
+"""The contenders of the benchmarks simulate one model: the engines and the loop in C exactly, the others on average.
 
 Nothing about speed is asserted here or anywhere else in the tests.
 """
