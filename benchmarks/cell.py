@@ -20,9 +20,10 @@ from flowsim.engine import engine as engine_named
 from flowsim.engine.spells import Spells
 from flowsim.experiment.store import Store
 from flowsim.measures.flow import measure
-from flowsim.model.capacity import Network, build_network
+from flowsim.model.capacity import Network
 from flowsim.model.cohort import Cohort
 from flowsim.model.journeys import Journeys
+from flowsim.model.network import build_network
 from flowsim.model.plan import plan
 from flowsim.place import Place
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowsim.engine.spells import Spells
-from flowsim.model.capacity import Network, build_network
+from flowsim.model.capacity import Network
 from flowsim.model.cohort import Cohort
 from flowsim.model.journeys import Journeys
+from flowsim.model.network import build_network
 from flowsim.model.plan import plan
 from flowsim.place import Place
 from flowsim.validate import read_place

@@ -18,9 +18,10 @@ from scipy import stats
 from flowsim.compose import load
 from flowsim.engine import reference
 from flowsim.engine.spells import GAVE_UP, NEVER, TURNED_AWAY, Spells
-from flowsim.model.capacity import Network, build_network
+from flowsim.model.capacity import Network
 from flowsim.model.cohort import Cohort
 from flowsim.model.journeys import Journeys
+from flowsim.model.network import build_network
 from flowsim.model.plan import plan
 from flowsim.place import Place
 

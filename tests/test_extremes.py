@@ -7,9 +7,9 @@ import pytest
 from acceptance import ENGINES, PLACES, Engine, Observed, half_width, replicate, simulate, small_place
 
 from flowsim.engine.spells import GAVE_UP, MOVED_ON, NEVER, STILL_IN, UNFIT_AGAIN, differing
-from flowsim.model.capacity import build_network
 from flowsim.model.cohort import Cohort
 from flowsim.model.journeys import NONE
+from flowsim.model.network import build_network
 from flowsim.model.plan import plan
 
 SHORT = ("days=60", "warm_up_days=20")

@@ -70,7 +70,7 @@ def test_the_numbers_are_as_they_were(scenario, refresh_golden):
     moved = differences(read(path), found)
     if moved:
         more = [f"... and {len(moved) - SHOWN} more"] if len(moved) > SHOWN else []
-        how = "Is the change meant? `pytest tests/test_golden.py --refresh-golden`, and say what moved and why in CHANGELOG.md."
+        how = "Meant? `pytest tests/test_golden.py --refresh-golden`, and say what moved and why in CHANGELOG.md."
         pytest.fail(
             "\n".join([f"{scenario}: {len(moved)} numbers have changed.", *moved[:SHOWN], *more, how]), pytrace=False
         )

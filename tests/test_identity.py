@@ -87,7 +87,7 @@ def test_tables_copied_between_two_minutes_carry_on_alike() -> None:
     branch = tuple(table.copy() for table in tables)
     for t in (tables, branch):
         kernel.advance(*t, network.horizon // 3, network.horizon)
-        assert not differing(compiled.collect(t), compiled.run(journeys, network))
+        assert not differing(compiled.collect(*compiled.found_in(t)), compiled.run(journeys, network))
 
 
 def test_nobody_comes() -> None:

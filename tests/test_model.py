@@ -12,9 +12,10 @@ from scipy import stats
 
 from flowsim.compose import load
 from flowsim.model.calendar import ALWAYS_OPEN, DAY, Calendars
-from flowsim.model.capacity import NO_QUOTA, REASONS, UNLIMITED, Network, apportion, build_network
+from flowsim.model.capacity import NO_QUOTA, REASONS, UNLIMITED, Network, apportion
 from flowsim.model.cohort import Cohort
 from flowsim.model.journeys import GENERATIONS, NONE, NUMBERS_A_PERSON, Journeys, columns
+from flowsim.model.network import build_network
 from flowsim.model.plan import plan
 from flowsim.place import Place
 

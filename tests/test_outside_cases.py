@@ -13,8 +13,8 @@ from acceptance import DAY, Observed, assert_meets, half_width, replicate, small
 from scipy import stats
 from test_queueing_theory import erlang_b
 
-from flowsim.model.capacity import build_network
 from flowsim.model.cohort import Cohort
+from flowsim.model.network import build_network
 from flowsim.model.plan import plan
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -29,6 +29,8 @@ from flowsim.model.journeys import ROW_DEFAULTS, Journeys, RowTable, SpellTable,
 
 MOST = 2**30
 """Numbers above this are cut to it: no run has so many minutes, and no service so many units."""
+BLOCK = 2**15
+"""Rows that are packed at a time."""
 SLICES = 20
 """How often progress is told."""
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -64,7 +66,9 @@ def run(journeys: Journeys, network: Network, on_progress: Callable[[int], None]
         if on_progress:
             on_progress(end)
     refuse_standstill(tables, journeys, network)
-    return collect(tables)
+    found = found_in(tables)
+    del tables  # the rest is let go of before what is found is copied: together they would be the most memory of a run
+    return collect(*found)
 
 
 def lay_out(journeys: Journeys, network: Network) -> tuple[np.ndarray, ...]:
@@ -76,12 +80,10 @@ def lay_out(journeys: Journeys, network: Network) -> tuple[np.ndarray, ...]:
     n_tasks = len(journeys.tasks.kind)
     n_spells = len(journeys.spells.number)
 
-    planned = [_column(getattr(journeys.rows, name)) for name in k.ROW_COLUMNS]
+    planned = [getattr(journeys.rows, name) for name in k.ROW_COLUMNS]
     planned[k.PRIORITY] = _small_priorities(planned[k.PRIORITY], horizon)
-    rows = np.empty((n_rows, 32), dtype=np.int32)
-    k.pack(rows, tuple(planned), MOST)
-    tasks = np.empty((n_tasks, 8), dtype=np.int32)
-    k.pack(tasks, tuple(_column(getattr(journeys.tasks, name)) for name in k.TASK_COLUMNS), MOST)
+    rows = _packed(planned, n_rows, 32)
+    tasks = _packed([getattr(journeys.tasks, name) for name in k.TASK_COLUMNS], n_tasks, 8)
     tasks[:, k.TASK_BEGAN :] = -1
     stamps = np.full((n_rows, 12), -1, dtype=np.int32)
     stamps[:, k.ROW_TAKEN : k.ROW_ENDED + 1] = 0
@@ -127,10 +129,14 @@ def lay_out(journeys: Journeys, network: Network) -> tuple[np.ndarray, ...]:
     )  # fmt: skip
 
 
-def collect(tables: tuple[np.ndarray, ...]) -> Spells:
+def found_in(tables: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Those tables of a run that say what happened: tasks, stamps, the run's state and the log."""
+    return tables[1], tables[2], tables[11], tables[-1]
+
+
+def collect(tasks: np.ndarray, stamps: np.ndarray, state: np.ndarray, log: np.ndarray) -> Spells:
     """What the tables of a run say, as both engines return it."""
     k = load_kernel()
-    tasks, stamps, state, log = tables[1], tables[2], tables[11], tables[-1]
     of_rows = np.empty((k.ROW_ENDED + 1, len(stamps)), dtype=np.int64)
     k.unpack(stamps, 0, of_rows)
     of_tasks = np.empty((3, len(tasks)), dtype=np.int64)
@@ -182,6 +188,15 @@ def refuse_standstill(tables: tuple[np.ndarray, ...], journeys: Journeys, networ
                 "give one of these queues patience, or let go of the place (hold: 0)"
             )
         full, stuck = full_now, stuck_now
+
+
+def _packed(columns: list[np.ndarray], n: int, width: int) -> np.ndarray:
+    """Columns side by side, (n, width) int32, what is above `MOST` cut to it; a block at a time, to copy little."""
+    table = np.empty((n, width), dtype=np.int32)
+    for begin in range(0, n, BLOCK):
+        block = slice(begin, begin + BLOCK)
+        load_kernel().pack(table[block], tuple(_column(column[block]) for column in columns), MOST)
+    return table
 
 
 def _column(values: np.ndarray) -> np.ndarray:

@@ -66,8 +66,8 @@ def simulate(
     place: Place, seed: int, replication: int, engine: str = DEFAULT, cohort: Cohort | None = None
 ) -> Simulated:
     """Sample (unless a cohort is given), plan and run. The same arguments give the same tables, with either engine."""
-    from flowsim.model.capacity import build_network
     from flowsim.model.cohort import Cohort
+    from flowsim.model.network import build_network
     from flowsim.model.plan import plan
 
     run = engine_named(engine)

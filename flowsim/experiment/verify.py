@@ -21,8 +21,8 @@ def verify_engines(place: Place, seed: int, replications: int) -> Iterator[Verdi
     """Run each replication with both engines on the same journeys and compare all they return."""
     from flowsim.engine import compiled, reference
     from flowsim.engine.spells import first_difference
-    from flowsim.model.capacity import build_network
     from flowsim.model.cohort import Cohort
+    from flowsim.model.network import build_network
     from flowsim.model.plan import plan
 
     network = build_network(place)
