@@ -184,6 +184,7 @@ def first_result(effort: Effort) -> Iterator[Row]:
     here = "First result"
     code = "from flowsim.compose import load; from flowsim.experiment.runner import replicate; "
     code += f"replicate(load(*{list(effort.year)!r}), 1, 0, 'compiled')"
+    process("-c", code)  # compiles, where these very sources have not been
     warm = [process("-c", code).wall for _ in range(effort.seldom)]
     yield row(here, "fresh process, compiled before", warm, "s of wall time", at_most=2)
     with tempfile.TemporaryDirectory() as folder:
