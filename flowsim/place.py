@@ -569,7 +569,10 @@ class Patience(Model):
 
 
 class Unfit(Model):
+    """Who waits so long after being ready needs the bed again, in stage `to`; `when` says for whom that can be."""
+
     after: Distribution
+    when: Conditions = Field(default_factory=dict)
     to: str
 
 

@@ -286,7 +286,8 @@ class _Rules:
             self._table(f"{key}.patience.{reason}.to", valve.to, everything, {**who, **valve.when})
             self._time(f"{key}.patience.{reason}.after", valve.after, {**who, **valve.when})
         if stage.unfit is not None:
-            self._time(f"{key}.unfit.after", stage.unfit.after, who)
+            self._conditions(f"{key}.unfit.when", stage.unfit.when, everything)
+            self._time(f"{key}.unfit.after", stage.unfit.after, {**who, **stage.unfit.when})
             resumed = self.place.stages.get(stage.unfit.to)
             if resumed is None or resumed.service != stage.service:
                 here = [n for n, s in self.place.stages.items() if s.service == stage.service and n != name]

@@ -1,4 +1,4 @@
-"""What README and docs tell people to do works: commands run (in a small form), snippets are executed, links lead somewhere."""
+"""What README and docs tell people to do works: commands run in a small form, snippets too, links lead somewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flowsim.compose import compose
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 PAGES = (README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
-SMALL = ("days=14", "warm_up_days=7", "start_date=2024-09-24", "scale=0.2", "jobs=1")
+SMALL = ("days=14", "warm_up_days=7", "start_date=2024-09-24", "scale=0.2")
 """A fortnight around the day on which the block of home-care hours begins."""
 SCENARIO_FILE = "scenarios/scenario/more_reablement.yaml"
 
@@ -39,9 +39,8 @@ def small(line: str) -> list[str]:
     words = shlex.split(line, comments=True)[1:]
     if words[0] not in ("compare", "run", "trace"):
         return words
-    replications = () if words[0] == "trace" else ("replications=2",)
     kept = [word for word in words if not word.startswith("replications=")]
-    return [*kept, *replications, *SMALL]
+    return [*kept, *SMALL, *(() if words[0] == "trace" else ("replications=2", "jobs=1"))]
 
 
 COMMANDS = [line for line in lines(README, "bash") if line.startswith("flowsim ")]
@@ -109,7 +108,7 @@ def test_a_command_of_the_readme(line: str, folder: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("snippet", blocks(README, "python"))
 def test_a_snippet_of_the_readme(snippet: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def quick(scenarios: list[str], replications: int) -> flowsim.Comparison:
-        return plain(scenarios, 1, overrides=SMALL[:-1], jobs=1, progress=False)
+        return plain(scenarios, 1, overrides=SMALL, jobs=1, progress=False)
 
     plain = flowsim.compare
     monkeypatch.setattr("flowsim.api.compare", quick)
@@ -160,7 +159,7 @@ def links() -> Iterator[tuple[Path, str]]:
             yield page, target
 
 
-@pytest.mark.parametrize(("page", "target"), links(), ids=str)
+@pytest.mark.parametrize(("page", "target"), list(links()), ids=str)
 def test_a_link_leads_somewhere(page: Path, target: str) -> None:
     file, _, heading = target.partition("#")
     found = page if not file else (page.parent / file)

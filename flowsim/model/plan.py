@@ -599,8 +599,11 @@ class _Plan:
         if stage.displaced_to is not None:
             columns["displacement_mark"] = (sampler.uniform("displacement", who) * 2**40).astype(np.int64)
         if stage.unfit is not None:
-            columns["unfit_after"] = _minutes(sampler.draw(stage.unfit.after, f"{name}/unfit", who))
-            columns["unfit_to"] = self.stage_code[stage.unfit.to]
+            may = matching(stage.unfit.when, people, who, self.levels)
+            after = np.full(len(who), NONE, dtype=np.int64)
+            after[may] = _minutes(sampler.draw(stage.unfit.after, f"{name}/unfit", who[may]))
+            columns["unfit_after"] = after
+            columns["unfit_to"] = np.where(may, self.stage_code[stage.unfit.to], NONE)
         if stage.death_while_waiting is not None:
             columns["death_after"] = _minutes(sampler.draw(stage.death_while_waiting, f"{name}/death", who))
         if stage.kept_on_readmission is not None:
@@ -653,14 +656,15 @@ class _Plan:
         patience = np.full(len(who), NONE, dtype=np.int64)
         otherwise = np.full(len(who), NONE, dtype=np.int64)
         for reason, valve in stage.patience.items():
-            applies = matching(valve.when, sampler.people, who, self.levels)
-            minutes: Column = TRY_NOW
+            applies = np.flatnonzero(matching(valve.when, sampler.people, who, self.levels))
+            minutes = np.full(len(applies), TRY_NOW, dtype=np.int64)
             if valve.after is not None:
-                minutes = _minutes(sampler.draw(valve.after, f"{name}/patience/{reason}", who))
-            to = names(valve.to, sampler.people, who, self.levels, self.stage_code)
-            sooner = applies & ((patience == NONE) | (minutes < patience))
-            np.copyto(patience, minutes, where=sooner)
-            np.copyto(otherwise, to, where=sooner)
+                minutes = _minutes(sampler.draw(valve.after, f"{name}/patience/{reason}", who[applies]))
+            to = np.broadcast_to(
+                names(valve.to, sampler.people, who[applies], self.levels, self.stage_code), len(applies)
+            )
+            sooner = (patience[applies] == NONE) | (minutes < patience[applies])
+            patience[applies[sooner]], otherwise[applies[sooner]] = minutes[sooner], to[sooner]
         return patience, otherwise
 
     def _decline(self, stage: Stage, name: str, sampler: Sampler, who: np.ndarray, columns: dict[str, Column]) -> None:
