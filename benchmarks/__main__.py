@@ -1,4 +1,4 @@
-"""``python -m benchmarks [quick] [--markdown]``: measure, print one table, keep it in benchmarks/results."""
+"""``python -m benchmarks [quick] [--markdown] [--only PART]``: measure, print a table, keep it in results/."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.sections import FULL, QUICK, SECTIONS, Effort
 from benchmarks.timing import Row
+from flowsim.compose import load
 from flowsim.experiment import store
 
 RESULTS = Path(__file__).with_name("results")
@@ -43,7 +44,8 @@ def main() -> int:
 def heading(name: str, effort: Effort) -> str:
     """One sentence: what was measured, where and when."""
     where = store.machine()
-    year = ", ".join(effort.year) or "a Sefton year with its warm-up, 430 days"
+    days = load(*effort.year).run.all_days
+    year = f"{', '.join(effort.year) or 'a Sefton year'}, {days} days with the warm-up"
     return (
         f"{dt.date.today():%d %B %Y}; {_processor()}, {where['cores']} cores, {where['memory_gib']} GiB, "
         f"Python {platform.python_version()}; {name}: {year}. CPU seconds (median, least and most) unless it says wall."
@@ -77,7 +79,7 @@ def cells(row: Row) -> tuple[str, str, str, str, str]:
 def as_text(head: str, rows: list[Row]) -> str:
     """The table for a terminal."""
     lines = [head]
-    width = max(len(row.what) for row in rows)
+    width = max((len(row.what) for row in rows), default=0)
     section = ""
     for row in rows:
         if row.section != section:

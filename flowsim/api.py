@@ -6,6 +6,8 @@ numbers, summary and charts.
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,13 +19,14 @@ from flowsim.experiment import compare as comparing
 from flowsim.experiment import runner
 from flowsim.experiment.store import Store, read_config
 from flowsim.files import folders
-from flowsim.place import Place, PlaceError
+from flowsim.place import WEEKDAYS, FlowsimNotice, Place, PlaceError, Run, refuse
 
 __all__ = ["Comparison", "Result", "compare", "load", "read", "run"]
 
-PUBLISHED_WEEKDAYS = {"sefton": ("AC-33", "AC-31")}
-"""Places with published discharges by weekday of their own, as ids in the evidence; all others have England's."""
+SETTINGS = ("seed", "jobs", "engine", "out", "keep_spells", "window", "progress", "command")
+WEEKDAY_INDEX = "discharges_by_weekday"
 ENGLAND_WEEKDAYS = ("AC-31",)
+"""England's discharges by weekday in the evidence: for places whose `published` names none of their own."""
 
 
 class _Shown:
@@ -66,17 +69,33 @@ class _Shown:
 
     @cached_property
     def published_weekdays(self: Any) -> dict[str, list[float]]:
-        """Published discharges by weekday: whose and when -> seven index numbers, Monday first."""
+        """Published discharges by weekday: whose and when -> seven index numbers, Monday first.
+
+        Warns (`FlowsimNotice`) of a row of the evidence that is not such numbers, and leaves it out.
+        """
         register = read_register(folders())
         place = next(iter(self.places.values()))
         found = {}
-        for name in PUBLISHED_WEEKDAYS.get(place.name, ENGLAND_WEEKDAYS):
-            if name in register:
-                entry = register[name]
-                found[f"published ({name}): {', '.join(entry.why.split(', ')[:2])}"] = [
-                    float(value) for value in entry.value.split("/")
-                ]
+        for name in place.published.get(WEEKDAY_INDEX, ENGLAND_WEEKDAYS):
+            if name not in register:
+                continue
+            entry = register[name]
+            values = _index(entry.value)
+            if values is None:
+                words = f"{name} of the evidence: {entry.value!r} is not seven numbers with '/' between; left out."
+                warnings.warn(words, FlowsimNotice, stacklevel=2)
+                continue
+            found[f"published ({name}): {', '.join(entry.why.split(', ')[:2])}"] = values
         return found
+
+
+def _index(text: str) -> list[float] | None:
+    """Seven finite numbers with ``/`` between them; None when the text is anything else."""
+    try:
+        values = [float(value) for value in text.split("/")]
+    except ValueError:
+        return None
+    return values if len(values) == len(WEEKDAYS) and all(map(math.isfinite, values)) else None
 
 
 class Result(_Shown, runner.Result):
@@ -123,12 +142,19 @@ def compare(
         replications: how many; None for the documented default.
         overrides: of the place, for every scenario given by name, as on the command line.
         settings: seed, jobs, engine, out, keep_spells, window, progress, command; see `experiment.compare.compare`.
+            For scenarios given by name also start_date, days, warm_up_days, policy_start and scale.
 
     Raises PlaceError for a mistake in the configuration. Cells that fail are told in `failures`.
     """
     if isinstance(scenarios, str):
         raise PlaceError(f"scenarios: {scenarios!r} was given; allowed: a list of at least two.")
-    found = comparing.compare(_places(scenarios, overrides), replications=replications, **settings)
+    of_run = [f"{name}={settings.pop(name)}" for name in Run.model_fields if name in settings]
+    if of_run and (isinstance(scenarios, Mapping) or any(isinstance(one, Place) for one in scenarios)):
+        told = f"{', '.join(of_run)} was given beside places"
+        raise PlaceError(f"{told}; allowed: load('{of_run[0]}', ...) for each place.")
+    if unknown := settings.keys() - SETTINGS:
+        raise refuse("setting", min(unknown), "one of", (*SETTINGS, *Run.model_fields))
+    found = comparing.compare(_places(scenarios, (*overrides, *of_run)), replications=replications, **settings)
     comparison = Comparison(found.out, found.places, found.failures, found.notices, found.interrupted)
     comparison.finish()
     return comparison

@@ -52,7 +52,7 @@ Runs one scenario and writes a folder of results, whose path it prints at the en
   place=NAME           the place (default sefton)
   replications=N       how often the period is lived through, each time with other people
   seed=N               the same seed brings the same people (default 1)
-  jobs=N               processes at once (default: the machine's cores)
+  jobs=N               processes at once (default: the machine's cores, fewer with less than 1.5 GiB each)
   engine=NAME          reference or compiled; both give the same tables
   out=FOLDER           where results go; the same command goes on where it stopped
   keep_spells=true     keep every stage of every person too
@@ -353,6 +353,8 @@ def _new(words: list[str]) -> int:
         raise refuse("new place", name, "a name of small letters, digits and _, beginning with a letter")
     from flowsim.files import shipped_folder
 
+    if (shipped_folder() / "place" / f"{name}.yaml").exists():
+        raise PlaceError(f"new place: {name!r} was given, a place that comes with flowsim; allowed: another name.")
     path = Path("scenarios") / "place" / f"{name}.yaml"
     if path.exists():
         raise PlaceError(f"new place: {path} is there already; allowed: another name.")

@@ -34,6 +34,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from flowsim.evidence import Layer, evidence_table, read_register, refuse_unknown_sources
 from flowsim.files import folders, read_yaml
 from flowsim.place import FlowsimNotice, Place, PlaceError, Run, ScenarioInfo, nearest, refuse
+from flowsim.rules import check_scenario
 from flowsim.validate import explain, fields_at, overlay, read_place, resolve_likes
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 USER = "your setting"
 NO_SCENARIO = "baseline"
-RUN_KEYS = tuple(name for name in Run.model_fields if name != "source")
+RUN_KEYS = tuple(Run.model_fields)
 
 
 class Settings(BaseModel):
@@ -115,7 +116,7 @@ class Composition:
         before = self._read({**self.before, **plain})
         if not self.scenarios or self.place == self.before:
             return before.model_copy(update={"scenario": self.scenario})
-        return self._read({**self.place, **told}).model_copy(update={"before": before})
+        return self._read({**self.place, **told}, before)
 
     def evidence(self) -> pd.DataFrame:
         """Every number of the place with its source and grade; see `evidence.evidence_table`."""
@@ -127,9 +128,11 @@ class Composition:
         )
         return table[[tuple(k.split(".")[1:]) in final for k in table["key"]]].reset_index(drop=True)
 
-    def _read(self, raw: Mapping[str, Any]) -> Place:
+    def _read(self, raw: Mapping[str, Any], before: Place | None = None) -> Place:
         try:
-            return read_place(raw, "")
+            place = read_place(raw, "").model_copy(update={"before": before})
+            check_scenario(place)
+            return place
         except PlaceError as error:
             raise self._with_file(str(error).removeprefix(": ")) from None
 
@@ -455,7 +458,7 @@ class _Composer:
         raw = self.config.get("scenario") or {}
         for one in self.overrides:
             if _top(one) == "scenario":
-                error = _set(raw, one, "scenario", lambda loc: _scenario_fields(loc))
+                error = _set(raw, one, "scenario", _scenario_fields)
                 if error is not None:
                     self.unplaced[str(one.input_line)] = error
         read = {}
@@ -510,6 +513,8 @@ class _Composer:
                 keys.append(one.key_or_group)
                 if not only_there:
                     _set(before, one, "place", _place_fields, _with_likes(before))
+        _add_up(place, keys)
+        _add_up(before, keys)
         return place, before, tuple(keys)
 
     def _run_and_settings(self) -> tuple[Run, Settings]:
@@ -616,6 +621,19 @@ def _place_fields(loc: tuple[str, ...]) -> list[str]:
 
 def _scenario_fields(loc: tuple[str, ...]) -> list[str]:
     return fields_at(ScenarioFile, loc[1:]) if loc else []
+
+
+def _add_up(place: dict[str, Any], keys: Sequence[str]) -> None:
+    """Where the user sets a part of a capacity and not the total, the total is what the parts now add to."""
+    for key in keys:
+        match key.split("."):
+            case ["place", ("services" | "pools") as section, name, ("by_site" | "by_locality") as split, *_]:
+                service = place.get(section, {}).get(name)
+                if service is None or f"place.{section}.{name}.capacity" in keys:
+                    continue
+                parts = [part for unit, part in service[split].items() if unit != "source"]
+                if all(isinstance(part, int | float) and not isinstance(part, bool) for part in parts):
+                    service["capacity"] = sum(parts)
 
 
 def _with_likes(raw: Mapping[str, Any]) -> Mapping[str, Any]:

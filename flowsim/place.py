@@ -33,6 +33,10 @@ NOT_APPLICABLE = "none"
 """The level of an attribute that does not apply to a person."""
 OTHER = "other"
 """In a table by attribute: every level that has no entry of its own."""
+INITIAL = "initial"
+"""The level of the attribute `stream` of people who are there at the start."""
+LARGEST_DEMAND = 3
+"""Demand can reach this many times the reference rate."""
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 LARGEST_CAPACITY = 10_000_000
 UNIT_MINUTES = {"minutes": 1, "hours": 60, "days": 1440, "weeks": 10080, "working_days": 480}
@@ -165,7 +169,7 @@ Conditions = dict[str, str | list[str]]
 class Model(BaseModel):
     """Frozen; unknown keys are refused. Files may add `source` to any mapping (evidence.py reads it)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -209,7 +213,14 @@ def _check_hours(text: Any) -> str:
     return text
 
 
+def _check_looks(text: str) -> str:
+    if text == "closed" or "-" in text:
+        raise ValueError(f'{text!r} is not times of the day: write "08:00" or "08:00, 12:00", in quotes')
+    return text
+
+
 Hours = Annotated[str, BeforeValidator(_check_hours)]
+Looks = Annotated[Hours, AfterValidator(_check_looks)]
 
 
 class Calendar(Model):
@@ -351,6 +362,8 @@ class Block(Model):
             raise ValueError(f"the split {self.split} has a negative share or no share at all")
         if self.to_date is not None and self.to_date <= self.from_date:
             raise ValueError(f"it ends on {self.to_date}, not after it begins on {self.from_date}")
+        if self.end <= self.from_date:
+            raise ValueError(f"{self.weeks:g} weeks are no whole day; allowed: at least one day (0.15)")
         return self
 
     @property
@@ -369,7 +382,7 @@ class Escalation(Model):
     add: float | None = Field(default=None, ge=0)
     open_at: int = Field(ge=1, description="people queueing")
     close_at: int = Field(ge=0, description="people queueing")
-    looks: Hours
+    looks: Looks
     from_date: dt.date | None = Field(default=None, alias="from")
     to_date: dt.date | None = Field(default=None, alias="to")
 
@@ -390,12 +403,19 @@ class Displacement(Model):
     share: float = Field(gt=0, le=1)
 
 
+Count = Annotated[int, Field(ge=0)]
+
+
 class Initial(Model):
-    """A caseload at the start: in stage `stage`, filled to `utilisation` of capacity or with `units` in all."""
+    """A caseload at the start, in stage `stage`: what fills `utilisation` of each queue's capacity, or `people`.
+
+    `people` are so many in each site or locality that is named, or one number in all: shared out like the capacity,
+    so that neighbours get none of it.
+    """
 
     stage: str
     utilisation: float | None = Field(default=None, ge=0, le=2)
-    people: dict[str, int] | int | None = None
+    people: dict[str, Count] | Count | None = None
     remaining: Literal["stationary", "uniform_of_stay"] = "stationary"
     set: dict[str, str] = Field(default_factory=dict, description="attributes of these people")
 
@@ -472,7 +492,9 @@ class Stream(Model):
     rate: dict[str, float] | float = Field(default=0, description="per unit of `per`, by site or locality")
     per: Literal["day", "week"] = "day"
     daily: dict[str, list[float]] | None = Field(default=None, description="expected arrivals on each day of the run")
-    at_start: dict[str, int] | int | None = Field(default=None, description="people who all come in the first minute")
+    at_start: dict[str, Count] | Count | None = Field(
+        default=None, description="people who all come in the first minute"
+    )
     hours: list[float] | None = Field(default=None, min_length=24, max_length=24)
     weekdays: list[float] | None = Field(default=None, min_length=7, max_length=7)
     months: list[float] | None = Field(default=None, min_length=12, max_length=12)
@@ -489,6 +511,9 @@ class Stream(Model):
         rates = self.rate.values() if isinstance(self.rate, dict) else [self.rate]
         if min(rates, default=0) < 0:
             raise ValueError("a rate is negative")
+        for unit, expected in (self.daily or {}).items():
+            if min(expected, default=0) < 0:
+                raise ValueError(f"daily has a negative number for {unit!r}")
         return self
 
 
@@ -684,6 +709,9 @@ class Place(Model):
     sites: dict[str, Site] = Field(default_factory=dict)
     localities: dict[str, Locality] = Field(default_factory=dict)
     bank_holidays: str | None = Field(default=None, description='country and part for `holidays`, e.g. "GB-ENG"')
+    published: dict[str, list[str]] = Field(
+        default_factory=dict, description="a measure -> ids of the evidence that charts show beside it"
+    )
     calendars: dict[str, Calendar] = Field(default_factory=dict)
     pools: dict[str, Service] = Field(default_factory=dict)
     services: dict[str, Service]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
-from itertools import pairwise
+from itertools import pairwise, product
 
 from flowsim.place import (
     ALWAYS,
+    INITIAL,
+    LARGEST_DEMAND,
     LEAVE,
     NOT_APPLICABLE,
     OTHER,
@@ -27,11 +30,12 @@ from flowsim.place import (
     refuse,
 )
 
-INITIAL = "initial"
-"""The level of the attribute `stream` of people who are there at the start."""
-LARGEST_DEMAND = 3
 GIVEN = ("stream", "site", "locality")
 """Attributes that nobody has to choose."""
+KEPT = ("sites", "localities", "calendars", "pools", "services", "choices", "stages")
+"""Parts of a place from which a scenario takes nothing away: who came before it starts still needs them."""
+PROFILES = ("at", "per", "daily", "at_start", "hours", "weekdays", "months")
+"""Keys of a stream that belong to the place: the same people come whatever the scenario."""
 
 
 def check_names(place: Place) -> None:
@@ -43,6 +47,34 @@ def check_names(place: Place) -> None:
     rules.stages()
     rules.ways()
     rules.dates()
+
+
+def check_scenario(place: Place) -> None:
+    """Raises PlaceError where a scenario changes what has to be as in the place before it (`place.before`)."""
+    before = place.before
+    if before is None:
+        return
+    for part in KEPT:
+        for name in getattr(before, part):
+            if name not in getattr(place, part):
+                raise PlaceError(
+                    f"place.{part}.{name}: a scenario took this away; allowed: to keep it, for those who came before "
+                    "the scenario starts."
+                )
+    for part in ("pools", "services"):
+        for name, service in getattr(before, part).items():
+            if getattr(place, part)[name].split_by != service.split_by:
+                given = f"by {getattr(place, part)[name].split_by or 'nothing'}"
+                raise refuse(
+                    f"place.{part}.{name}", given, f"by {service.split_by or 'nothing'}, as before the scenario"
+                )
+    for name, stream in before.streams.items():
+        for key in PROFILES if name in place.streams else ():
+            if getattr(place.streams[name], key) != getattr(stream, key):
+                raise PlaceError(
+                    f"place.streams.{name}.{key}: a scenario changed this; allowed: changes of 'rate' and 'demand', "
+                    "for a stream's profile belongs to the place."
+                )
 
 
 def ways_on(stage: Stage) -> dict[str, list[str]]:
@@ -71,7 +103,7 @@ class _Rules:
         for name, choice in place.choices.items():
             if name not in GIVEN:
                 self.levels[name] = list(choice.options)
-        self.settled = {name for settings in _settings(place) for name in settings}
+        self.settled = {name for settings in settings_of(place) for name in settings}
         self.streams_at = _streams_at(place)
         self.calendars = [ALWAYS, *place.calendars]
         self.destinations = [*place.stages, LEAVE]
@@ -119,6 +151,17 @@ class _Rules:
                     raise PlaceError(
                         f"{key}.neighbours.{unit}: this locality is in by_locality too; allowed: one of the two."
                     )
+                if not self.place.localities[unit].neighbour:
+                    raise PlaceError(
+                        f"{key}.neighbours.{unit}: this locality is no neighbour; allowed: it in by_locality, or "
+                        f"'neighbour: true' in place.localities.{unit}."
+                    )
+            for unit in service.by_locality or {}:
+                if self.place.localities[unit].neighbour:
+                    raise PlaceError(
+                        f"{key}.by_locality.{unit}: this locality is a neighbour; allowed: its capacity in "
+                        f"'neighbours', or no 'neighbour: true' in place.localities.{unit}."
+                    )
         if service.split_by == "locality":
             for locality in self.place.localities:
                 if locality not in units:
@@ -141,8 +184,12 @@ class _Rules:
                 raise PlaceError(f"{at}.utilisation: an unlimited service was given; allowed: 'people' instead.")
             for unit in initial.people if isinstance(initial.people, dict) else ():
                 self._known(f"{at}.people", unit, "one of", units)
+            own = service.by_site or service.by_locality or {}
+            if isinstance(initial.people, int) and own and not sum(own.values()):
+                raise refuse(f"{at}.people", initial.people, f"a number for each {service.split_by}:", own)
             self._settings(f"{at}.set", initial.set)
-        if service.cost is not None and service.cost.per == "hour_of_care" and service.unit != "hours_a_week":
+        hours = service.unit == "hours_a_week" and name not in self.place.pools
+        if service.cost is not None and service.cost.per == "hour_of_care" and not hours:
             raise refuse(f"{key}.cost.per", service.cost.per, f"for {service.unit}: day or start")
 
     # people ----------------------------------------------------------------------------------------------------------
@@ -338,8 +385,16 @@ class _Rules:
         if what.lognormal is not None and what.lognormal.mean is not None and what.lognormal.median is not None:
             pairs.append((what.lognormal.median, what.lognormal.mean, "a median up to the mean"))
         for low, high, allowed in pairs:
-            if low.leaf is not None and high.leaf is not None and low.leaf > high.leaf:
-                raise refuse(key, f"{low.leaf:g} and {high.leaf:g}", allowed)
+            for below, above in self._pairs_of(low, high, when):
+                if below > above:
+                    raise refuse(key, f"{below:g} and {above:g}", allowed)
+
+    def _pairs_of(self, low: Table, high: Table, when: Conditions) -> Iterator[tuple[float, float]]:
+        """The values two tables have for the same person, whatever that person is."""
+        attributes = dict.fromkeys(node.by for table in (low, high) for node in table.nodes() if node.by is not None)
+        for levels in product(*(self._possible(name, when) for name in attributes)):
+            person = dict(zip(attributes, levels, strict=True))
+            yield _value(low, person), _value(high, person)
 
     def _stage_names(self, key: str, given: Iterable[str]) -> None:
         for name in given:
@@ -438,7 +493,7 @@ class _Rules:
             warnings.warn(told, FlowsimNotice, stacklevel=2)
 
 
-def _settings(place: Place) -> list[dict[str, str]]:
+def settings_of(place: Place) -> list[dict[str, str]]:
     """What is settled about people by where they come from."""
     found = [stream.set for stream in place.streams.values()]
     found += [initial.set for service in place.services.values() for initial in service.initial.values()]
@@ -460,6 +515,16 @@ def _streams_at(place: Place) -> dict[str, list[str]]:
         if stage.readmission is not None:
             arrived.append((stage.readmission.to, stage.readmission.set.get("stream", stream)))
     return {name: sorted(streams) for name, streams in found.items()}
+
+
+def _value(table: Table, person: Mapping[str, str]) -> float:
+    """A table's number for a person with these levels; not a number where there can be no such person."""
+    if table.times:
+        return math.prod(_value(factor, person) for factor in table.times.values())
+    if table.by is None:
+        return float(table.leaf)
+    cell = table.cells.get(person[table.by], table.cells.get(OTHER))
+    return math.nan if cell is None else _value(cell, person)
 
 
 def _has_times(table: Table) -> bool:

@@ -15,7 +15,7 @@ from flowsim.rules import check_names
 def read_place(raw: Mapping[str, Any], file: str = "place") -> Place:
     """Validate a mapping as read from YAML; `file` names where it came from. Raises PlaceError."""
     try:
-        data = _without_shared_sources(raw, ())
+        data = dict(raw)
         if isinstance(data.get("stages"), Mapping):
             data["stages"] = resolve_likes(data["stages"])
         place = Place.model_validate(said(data))
@@ -33,15 +33,6 @@ def said(raw: Any) -> Any:
     if not isinstance(raw, Mapping):
         return raw
     return {k: said(v) for k, v in raw.items() if k != "source" and v is not None}
-
-
-def _without_shared_sources(raw: Any, loc: tuple[str, ...]) -> Any:
-    """Take `source` out of mappings by name (`calendars`, `rate`, ...), where it speaks of all of them."""
-    if not isinstance(raw, Mapping):
-        return raw
-    own = "source" in fields_at(Place, loc)
-    kept = {k: v for k, v in raw.items() if k != "source" or own}
-    return {k: v if k == "source" else _without_shared_sources(v, (*loc, str(k))) for k, v in kept.items()}
 
 
 def resolve_likes(stages: Mapping[str, Any]) -> dict[str, Any]:

@@ -55,13 +55,30 @@ IN_A_PLACE = [
     ("services.social_workers", SERVICE, "this name is taken"),
     ("services.north/south", SERVICE, "without '/'"),
     ("services.support.cost", {"amount": 3, "per": "hour_of_care", "payer": "NHS"}, "for slots: day or start"),
+    ("pools.social_workers.cost", {"amount": 3, "per": "hour_of_care", "payer": "NHS"}, "for staff: day or start"),
+    ("localities.south.neighbour", True, r"social_workers\.by_locality\.south.*is a neighbour"),
+    ("services.support", {**SERVICE, "by_locality": {"north": 3}, "neighbours": {"south": 3}}, "is no neighbour"),
+    ("services.support.initial", {"x": {"stage": "support", "people": -1}}, "-1 was given; allowed: .*at least 0"),
     ("services.support.initial", {"x": {"stage": "ward", "utilisation": 0.5}}, "allowed: a stage in support"),
     ("services.home.initial", {"x": {"stage": "home", "utilisation": 0.5}}, "an unlimited service"),
     ("services.support.blocks", {"b": {"from": "2030-01-01", "weeks": 3, "add": 5}}, "2030-01-22.*dates in the run"),
     ("services.support.blocks", {"b": {"from": "2024-06-01", "add": 5}}, "either 'to' or 'weeks'"),
+    ("services.support.blocks", {"b": {"from": "2024-06-01", "weeks": 0.05, "add": 5}}, "0.05 weeks are no whole day"),
+    *(
+        ("services.support.blocks", {"b": {"from": "2024-06-01", "weeks": 1, "add": 5, "split": split}}, "the split")
+        for split in ({"north": -1, "south": 2}, {"north": 0, "south": 0}, {})
+    ),
     ("services.support.blocks", {"b": {"from": "2024-06-31", "weeks": 1, "add": 5}}, "a date such as"),
     ("services.support.displacements", {"d": {"date": "2020-01-01", "share": 0.5}}, "allowed: a date in the run"),
     ("services.support.escalation", {"e": {"add": 5, "open_at": 3, "close_at": 3, "looks": "08:00"}}, "not below 3"),
+    *(
+        (
+            "services.support.escalation",
+            {"e": {"add": 5, "open_at": 3, "close_at": 1, "looks": looks}},
+            "is not times of the day",
+        )
+        for looks in ("closed", "08:00-12:00", "08:00, 12:00-13:00")
+    ),
     ("run.policy_start", "2020-01-01", "policy_start: '2020-01-01' was given; allowed: a date in the run"),
     ("run.scale", 0, "0 was given; allowed: more than 0"),
     ("calendars.office", {"weekday": "closed"}, "this calendar never opens"),
@@ -73,6 +90,10 @@ IN_A_PLACE = [
     ("streams", {}, "nobody comes"),
     ("streams.emergencies.rate", {"generall": 5}, "did you mean 'general'"),
     ("streams.emergencies.rate", {"general": -5}, "a rate is negative"),
+    ("streams.emergencies.rate", {"general": float("nan")}, "finite number"),
+    ("streams.emergencies.at_start", -5, "-5 was given; allowed: .*at least 0"),
+    ("streams.emergencies.at_start", {"general": -5}, "-5 was given; allowed: at least 0"),
+    ("streams.emergencies.daily", {"general": [1, -1]}, "daily has a negative number for 'general'"),
     ("streams.emergencies.first", "wrad", "first: 'wrad' was given.*did you mean 'ward'"),
     ("streams.emergencies.demand", {"more": 4}, "a factor from 0 to 3"),
     ("streams.emergencies.hours", [1, 2, 3], "24 entries"),
@@ -98,6 +119,32 @@ IN_A_PLACE = [
     ("stages.ward.duration", {"lognormal": {"mean": 0, "sigma": 1}, "unit": "days"}, "a mean or median above 0"),
     ("stages.ward.duration", {"lognormal": {"mean": 2, "median": 3}, "unit": "days"}, "a median up to the mean"),
     ("stages.ward.duration", {"uniform": {"low": 4, "high": 2}, "unit": "days"}, "low up to high"),
+    (
+        "stages.ward.duration",
+        {"lognormal": {"mean": {"by": "locality", "north": 9, "south": 2}, "median": 3}, "unit": "days"},
+        "3 and 2.*a median up to the mean",
+    ),
+    (
+        "stages.ward.duration",
+        {
+            "lognormal": {
+                "mean": {"times": {"base": 4, "more": {"by": "needs_support", "yes": 1, "no": 0.5}}},
+                "median": {"by": "locality", "north": 1, "other": 3},
+            },
+            "unit": "days",
+        },
+        "3 and 2.*a median up to the mean",
+    ),
+    (
+        "stages.ward.duration",
+        {"uniform": {"low": {"by": "locality", "north": 1, "other": 4}, "high": 2}, "unit": "days"},
+        "4 and 2.*low up to high",
+    ),
+    (
+        "stages.ward.duration",
+        {"exponential": {"mean": {"by": "locality", "north": 1, "other": 0}}, "unit": "days"},
+        "a mean or median above 0",
+    ),
     ("stages.ward.duration", {"fixed": 1, "exponential": {"mean": 2}, "unit": "days"}, "exactly one of"),
     ("stages.ward.duration.unit", "fortnights", "'fortnights' was given; allowed: 'minutes'"),
     ("stages.ward.dies", "needs_suport", "a choice of yes or no.*did you mean 'needs_support'"),
@@ -127,6 +174,52 @@ def test_refused_in_a_place(raw, key, value, told):
     assert sentence.startswith("small.yaml: ")
     assert sentence.endswith(".")
     assert "\n" not in sentence
+
+
+def test_a_mean_and_a_median_that_fit_level_by_level(raw):
+    by_locality = {
+        "mean": {"by": "locality", "north": 9, "south": 2},
+        "median": {"by": "locality", "north": 6, "south": 1},
+    }
+    raw["stages"]["ward"]["duration"] = {"lognormal": by_locality, "unit": "days"}
+    read_place(raw)
+    raw["choices"]["needs_support"]["when"] = {"locality": "north"}
+    by_locality["mean"]["north"] = {"by": "needs_support", "yes": 9, "no": 8}
+    by_locality["median"] = {"by": "needs_support", "yes": {"by": "locality", "north": 7}, "other": 1}
+    read_place(raw)
+
+
+SCENARIOS = [
+    # what a scenario says of the place, what the sentence says
+    *(
+        (f"streams: {{emergencies: {{{key}: {value}}}}}", rf"emergencies\.{key}: a scenario changed this.*'rate'")
+        for key, value in {
+            "hours": [0] * 23 + [1], "weekdays": [1, 1, 1, 1, 1, 0, 0], "months": [1] * 11 + [0],
+            "daily": "{general: [3, 4]}", "at_start": 3,
+        }.items()
+    ),
+    ("streams: {emergencies: {per: week, rate: {general: 35}}}", r"streams\.emergencies\.per: a scenario changed this"),
+    ("stages: {ward: {next: home}, support: null}", r"stages\.support: a scenario took this away"),
+    ("choices: {needs_support: null}, stages: {ward: {before: {assessment: null}, next: support}}", r"choices\.needs_"),
+    ("services: {support: null}, stages: {support: {service: home}}", r"services\.support: a scenario took this away"),
+    ("pools: {social_workers: null}, stages: {ward: {before: {assessment: null}}}", r"pools\.social_workers: a scen"),
+    ("calendars: {rounds: null}, stages: {ward: {before: {round: null}}}", r"calendars\.rounds: a scenario took"),
+    ("services: {support: {by_locality: null}}", r"services\.support: 'by nothing' was given; allowed: by locality"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("says", "told"), SCENARIOS, ids=[str(n) for n in range(len(SCENARIOS))])
+def test_refused_in_a_scenario(tmp_path, says, told):
+    """People who came before the scenario starts need what it would take away, and are the same whatever it says."""
+    for folder in ("place", "scenario"):
+        (tmp_path / folder).mkdir()
+    small = (PLACES / "place" / "small.yaml").read_text(encoding="utf-8")
+    (tmp_path / "place" / "small.yaml").write_text(small, encoding="utf-8")
+    (tmp_path / "scenario" / "bad.yaml").write_text(f"title: Bad\nplace: {{{says}}}\n", encoding="utf-8")
+    with pytest.raises(PlaceError) as refused:
+        load("place=small", "scenario=bad", scenarios_dir=tmp_path)
+    assert re.search(told, str(refused.value)), str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 def test_services_that_hold_for_each_other(raw):

@@ -5,7 +5,7 @@ Nothing about speed is asserted here or anywhere else in the tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import numpy as np
@@ -13,8 +13,10 @@ import pytest
 from acceptance import ENGINES, LEVEL
 from scipy import stats
 
-from benchmarks import c_loop, stock_simpy
+from benchmarks import __main__ as table
+from benchmarks import c_loop, sections, stock_simpy, timing
 from benchmarks.small_model import DAY, VILLAGE, Visits, tables, visits_of
+from flowsim.compose import load
 from flowsim.engine import reference
 
 REPLICATIONS = 40
@@ -86,3 +88,41 @@ def test_a_wrong_stamp_would_be_seen() -> None:
     assert c_loop.agrees(stamps, spells)
     stamps[-1, 0] += 1
     assert not c_loop.agrees(stamps, spells)
+
+
+# -- the table ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_part_of_which_nothing_is_measured_is_an_empty_table() -> None:
+    rows = list(sections.comparison(sections.QUICK))
+    assert rows == []
+    assert table.as_text("head", rows) == "head"
+    assert table.as_markdown("head", rows).startswith("head")
+
+
+@pytest.mark.parametrize("effort", [sections.FULL, sections.QUICK])
+def test_the_heading_tells_the_days_of_the_place(effort: sections.Effort) -> None:
+    assert f"{load(*effort.year).run.all_days} days with the warm-up" in table.heading("some", effort)
+
+
+@pytest.mark.parametrize("part", [sections.end_to_end, sections.comparison])
+def test_commands_are_measured_when_all_is_compiled(
+    part: Callable[[sections.Effort], Iterator[timing.Row]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    class MeasuredEnoughError(Exception):
+        """The first command was run."""
+
+    def command(*words: str) -> timing.Finished:
+        asked.append(words[0])
+        raise MeasuredEnoughError
+
+    monkeypatch.setattr(sections, "process", lambda *words: asked.append(words[-1]))
+    monkeypatch.setattr(sections, "flowsim", command)
+    sections.compile_before.cache_clear()
+    with pytest.raises(MeasuredEnoughError):
+        list(part(sections.FULL))
+    sections.compile_before.cache_clear()
+    assert len(asked) == 2
+    assert "compiled.prepare()" in asked[0]

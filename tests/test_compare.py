@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+import flowsim
 from flowsim.compose import load
 from flowsim.experiment.compare import (
     COST_BY_SERVICE,
@@ -103,6 +104,21 @@ def test_what_counts_and_is_absent_is_nought_and_what_is_a_mean_is_left_out() ->
     }
 
 
+@pytest.mark.parametrize("measure", ["discharged_by_17_share", "discharges_by_weekday", "pathway_share"])
+def test_a_share_or_an_index_that_is_not_known_is_not_nought(measure: str) -> None:
+    results = pd.concat([tidy("a", measure, [0.2, 0.4], "north"), tidy("b", measure, [0.3], "north")])
+    both = pd.concat([results, tidy("b", "x", [1.0, 1.0]), tidy("a", "x", [1.0, 1.0])])
+    row = paired_differences(both, "a", ("b",)).set_index("measure").loc[measure]
+    assert (row["n"], row["difference"]) == (1, pytest.approx(0.1))
+
+
+@pytest.mark.parametrize("measure", ["cost_total", "cost_by_service", "delayed_bed_days_by_pathway"])
+def test_a_sum_without_a_row_is_nought(measure: str) -> None:
+    results = pd.concat([tidy("a", measure, [7.0, 8.0], "council"), tidy("a", "x", [1.0]), tidy("b", "x", [1.0, 1.0])])
+    row = paired_differences(results, "a", ("b",)).set_index("measure").loc[measure]
+    assert (row["n"], row["difference"]) == (2, -7.5)
+
+
 def test_only_replications_that_both_have_are_compared() -> None:
     results = pd.concat([tidy("a", "x", [1.0, 2.0, 9.0]), tidy("b", "x", [2.0, 3.0])])
     row = paired_differences(results, "a", ("b",)).iloc[0]
@@ -142,10 +158,14 @@ def test_a_released_bed_day_leaves_the_beds_out_and_needs_a_clear_release() -> N
         tidy("b", "delayed_bed_days", [900.0, 1001.0, 949.0]),
         tidy("c", "delayed_bed_days", [900.0, 1300.0, 1050.0]),
     ]
+    for share, site in ((0.25, "north"), (0.75, "south")):  # parts of the whole, which must not count again
+        parts = [frame.assign(where=site, value=share * frame["value"]) for frame in frames[:3]]
+        frames += parts
     for name, cost in (("a", 0.0), ("b", 5000.0), ("c", 5000.0)):
         frames.append(tidy(name, COST_BY_SERVICE, [cost, cost, cost], "support"))
         frames.append(tidy(name, COST_BY_SERVICE, [9e6 - 9 * cost] * 3, "wards"))
     found = cost_of_released_bed_days(pd.concat(frames), "a", ("b", "c"), services).set_index("scenario")
+    assert found.loc["b", "released"] == pytest.approx(100)
     assert found.loc["b", "ratio"] == pytest.approx(50)
     assert found.loc["b", "low"] < 50 < found.loc["b", "high"]
     assert not found.loc["c", "released_clear"]
@@ -181,3 +201,10 @@ def test_the_same_people_come_so_an_unused_change_changes_nothing(tmp_path: Path
     people = found[~found["measure"].str.startswith(("service_", "check_"))]
     assert (people["change"] == "no change").all()
     assert Comparison.read(tmp_path / "out").table()["title"].iloc[0] == "Delayed patients"
+
+
+def test_settings_of_the_run_are_taken_and_others_refused_in_one_sentence() -> None:
+    with pytest.raises(PlaceError, match=r"setting: 'dayz' was given.*did you mean 'days'"):
+        flowsim.compare(["baseline", "seven_day_working"], dayz=20)
+    with pytest.raises(PlaceError, match="days=20 was given beside places"):
+        flowsim.compare([flowsim.load(), flowsim.load("scenario=seven_day_working")], days=20)

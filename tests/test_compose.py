@@ -145,3 +145,10 @@ def test_an_own_folder_comes_before_the_shipped_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert load("scenario=mine").services["reablement"].capacity == 77
     assert load("scenario=all_three").name == "sefton"
+
+
+def test_a_part_of_a_capacity_set_alone_changes_the_total():
+    alone = load("place.services.acute_beds.by_site.aintree=800")
+    assert alone.services["acute_beds"].capacity == 1160
+    both = load("place.services.acute_beds.by_site.aintree=800", "place.services.acute_beds.capacity=1200")
+    assert both.services["acute_beds"].capacity == 1200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -83,7 +84,8 @@ def test_the_manifest_says_how_it_was_made(tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["command"] == "flowsim run seed=7"
     assert (manifest["seed"], manifest["engine"], manifest["status"]) == (7, "compiled", "complete")
-    assert {"python", "numpy", "pandas"} <= set(manifest["versions"])
+    assert {"python", "numpy", "pandas", "scipy", "holidays", "PyYAML"} <= set(manifest["versions"])
+    assert set(manifest["configuration"]["libraries"]) == {"numpy", "scipy", "holidays"}
     assert manifest["machine"]["cores"] >= 1
     assert manifest["wall_seconds"] > 0
 
@@ -124,6 +126,13 @@ def test_another_configuration_is_refused_by_name(tmp_path: Path, monkeypatch: p
         run(BASE, replications=1, engine="reference", jobs=1, out=out, progress=False)
     with pytest.raises(PlaceError, match="scenarios are baseline there and a, b here"):
         compare({"a": BASE, "b": MORE}, replications=1, jobs=1, out=out, progress=False)
+    real = store.metadata.version
+    with monkeypatch.context() as patch:
+        patch.setattr(store.metadata, "version", lambda name: "0.1" if name == "holidays" else real(name))
+        with pytest.raises(PlaceError, match=rf"versions.holidays is {re.escape(real('holidays'))} there and 0.1 here"):
+            run(BASE, replications=1, jobs=1, out=out, progress=False)
+        patch.setattr(store.metadata, "version", lambda name: "0.1" if name == "matplotlib" else real(name))
+        run(BASE, replications=1, jobs=1, out=out, progress=False)  # what only draws does not count
     monkeypatch.setattr(store, "CODE_THAT_COUNTS", ("place.py",))
     with pytest.raises(PlaceError, match="flowsim itself has changed"):
         run(BASE, replications=1, jobs=1, out=out, progress=False)

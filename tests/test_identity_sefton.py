@@ -1,4 +1,4 @@
-"""The two engines on the real thing: Sefton under every shipped scenario, whole years of it, and four times its size."""
+"""The two engines on the real thing: every shipped scenario of Sefton, whole years, and four times its size."""
 
 from __future__ import annotations
 

@@ -685,13 +685,13 @@ def test_costs_by_payer() -> None:
         "ed": service("ed", "cubicles", cost={"amount": 138, "per": "start", "payer": "NHS"}),
         "ward": service("ward", cost={"amount": 400, "per": "day", "payer": "NHS"}),
     }
-    hub = service("staff", "staff", cost={"amount": 30, "per": "hour_of_care", "payer": "council"})
+    hub = service("staff", "staff", cost={"amount": 240, "per": "day", "payer": "council"})
     case = Case(b, services, pools={"hub": hub})
     values = case.values()
     a_year = 365 / 10
     assert values["cost_by_service", "ed"] == pytest.approx(138 * a_year)
     assert values["cost_by_service", "ward"] == pytest.approx(400 * (4 - 1 / 24) * a_year)
-    assert values["cost_total", "council"] == pytest.approx(30 * 3 * 80 * a_year)  # paid for being there
+    assert values["cost_total", "council"] == pytest.approx(240 * 3 * 10 * a_year)  # paid for being there
     payers = [values["cost_total", payer] for payer in ("NHS", "council", "person")]
     assert values["cost_total", "all"] == pytest.approx(sum(payers))
 

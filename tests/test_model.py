@@ -17,7 +17,7 @@ from flowsim.model.cohort import Cohort
 from flowsim.model.journeys import GENERATIONS, NONE, NUMBERS_A_PERSON, Journeys, columns
 from flowsim.model.network import build_network
 from flowsim.model.plan import plan
-from flowsim.place import Place
+from flowsim.place import Place, PlaceError
 
 SPRING = ("start_date=2024-04-15", "days=40", "warm_up_days=20")  # from 26 March; Easter Monday is 1 April
 TINY = 1e-6
@@ -208,6 +208,19 @@ def test_policy_changes_capacity_and_quota_at_its_start() -> None:
     saturdays = np.arange(place.run.all_days) % 7 == 4  # day 0 is a Tuesday
     assert set(north[saturdays][: switch // 7]) == {1}
     assert set(north[saturdays & (np.arange(place.run.all_days) >= switch)]) == {20}
+
+
+@pytest.mark.parametrize(("start", "first_new"), [("2024-04-29", 5), ("2024-05-01", 6), ("2024-05-05", 6)])
+@pytest.mark.parametrize(("old", "new"), [(30, 60), (30, None), (None, 60)])
+def test_weekly_quota_of_a_policy_begins_with_a_whole_week(
+    start: str, first_new: int, old: int | None, new: int | None
+) -> None:
+    """Week 0 is that of 25 March; a policy that starts within the week of 29 April leaves that week as it was."""
+    words = [f"place.services.support.quota.week={'null' if n is None else n}" for n in (old, new)]
+    place = place_of(words[0], policy=(words[1],), run=(*SPRING, f"policy_start={start}"))
+    weeks = build_network(place).quota_week[2].tolist()  # support/north, two thirds
+    told = [NO_QUOTA if n is None else n * 2 // 3 for n in (old, new)]
+    assert weeks == [told[0]] * first_new + [told[1]] * (9 - first_new)
 
 
 def looks_of(network: Network, rule: int) -> list[tuple[int, int, bool]]:
@@ -417,6 +430,48 @@ def test_rate_of_a_scenario_is_demand_of_the_same_people() -> None:
     before, after = people(planned(place_of())), people(planned(place))
     assert before.items() <= after.items()
     assert min(minute for number, minute in after.items() if number not in before) >= 20 * DAY
+
+
+@pytest.mark.parametrize("rate", ["5", "7"])
+def test_a_scenario_brings_people_where_nobody_came(rate: str) -> None:
+    stream = "+place.streams.walk_in={title: Walk-in, rate: 0, first: ed}"
+    place = place_of(stream, policy=(f"place.streams.walk_in.rate={rate}",), run=(*SPRING, "policy_start=2024-04-15"))
+    before, after = people(planned(place_of(stream))), people(planned(place))
+    assert before.items() <= after.items()
+    expected = 40 * int(rate)
+    assert abs(len(after) - len(before) - expected) < 5 * np.sqrt(expected)
+
+
+def test_a_scenario_ends_a_stream_at_one_site() -> None:
+    stream = "+place.streams.visits={title: Visits, at: locality, rate: {north: 5}, at_start: {north: 2}, first: ed}"
+    place = place_of(stream, policy=("place.streams.visits.rate.north=0",), run=(*SPRING, "policy_start=2024-04-15"))
+    j = planned(place)
+    visits = level(j, "stream", "visits") & (j.spells.arrival >= 0)
+    assert visits.any()
+    assert j.spells.arrival[visits].max() < 20 * DAY
+
+
+def test_a_profile_that_a_scenario_changes_is_refused_however_it_came_about() -> None:
+    place = place_of(policy=("place.streams.planned.weekdays=null",))
+    with pytest.raises(PlaceError, match=r"streams\.planned\.weekdays: a scenario changed this"):
+        planned(place)
+
+
+def test_attributes_are_those_of_both_places() -> None:
+    """A choice that only the scenario makes does not apply to those who came before it."""
+    place = place_of(policy=("+place.choices.left_handed={chance: 1}",), run=(*SPRING, "policy_start=2024-04-15"))
+    j = planned(place)
+    first = (j.spells.arrival >= 0) & (j.spells.initial == 0)
+    late = j.spells.arrival[first] >= 20 * DAY
+    assert (j.attributes["left_handed"][first][~late] == NONE).all()
+    assert level(j, "left_handed", "yes")[first][late].all()
+    assert {len(codes) for codes in j.attributes.values()} == {len(j.spells.number)}
+
+
+def test_durations_that_are_no_numbers_are_refused() -> None:
+    place = place_of("place.stages.ed.duration={exponential: {mean: 1e308}, unit: hours}")
+    with pytest.raises(PlaceError, match=r"'ed/duration' comes to .* for somebody; allowed: tables"):
+        planned(place)
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -657,3 +712,10 @@ def test_caseload_fills_its_share_and_no_more() -> None:
     assert 0.9 * 18000 - 40 * 60 < units.sum() <= 0.9 * 18000
     assert units.min() >= 3.5 * 60
     assert units.max() <= 40 * 60
+
+
+def test_a_number_of_people_in_all_is_shared_out_like_the_capacity() -> None:
+    j = planned(place_of("place.services.support.initial.caseload={stage: support, people: 100}", "scale=2"))
+    initial = j.spells.initial == 1
+    shares = [int((initial & level(j, "locality", name)).sum()) for name in ("north", "south", "elsewhere")]
+    assert shares == [133, 67, 0]

@@ -43,7 +43,8 @@ def small(line: str) -> list[str]:
     return [*kept, *SMALL, *(() if words[0] == "trace" else ("replications=2", "jobs=1"))]
 
 
-COMMANDS = [line for line in lines(README, "bash") if line.startswith("flowsim ")]
+TOLD = (README, ROOT / "docs" / "evidence.md")
+COMMANDS = [line for page in TOLD for line in lines(page, "bash") if line.startswith("flowsim ")]
 SETUPS = [line for language in ("bash", "powershell") for line in lines(README, language) if "-m venv" in line]
 
 

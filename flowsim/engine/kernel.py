@@ -1,7 +1,8 @@
 """The kernel of the compiled engine: docs/engine-rules.md as loops over integer tables, compiled by Numba.
 
-Only `compiled.py` imports this file. Everything lives in the eleven tables below, which `compiled.py` makes; the loop
-allocates nothing, so a run can be stopped between two minutes, its tables copied, and both copies carried on.
+Only `compiled.py` imports this file. Everything lives in the tables that `advance` takes, which `compiled.py` makes and
+of which the main ones are below; the loop allocates nothing, so a run can be stopped between two minutes, its tables
+copied, and both copies carried on.
 
     rows      (R, 32) int32   what was planned for a row: a row's first cache line is what every row needs
     tasks     (T, 8) int32    what was planned for a task, and its stamps

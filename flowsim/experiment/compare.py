@@ -13,6 +13,7 @@ from flowsim.engine import DEFAULT
 from flowsim.experiment.runner import Result, run_all
 from flowsim.experiment.statistics import ratio_interval, smallest_detectable, t_interval, wide_values
 from flowsim.experiment.store import write_csv
+from flowsim.measures.headline import HEADLINE, MEASURES
 from flowsim.place import Place, PlaceError, Service
 
 NO_CLEAR_CHANGE = "no clear change"
@@ -21,8 +22,6 @@ SERVICE_LOAD = "service_offered_load"
 SERVICE_WAIT = "service_wait_days_mean"
 COST_BY_SERVICE = "cost_by_service"
 DELAYED_BED_DAYS = "delayed_bed_days"
-ADDED_UP = ("_by_", "check_", "_count")
-"""Parts of the ids of measures that count: where a scenario has no row for a cause or a payer, its number is nought."""
 
 
 class Comparison(Result):
@@ -52,8 +51,6 @@ class Comparison(Result):
 
     def table(self) -> pd.DataFrame:
         """The headline measures of `differences`, in their order, with a title."""
-        from flowsim.measures.headline import HEADLINE
-
         order = {measure: at for at, measure in enumerate(HEADLINE)}
         found = self.differences
         found = found[found["measure"].isin(list(order)) & (found["where"] == "all")]
@@ -149,7 +146,7 @@ def _differences_of(before: pd.DataFrame, after: pd.DataFrame, scenario: str) ->
     """The rows of one scenario; both frames have one row a (measure, where, unit) and one column a replication."""
     rows = before.index.union(after.index)
     replications = before.columns.intersection(after.columns)
-    counts = rows.get_level_values("measure").str.contains("|".join(ADDED_UP), regex=True)
+    counts = rows.get_level_values("measure").isin([name for name, measure in MEASURES.items() if measure.adds_up])
     old, new = (_values(wide, rows, replications, counts) for wide in (before, after))
     both = np.isfinite(old) & np.isfinite(new)
     n, difference, sd, low, high = t_interval(np.where(both, new - old, np.nan))
@@ -170,7 +167,7 @@ def _differences_of(before: pd.DataFrame, after: pd.DataFrame, scenario: str) ->
 
 
 def _values(wide: pd.DataFrame, rows: pd.Index, replications: pd.Index, counts: np.ndarray) -> np.ndarray:
-    """Shape (rows, replications): what counts and is absent is nought, what is a mean and is absent is NaN."""
+    """Shape (rows, replications): what is absent is nought where the measure adds up (`Measure.adds_up`), else NaN."""
     values = wide.reindex(index=rows, columns=replications).to_numpy(dtype=float)
     return np.where(np.isnan(values) & counts[:, None], 0.0, values)
 
@@ -234,10 +231,11 @@ def cost_of_released_bed_days(
     unless delayed bed-days clearly fall: a price of something that may not exist is no number.
     """
     acute = [name for name, service in services.items() if service.role == "ward"]
+    everywhere = results[results["where"] == "all"]
     rows = []
     for scenario in others:
         cost = _paired_sum(results, baseline, scenario, COST_BY_SERVICE, without=acute)
-        released = -_paired_sum(results, baseline, scenario, DELAYED_BED_DAYS)
+        released = -_paired_sum(everywhere, baseline, scenario, DELAYED_BED_DAYS)
         common = cost.index.intersection(released.index)
         if common.empty:
             continue

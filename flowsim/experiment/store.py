@@ -12,6 +12,7 @@ Workers write a cell under a temporary name and rename it, so a file that is the
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import json
@@ -19,7 +20,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
@@ -58,7 +59,13 @@ CENSUS_SCHEMA = pa.schema(
 )
 CODE_THAT_COUNTS = ("place.py", "model", "engine", "measures")
 """Files and folders of the package on which a cell's numbers depend."""
-LIBRARIES = ("numpy", "pandas", "scipy", "pyarrow", "simpy", "numba", "joblib", "pydantic", "hydra-core", "matplotlib")
+LIBRARIES_THAT_COUNT = ("numpy", "scipy", "holidays")
+"""Libraries on whose version a cell's numbers depend: random numbers, distributions, bank holidays."""
+LIBRARIES = (
+    *LIBRARIES_THAT_COUNT, "pandas", "pyarrow", "simpy", "numba", "joblib", "pydantic", "hydra-core", "PyYAML",
+    "matplotlib",
+)  # fmt: skip
+"""Libraries whose versions the manifest tells."""
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -99,7 +106,7 @@ def read_config(path: str | Path) -> Place:
     return read_place(raw, str(path))
 
 
-def _flat(value: Any, key: str = "place") -> Iterator[tuple[str, Any]]:
+def _flat(value: Any, key: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict) and value:
         for name, item in value.items():
             yield from _flat(item, f"{key}.{name}")
@@ -107,9 +114,9 @@ def _flat(value: Any, key: str = "place") -> Iterator[tuple[str, Any]]:
         yield key, value
 
 
-def first_difference(there: Any, here: Any) -> str:
+def first_difference(there: Any, here: Any, what: str = "place") -> str:
     """One clause naming the first key in which two plain configurations differ."""
-    old, new = dict(_flat(there)), dict(_flat(here))
+    old, new = dict(_flat(there, what)), dict(_flat(here, what))
     for key in (*new, *old):
         if old.get(key) != new.get(key):
             return f"{key} is {old.get(key, 'not set')} there and {new.get(key, 'not set')} here"
@@ -139,7 +146,10 @@ class Configuration:
 
     Attributes:
         places: one place a scenario, by the scenario's name; the first is the one compared with.
-        window: the name of the window and its first and last minute.
+        window: the name of the window.
+        span: its first minute and the first after.
+        code: a digest of the source that makes the numbers.
+        libraries: versions of those that make them too.
     """
 
     places: dict[str, Place]
@@ -148,6 +158,7 @@ class Configuration:
     window: str
     span: tuple[int, int]
     code: str = field(default_factory=code_hash)
+    libraries: dict[str, str] = field(default_factory=lambda: installed(LIBRARIES_THAT_COUNT))
 
     @cached_property
     def plain_places(self) -> dict[str, Any]:
@@ -156,7 +167,7 @@ class Configuration:
     @cached_property
     def keys(self) -> dict[str, str]:
         """A digest for each scenario: cells with equal digests hold equal numbers."""
-        common = [self.seed, self.engine, self.window, list(self.span), self.code]
+        common = [self.seed, self.engine, self.window, list(self.span), self.code, self.libraries]
         return {
             name: hashlib.sha256(json.dumps([data, *common], default=str, sort_keys=True).encode()).hexdigest()[:16]
             for name, data in self.plain_places.items()
@@ -171,6 +182,7 @@ class Configuration:
             "window": self.window,
             "window_minutes": list(self.span),
             "code": self.code,
+            "libraries": self.libraries,
         }
 
 
@@ -237,7 +249,9 @@ class Store:
                 before = yaml.safe_load(stored.read_text(encoding="utf-8"))
                 if before != data:
                     return f"in {name}, {first_difference(before, data)}"
-        return "flowsim itself has changed since"
+        if there.get("code") != here["code"]:
+            return "flowsim itself has changed since"
+        return first_difference(there.get("libraries", {}), here["libraries"], "versions")
 
     # -- cells --------------------------------------------------------------------------------------------------------
 
@@ -337,12 +351,15 @@ def _write_text(path: Path, text: str) -> None:
 
 def versions() -> dict[str, str]:
     """Versions of flowsim, Python and the libraries that are installed."""
-    found = {"python": platform.python_version()}
-    for name in ("flowsim", *LIBRARIES):
-        try:
+    return {"python": platform.python_version(), **installed(("flowsim", *LIBRARIES))}
+
+
+def installed(libraries: Iterable[str]) -> dict[str, str]:
+    """Versions of those of these libraries that are installed."""
+    found = {}
+    for name in libraries:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return found
 
 

@@ -2,7 +2,7 @@
 
 `per: day` pays each unit for every day in use, `hour_of_care` for every hour delivered (a package of so many hours a
 week, for as long as it is in use), `start` for every person who came. Staff are paid for being there, not for being at
-work: their capacity, by the day or by the hours their pool is open. A block that is `paid_whether_used` is taken to be
+work: their capacity, by the day. A block that is `paid_whether_used` is taken to be
 used last: what of it nobody used is paid for as well. Neighbours' own services are left out.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from flowsim.measures.history import History
 from flowsim.model.capacity import block_amount, queue_name, split
-from flowsim.place import Cost, Service
+from flowsim.place import Service
 
 
 def costs(history: History, start: int, end: int) -> dict[str, float]:
@@ -28,7 +28,7 @@ def costs(history: History, start: int, end: int) -> dict[str, float]:
         if service.cost.per == "start":
             found[kind] = service.cost.amount * _starts(history, ours, start, end)
         elif kind in history.place.pools:
-            found[kind] = _staff(history, service.cost, ours, open_units, start, end)
+            found[kind] = service.cost.amount * float(open_units[ours].sum()) / 1440  # for being there
         else:
             unused = sum(_unused_blocks(history, kind, service, int(q), start, end) for q in ours)
             found[kind] = _price(service) * (float(use[ours].sum()) + unused)
@@ -51,23 +51,13 @@ def _price(service: Service) -> float:
     assert cost is not None
     if cost.per == "day":
         return cost.amount / 1440 / service.units_each
-    if service.unit == "hours_a_week":
-        return cost.amount / service.units_each / (7 * 1440)
-    return cost.amount / 60
+    return cost.amount / service.units_each / (7 * 1440)
 
 
 def _starts(history: History, queues: np.ndarray, start: int, end: int) -> int:
     started = history.spells.started
     new = (started >= start) & (started < end) & ~history.continues & ~history.initial
     return int((new & np.isin(history.journeys.rows.service, queues)).sum())
-
-
-def _staff(history: History, cost: Cost, queues: np.ndarray, open_units: np.ndarray, start: int, end: int) -> float:
-    """Staff for the time they are there: days of the window, or hours in which their calendar is open."""
-    if cost.per == "day":
-        return cost.amount * float(open_units[queues].sum()) / 1440
-    hours = sum(open_units[q] / max(end - start, 1) * history.open_minutes(int(q), start, end) / 60 for q in queues)
-    return cost.amount * float(hours)
 
 
 def _unused_blocks(history: History, kind: str, service: Service, queue: int, start: int, end: int) -> float:

@@ -16,6 +16,8 @@ class Measure:
         definition: one sentence.
         source: where the definition comes from.
         better: 1 when more is better, -1 when less is, 0 when neither can be said.
+        adds_up: it is a sum, so where a scenario has no row (a cause, a payer) there was none of it. A mean, a share or
+            an index without a row is not known.
     """
 
     id: str
@@ -24,6 +26,7 @@ class Measure:
     definition: str
     source: str
     better: int
+    adds_up: bool = False
 
 
 _SITREP = "NHS England acute discharge situation report: no criteria to reside, remaining in hospital"
@@ -47,19 +50,20 @@ _HEADLINE = (
     Measure(
         "delayed_bed_days", "Delayed bed-days", "bed-days a year",
         "Time between recognition that the criteria to reside are not met and leaving the acute bed, "
-        "counted by the minute and scaled to 365 days.",
-        _FLOWSIM, -1,
+        "counted by the minute and scaled to 365 days; more than the delayed patients of each night add up to, since "
+        "hours by day count too.",
+        _FLOWSIM, -1, adds_up=True,
     ),
     Measure(
         "delayed_bed_days_by_cause", "Delayed bed-days by cause", "bed-days a year",
         "Delayed bed-days with every minute charged to exactly one cause: a task, staff, a closed "
         "calendar, the capacity of a service, or transport.",
-        _FLOWSIM + ", after the five groups of NHS England's delay reasons", -1,
+        _FLOWSIM + ", after the five groups of NHS England's delay reasons", -1, adds_up=True,
     ),
     Measure(
         "delayed_bed_days_by_pathway", "Delayed bed-days by pathway", "bed-days a year",
         "Delayed bed-days of the people on each discharge pathway.",
-        "DHSC hospital discharge and community support guidance: pathways 0 to 3", -1,
+        "DHSC hospital discharge and community support guidance: pathways 0 to 3", -1, adds_up=True,
     ),
     Measure(
         "delayed_share", "Discharges delayed a day or more", "%",
@@ -121,7 +125,7 @@ _HEADLINE = (
     Measure(
         "trolley_12_hour_count", "Waits for a bed over 12 hours", "people a year",
         "People admitted more than 12 hours after the decision to admit, scaled to 365 days.",
-        _AE, -1,
+        _AE, -1, adds_up=True,
     ),
     Measure(
         "ed_12_hour_share", "Over 12 hours in the emergency department", "%",
@@ -143,13 +147,13 @@ _HEADLINE = (
     Measure(
         "deaths_in_hospital", "Deaths in hospital", "people a year",
         "Deaths in acute beds, emergency departments and same-day units, scaled to 365 days.",
-        _FLOWSIM, -1,
+        _FLOWSIM, -1, adds_up=True,
     ),
     Measure(
         "cost_total", "Cost", "£ a year",
         "Unit costs times what was in use (or, for staff and blocks paid whether used or not, what was "
         "there), scaled to 365 days, neighbours' own services left out.",
-        _FLOWSIM + "; unit costs as each place's sources say", -1,
+        _FLOWSIM + "; unit costs as each place's sources say", -1, adds_up=True,
     ),
 )  # fmt: skip
 
@@ -264,7 +268,7 @@ _FURTHER = (
     Measure(
         "cost_by_service", "Cost by service", "£ a year",
         "The part of the cost that each kind of service makes.",
-        _FLOWSIM, -1,
+        _FLOWSIM, -1, adds_up=True,
     ),
     Measure(
         "check_causes", "Check: causes add up", "minutes",

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowsim.model.calendar import DAY
-from flowsim.place import Place, Stream
+from flowsim.place import LARGEST_DEMAND, Place, Stream
 
-LAYERS = 3
-"""Demand can reach this many times the reference rate."""
+LAYERS = LARGEST_DEMAND
+"""One for each time the reference rate that demand can reach."""
 GROUPS = 256
 """Person k of arrival group g has index ``k * GROUPS + g``: a name that no other group can move."""
 

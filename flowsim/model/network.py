@@ -132,22 +132,31 @@ class _Builder:
                 self.steps[minute, self.index[queue_name(kind, unit)]] = (max(level, 0), reason_at_start)
 
     def _quotas(self) -> tuple[np.ndarray, np.ndarray]:
-        """How many may start in each queue by day (S, days) and by Monday-to-Sunday week (S, weeks)."""
+        """How many may start in each queue by day (S, days) and by Monday-to-Sunday week (S, weeks).
+
+        A policy's quotas by day hold from the day it starts. A week has one quota: where the policy starts within a
+        week, the old one (or its absence) holds until that week ends.
+        """
         days = np.arange(self.run.all_days)
         week_of = (days + self.run.first_date.weekday()) // 7
         quota_day = np.full((len(self.names), len(days)), NO_QUOTA, dtype=np.int64)
         quota_week = np.full((len(self.names), int(week_of[-1]) + 1), NO_QUOTA, dtype=np.int64)
         day_name = np.array(["weekday"] * 5 + ["saturday", "sunday"])[self.day_kind]
         switch_day = self.switch // DAY
+        old_weeks = np.unique(week_of[days < switch_day])
+        new_weeks = np.setdiff1d(week_of, old_weeks)
         for kind, service in self.kinds.items():
-            for period, source in ((days < switch_day, self.old.get(kind, service)), (days >= switch_day, service)):
+            for period, weeks, source in (
+                (days < switch_day, old_weeks, self.old.get(kind, service)),
+                (days >= switch_day, new_weeks, service),
+            ):
                 if source.quota is None:
                     continue
                 for name in ("weekday", "saturday", "sunday"):
                     for unit, n in self._quota_split(source, getattr(source.quota, name)).items():
                         quota_day[self.index[queue_name(kind, unit)], period & (day_name == name)] = n
                 for unit, n in self._quota_split(source, source.quota.week).items():
-                    quota_week[self.index[queue_name(kind, unit)], np.unique(week_of[period])] = n
+                    quota_week[self.index[queue_name(kind, unit)], weeks] = n
         return quota_day, quota_week
 
     def _quota_split(self, service: Service, amount: float | None) -> dict[str | None, int]:

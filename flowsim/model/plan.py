@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from flowsim.model.calendar import ALWAYS_OPEN
-from flowsim.model.capacity import UNLIMITED, Network, capacities, queue_name, units_of
+from flowsim.model.capacity import UNLIMITED, Network, apportion, capacities, queue_name, units_of
 from flowsim.model.cohort import GROUPS, LAYERS, Cohort, rate_of
 from flowsim.model.journeys import (
     GENERATIONS,
@@ -29,6 +29,7 @@ from flowsim.model.journeys import (
 )
 from flowsim.place import (
     ALWAYS,
+    INITIAL,
     LEAVE,
     NOT_APPLICABLE,
     OTHER,
@@ -45,9 +46,8 @@ from flowsim.place import (
     Table,
     Task,
 )
+from flowsim.rules import check_scenario, settings_of, ways_on
 
-INITIAL = "initial"
-"""The level of the attribute `stream` that marks the caseload at the start."""
 ROW_REFERENCES = ("next", "otherwise", "unfit_to", "since", "keep", "displaced_to")
 WAYS_ON = ("next", "otherwise", "unfit_to", "displaced_to")
 """Those references along which a person may come to another stage."""
@@ -98,16 +98,9 @@ class Levels:
             self._add("locality", place.localities)
             for name, choice in place.choices.items():
                 self._add(name, choice.options)
-            for settings in self._settings(place):
+            for settings in settings_of(place):
                 for name, level in settings.items():
                     self._add(name, [level])
-
-    @staticmethod
-    def _settings(place: Place) -> list[dict[str, str]]:
-        found = [stream.set for stream in place.streams.values()]
-        found += [i.set for s in place.services.values() for i in s.initial.values()]
-        found += [s.readmission.set for s in place.stages.values() if s.readmission]
-        return found
 
     def _add(self, name: str, words: object) -> None:
         known = self.words.setdefault(name, {})
@@ -196,6 +189,7 @@ class Sampler:
     def table(self, table: Table, who: np.ndarray) -> np.ndarray:
         return numbers(table, self.people, who, self.levels)
 
+    @np.errstate(over="ignore", invalid="ignore")  # what is no finite number is refused at the end
     def draw(self, what: Distribution, purpose: str, who: np.ndarray, residual: bool | str = False) -> np.ndarray:
         """A quantity in minutes (or, without a unit, as it is) for each of `who`: float64.
 
@@ -213,7 +207,13 @@ class Sampler:
         elif residual == "uniform_of_stay":
             one = 1.0 if what.unit is None else 1440.0 / UNIT_MINUTES[what.unit]
             values = one + (values - one) * self.uniform(f"{purpose}/moment", who)
-        return values * (UNIT_MINUTES[what.unit] if what.unit else 1)
+        values = values * (UNIT_MINUTES[what.unit] if what.unit else 1)
+        if not np.isfinite(values).all():
+            raise PlaceError(
+                f"place.stages: {purpose!r} comes to {values[~np.isfinite(values)][0]} for somebody; allowed: tables "
+                "that give everybody a finite number."
+            )
+        return values
 
     def _quantile(self, what: Distribution, u: np.ndarray, who: np.ndarray) -> np.ndarray:
         if what.fixed is not None:
@@ -364,6 +364,7 @@ class _Plan:
     """Plans every batch and joins them into one set of tables."""
 
     def __init__(self, place: Place, cohort: Cohort, network: Network) -> None:
+        check_scenario(place)
         self.place, self.cohort, self.network = place, cohort, network
         self.before = place.before or place
         self.levels = Levels([place, self.before])
@@ -425,10 +426,12 @@ class _Plan:
             reference = self.before if name in self.before.streams else place
             here = rate_of(place.streams[name], unit)
             base = rate_of(reference.streams[name], unit)
+            if here and not base:  # nobody came before the scenario, so there is nobody to keep in common
+                reference, base = place, here
             growth = here / base if base else 1.0
             if place.streams[name].at == "place" or not isinstance(place.streams[name].rate, dict) or here:
                 found += self._layers(place, reference, name, unit, group, growth, start, end)
-            elif place.streams[name].daily or place.streams[name].at_start:
+            elif place.streams[name].daily or (place.streams[name].at_start and not base):
                 found += self._layers(place, reference, name, unit, group, 1.0, start, end)
         return _together(found)
 
@@ -479,17 +482,31 @@ class _Plan:
         group = GROUPS // LAYERS  # counts down; the groups of those who arrive count up, and may not meet these
         for kind, service in place.services.items():
             for initial in service.initial.values():
+                people = self._people(place, service, initial)
                 for unit in units_of(service):
                     group -= 1
-                    found.append(self._caseload(place, kind, service, initial, unit, group))
+                    if people is None:
+                        found.append(self._caseload(place, kind, service, initial, unit, group))
+                    else:
+                        found.append(self._candidates(place, service, initial, unit, group, people.get(unit, 0)))
         return _together(found)
+
+    @staticmethod
+    def _people(place: Place, service: Service, initial: Initial) -> dict[str | None, int] | None:
+        """How many people a caseload has in each queue; None where that depends on how much they need."""
+        scale = place.run.scale
+        if isinstance(initial.people, dict):
+            return {unit: round(given * scale) for unit, given in initial.people.items()}
+        if initial.people is None:
+            return None
+        if service.split_by is None:
+            return {None: round(initial.people * scale)}
+        return dict(apportion(initial.people * scale, service.by_site or service.by_locality or {}).items())
 
     def _caseload(
         self, place: Place, kind: str, service: Service, initial: Initial, unit: str | None, group: int
     ) -> People:
-        if initial.people is not None:
-            given = initial.people.get(unit or "", 0) if isinstance(initial.people, dict) else initial.people
-            return self._candidates(place, service, initial, unit, group, round(given * place.run.scale))
+        """Of those who may belong to it, as many as fill the wanted part of one queue's capacity."""
         capacity = capacities(service, place.run.scale)[unit]
         if capacity >= UNLIMITED:
             raise PlaceError(f"place.services.{kind}.initial: an unlimited service has no utilisation.")
@@ -538,9 +555,7 @@ class _Plan:
                 if not len(who):
                     continue
                 stage = place.stages[name]
-                sheet = RowSheet(
-                    self.stage_code[name] + offset, who, self._columns(place, stage, name, sampler, who)
-                )
+                sheet = RowSheet(self.stage_code[name] + offset, who, self._columns(place, stage, name, sampler, who))
                 had_before = had[name][who] if name in had else np.zeros(len(who))
                 had_after = had_before
                 if stage.readmission is not None and not last:
@@ -763,6 +778,7 @@ class _Plan:
         Where each row and task will stand is counted, not sorted, and each column is written there once.
         """
         everybody = [draft.people for draft in drafts]
+        known = dict.fromkeys(name for people in everybody for name in people.codes)
         number = np.concatenate([people.number for people in everybody])
         order = np.argsort(number)
         number = number[order]
@@ -812,7 +828,7 @@ class _Plan:
             tasks=TaskTable(**tasks),
             stages=self.stages,
             task_names=self.task_names,
-            attributes={name: np.concatenate([p.codes[name] for p in everybody])[order] for name in everybody[0].codes},
+            attributes={name: _gathered(name, everybody, [p.codes for p in everybody])[order] for name in known},
             levels={name: tuple(words) for name, words in self.levels.words.items()},
         )
 
@@ -837,10 +853,7 @@ def may_come_back(place: Place) -> set[str]:
 
 def following(stage: Stage) -> set[str]:
     """The stages a stage may lead to, by any way."""
-    ways = [stage.next, *(valve.to for valve in stage.patience.values())]
-    found = {str(leaf) for table in ways if table is not None for leaf in table.leaves()}
-    found |= {name for name in (stage.unfit.to if stage.unfit else None, stage.displaced_to) if name}
-    return found - {LEAVE}
+    return {target for targets in ways_on(stage).values() for target in targets} - {LEAVE}
 
 
 def _minutes(values: np.ndarray) -> np.ndarray:
@@ -890,6 +903,11 @@ def _subset(people: People, who: np.ndarray) -> People:
     )
 
 
+def _gathered(name: str, batches: list[People], of: list[dict[str, np.ndarray]]) -> np.ndarray:
+    """One attribute of several batches; where a batch lacks it, it does not apply."""
+    return np.concatenate([d.get(name, np.full(len(b), NONE, dtype=CODE)) for d, b in zip(of, batches, strict=True)])
+
+
 def _together(batches: list[People]) -> People:
     """Several groups of people as one batch; an attribute that one group lacks does not apply to it."""
     batches = [b for b in batches if len(b)]
@@ -899,16 +917,11 @@ def _together(batches: list[People]) -> People:
     known = list(dict.fromkeys(name for b in batches for name in b.codes))
     settled = list(dict.fromkeys(name for b in batches for name in b.person_codes))
 
-    def gather(name: str, of: list[dict[str, np.ndarray]]) -> np.ndarray:
-        return np.concatenate(
-            [d.get(name, np.full(len(b), NONE, dtype=CODE)) for d, b in zip(of, batches, strict=True)]
-        )
-
     return People(
         np.concatenate([b.number for b in batches]),
         np.concatenate([b.arrival for b in batches]),
-        {name: gather(name, [b.codes for b in batches]) for name in known},
+        {name: _gathered(name, batches, [b.codes for b in batches]) for name in known},
         np.concatenate([b.first for b in batches]),
-        {name: gather(name, [b.person_codes for b in batches]) for name in settled},
+        {name: _gathered(name, batches, [b.person_codes for b in batches]) for name in settled},
         batches[0].residual,
     )

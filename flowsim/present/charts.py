@@ -63,12 +63,12 @@ def save(result: Result, path: str | Path, kind: str = "differences", **options:
     return path
 
 
-def save_all(result: Result, folder: str | Path, **options: Any) -> list[Path]:
-    """Every chart that can be drawn of this result, as PNG and SVG."""
+def save_all(result: Result, folder: str | Path, published: Mapping[str, list[float]] | None = None) -> list[Path]:
+    """Every chart that can be drawn of this result, as PNG and SVG; `published` as for `weekdays`."""
     written = []
     for kind in KINDS:
         try:
-            own = {"published": options["published"]} if kind == "weekdays" and "published" in options else {}
+            own = {"published": published} if kind == "weekdays" else {}
             written += [save(result, Path(folder) / f"{kind}{ending}", kind, **own) for ending in (".png", ".svg")]
         except PlaceError:
             continue
@@ -330,7 +330,7 @@ def weekdays(result: Result, published: Mapping[str, list[float]] | None = None)
         if "discharges_by_weekday" not in wide.index.get_level_values("measure"):
             continue
         days = wide.loc["discharges_by_weekday"].groupby(level="where").mean()
-        days = days.reindex([d for d in (*WEEKDAYS, *(w.title() for w in WEEKDAYS)) if d in days.index])
+        days = days.reindex([day for day in WEEKDAYS if day in days.index])
         if len(days) != len(WEEKDAYS):
             continue
         _, mean, _, low, high = t_interval(days.to_numpy(dtype=float))

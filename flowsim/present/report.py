@@ -30,6 +30,7 @@ MOST_SERVICES = 5
 MOST_OVERLOADED = 8
 MOST_FAILURES = 10
 WIDTH_OF_NAMES = 14
+WIDEST = 10_000
 READ_TOGETHER = (
     "Read delay together with the hidden wait: earlier recognition can raise the measured delay while the stay falls."
 )
@@ -77,6 +78,7 @@ def _cell(text: str) -> str:
 def show(result: Result, assumptions: str = "", console: Console | None = None) -> None:
     """Print the brief report to the terminal."""
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
@@ -92,7 +94,9 @@ def show(result: Result, assumptions: str = "", console: Console | None = None) 
                 table.add_column(column, min_width=WIDTH_OF_NAMES if at == 0 else None)
             for row in section.rows:
                 table.add_row(*(Text(text, style="dim" if text.startswith(NO_CLEAR_CHANGE) else "") for text in row))
-            console.print(table)
+            # a terminal narrower than the longest words of all columns together would cut digits off: run over instead
+            least = Measurement.get(console, console.options.update(max_width=WIDEST), table).minimum
+            console.print(table, width=max(console.width, least), crop=False)
         for sentence in section.sentences:
             console.print(Text(sentence, style="red" if section.loud else ""))
     console.print()
@@ -221,7 +225,8 @@ def _breaks_next(result: Comparison) -> Iterator[Section]:
     for scenario in result.others:
         name = titled(result, scenario)
         own = ranked[ranked["scenario"] == scenario]
-        own = own[clear].head(MOST_SERVICES) if clear[own.index].any() else own.head(1)
+        rises = clear[own.index]
+        own = own[rises].head(MOST_SERVICES) if rises.any() else own.head(1)
         for row in own.to_dict("records"):
             load = f"{number(row['load'])} ({_clear(row['load_difference'], row['load_change'])})"
             wait = f"{number(row['wait'])} {row['wait_unit']} ({_clear(row['wait_difference'], row['wait_change'])})"
@@ -273,7 +278,16 @@ def _costs(result: Comparison, brief: bool) -> Iterator[Section]:
         "bed-day is priced by what all other services cost more, over the delayed bed-days that fall away (Fieller's "
         "95 % interval)."
     )
-    yield Section("What it costs (£ a year, difference)", columns, tuple(rows), (sentence,))
+    sentences = [sentence]
+    if longer := [name for name in result.others if _changes_hours(result.places[name])]:
+        named = ", ".join(titled(result, name) for name in longer)
+        sentences.append(f"{named}: the staff for longer hours are not in these costs, since no source gives theirs.")
+    yield Section("What it costs (£ a year, difference)", columns, tuple(rows), tuple(sentences))
+
+
+def _changes_hours(place: Place) -> bool:
+    """Does the scenario change when people work, whose cost is not known?"""
+    return any(key.startswith("calendars.") for key in place.scenario.changes)
 
 
 def released_text(released: pd.DataFrame, scenario: str) -> str:
@@ -283,9 +297,9 @@ def released_text(released: pd.DataFrame, scenario: str) -> str:
     row: Any = released.loc[scenario]
     if not row["released_clear"]:
         return "no clear release of bed-days"
-    limits = interval(row["low"], row["high"], "£")
-    amount = "saves" if row["ratio"] < 0 else "costs"
-    return f"{amount} {number(abs(row['ratio']), '£')}\n{limits}"
+    if row["ratio"] < 0:  # told as a saving: the interval is turned with it
+        return f"saves {number(-row['ratio'], '£')}\n{interval(-row['high'], -row['low'], '£')}"
+    return f"costs {number(row['ratio'], '£')}\n{interval(row['low'], row['high'], '£')}"
 
 
 def _payers(result: Result, summary: pd.DataFrame) -> Iterator[Section]:

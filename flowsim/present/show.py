@@ -91,7 +91,7 @@ def _where(place: Place, service: Service) -> str:
 
 def _accepts(place: Place, service: Service) -> str:
     hours = "always" if service.calendar == ALWAYS else calendar_words(place.calendars[service.calendar])
-    quota = {} if service.quota is None else service.quota.model_dump(exclude={"source"}, exclude_none=True)
+    quota = {} if service.quota is None else service.quota.model_dump(exclude_none=True)
     limits = ", ".join(
         f"{_told(amount)} on a {day.capitalize()}" if day != "week" else f"{_told(amount)} a week"
         for day, amount in quota.items()
@@ -115,7 +115,7 @@ def show_config(overrides: Sequence[str], console: Console | None = None) -> Non
     """The composed configuration as YAML: every key that can be set, with its value now."""
     composed = compose(*overrides)
     composed.read()  # what cannot be read is not shown
-    settings = {**composed.settings.model_dump(), **composed.run.model_dump(exclude={"source"})}
+    settings = {**composed.settings.model_dump(), **composed.run.model_dump()}
     settings["scenarios"] = list(composed.settings.scenarios)
     shown = {**{k: str(v) if hasattr(v, "isoformat") else v for k, v in settings.items()}, "place": composed.place}
     if any(scenario.parts for scenario in composed.scenarios.values()):

@@ -206,7 +206,8 @@ class _Teller:
     def _stage(self, row: int) -> str:
         name = self.done.journeys.stages[self.rows.stage[row]]
         stage = self.place.stages.get(name) or (self.place.before or self.place).stages[name]
-        units = int(self.rows.units[row])
+        taken = int(self.stamps.accepted[row]) != NEVER
+        units = int((self.stamps if taken else self.rows).units[row])
         service = self._service(row)
         size = (
             f", {units / 60:.1f} hours a week"
@@ -229,9 +230,13 @@ class _Teller:
 
     def _task_title(self, row: int, task: int) -> str:
         name = self.done.journeys.task_names[self.tasks.kind[task]]
-        stage = self.place.stages.get(self.done.journeys.stages[self.rows.stage[row]])
-        known = {**stage.before, **stage.after}.get(name) if stage else None
-        return _inside(known.title if known and known.title else name)
+        stage = self.done.journeys.stages[self.rows.stage[row]]
+        for place in (self.place, self.place.before):  # a scenario may have taken the stage or the task away
+            found = place.stages.get(stage) if place else None
+            known = {**found.before, **found.after}.get(name) if found else None
+            if known:
+                return _inside(known.title or name)
+        return _inside(name)
 
 
 def show_trace(
@@ -246,11 +251,15 @@ def show_trace(
 
     console = console or Console()
     places = [place] if place.before is None else [place.before, place]
-    stories = [story(one, simulate(one, seed, replication, engine), number) for one in places]
+    done = [simulate(one, seed, replication, engine) for one in places]
+    stories = [story(one, simulated, number) for one, simulated in zip(places, done, strict=True)]
     if not any(told.events for told in stories):
+        known = done[-1].journeys.spells.number
+        nearest = known[np.argmin(np.abs(known - number))]
         raise PlaceError(
-            f"spell: {number} was given; allowed: a spell of replication {replication} (`flowsim trace` without spell= "
-            f"names some; a number is {NUMBERS_A_PERSON} times the person's plus 0 to {GENERATIONS - 1} readmissions)."
+            f"spell: {number} was given; allowed: a spell of replication {replication}, such as {nearest} "
+            f"(`flowsim trace` without spell= names some; a number is {NUMBERS_A_PERSON} times the person's plus 0 to "
+            f"{GENERATIONS - 1} readmissions)."
         )
     console.print(f"[bold]Spell {number}, replication {replication}, seed {seed}: {escape(place.title)}[/bold]")
     table = Table(*(escape(told.title) for told in stories), padding=(0, 1))
