@@ -102,7 +102,7 @@ Without spell= it names the people who waited longest.
 
 Examples:
   flowsim trace spell=12288 scenario=all_three replication=3
-  flowsim trace scenario=dom_care_400_hours days=30
+  flowsim trace scenario=seven_day_working days=60
 """
 
 NEW_HELP = """\

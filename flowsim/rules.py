@@ -486,7 +486,8 @@ class _Rules:
         run = self.place.run
         last = run.end_date - dt.timedelta(days=1)
         if ends <= run.first_date or begins >= run.end_date:
-            raise refuse(key, f"{begins} to {ends}", f"dates in the run, {run.first_date} to {last}")
+            within = f"dates in the run, {run.first_date} to {last} (move them, or leave their scenario out)"
+            raise refuse(key, f"{begins} to {ends}", within)
         if begins < run.first_date or ends > run.end_date:
             kept = f"{max(begins, run.first_date)} to {min(ends - dt.timedelta(days=1), last)}"
             told = f"{key}: {begins} to {ends} is partly outside the run and is clipped to {kept}"

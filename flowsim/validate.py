@@ -63,6 +63,9 @@ def overlay(below: Any, above: Any) -> Any:
         return above
     if "by" in above and above["by"] != below.get("by"):
         return above
+    parameters = {"mean", "median", "sigma", "sd"}  # of a lognormal, which takes two: another two are another answer
+    if len(parameters & set(above)) == 2 and parameters & set(above) != parameters & set(below):
+        return above
     another_kind = set(KINDS) - set(above) if set(KINDS) & set(above) else set()
     merged = {key: value for key, value in below.items() if key not in another_kind}
     for key, value in above.items():

@@ -108,3 +108,12 @@ def test_a_table_need_not_speak_of_those_who_cannot_come(raw):
     changed["choices"]["frail"].pop("when")
     with pytest.raises(PlaceError, match="no entry for 'walk_in'"):
         read_place(changed)
+
+
+def test_two_other_parameters_of_a_lognormal_replace_the_old_two():
+    below = {"lognormal": {"mean": 5, "sigma": 1}, "unit": "days"}
+    assert overlay(below, {"lognormal": {"mean": 6, "median": 4}}) == {
+        "lognormal": {"mean": 6, "median": 4},
+        "unit": "days",
+    }
+    assert overlay(below, {"lognormal": {"mean": 6}})["lognormal"] == {"mean": 6, "sigma": 1}

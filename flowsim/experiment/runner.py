@@ -460,7 +460,7 @@ def run_all(
         "status": "interrupted" if interrupted else "failures" if failures else "complete",
         "cells": done,
         "jobs": jobs,
-        "wall_seconds": round(earlier.get("wall_seconds", 0) + time.perf_counter() - began, 1),
+        "wall_seconds": round(earlier.get("wall_seconds", 0) + time.perf_counter() - began, 3),
         "cpu_seconds": round(
             earlier.get("cpu_seconds", 0)
             + (time.process_time() - cpu if jobs == 1 else sum(o.cpu_seconds for o in outcomes)),

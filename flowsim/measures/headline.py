@@ -191,7 +191,7 @@ _FURTHER = (
     ),
     Measure(
         "ed_admissions_a_day", "Admissions from the emergency department a day", "people a day",
-        "People who left the emergency department for an acute bed.",
+        "People who left the emergency department for an acute bed; same-day admissions are not in it.",
         _AE, 0,
     ),
     Measure(

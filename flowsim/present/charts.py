@@ -57,6 +57,12 @@ def save(result: Result, path: str | Path, kind: str = "differences", **options:
         raise refuse("path", str(path), "a name ending in .png or .svg")
     with _style():
         figure = KINDS[kind](result, **options)
+        # the layout solver does not always repeat the last bit, and clip paths in SVG are named after positions
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        for axes in figure.axes:
+            left, bottom, width, height = (round(edge, 6) for edge in axes.get_position().bounds)
+            axes.set_position((left, bottom, width, height))
         path.parent.mkdir(parents=True, exist_ok=True)
         blank = {"Date": None, "Creator": "flowsim"} if path.suffix == ".svg" else {"Software": "flowsim"}
         figure.savefig(path, metadata=blank)
