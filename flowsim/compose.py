@@ -82,6 +82,16 @@ class ScenarioFile(BaseModel):
     source: str | dict[str, str] | None = None
 
 
+NEEDED = {
+    "services": ("title", "role", "unit", "capacity"),
+    "pools": ("title", "role", "unit", "capacity"),
+    "streams": ("title", "first"),
+    "stages": ("service", "like"),
+    "choices": ("shares", "chance"),
+}
+"""Keys of which something new has at least one; what has none of them can only be a change."""
+
+
 @dataclass(frozen=True)
 class Composition:
     """Everything that files and overrides make, before it is validated.
@@ -434,6 +444,7 @@ class _Composer:
         self._tell_conflicts(layers[1:])
         with_scenario = base
         for layer in layers[1:]:
+            self._refuse_changes_of_nothing(layer, with_scenario)
             with_scenario = overlay(with_scenario, layer.raw)
         place, before, user_keys = self._apply_user(with_scenario, base)
         run, settings = self._run_and_settings()
@@ -449,6 +460,16 @@ class _Composer:
             folders=self.where,
             unplaced=self.unplaced,
         )
+
+    def _refuse_changes_of_nothing(self, layer: Layer, place: Mapping[str, Any]) -> None:
+        """A scenario made for another place changes what this one has not: said so, not as a key that is missing."""
+        for section, needed in NEEDED.items():
+            there = place.get(section) or {}
+            for name, changes in (layer.raw.get(section) or {}).items():
+                if name not in there and isinstance(changes, Mapping) and not set(needed) & set(changes):
+                    told = f"place.{section}.{name} is changed, but the place {self.place_name} has none"
+                    allowed = "scenarios that fit it, chosen with scenario= or scenarios=[...]"
+                    raise PlaceError(f"{layer.name}: {told}; allowed: {allowed}{nearest(name, there)}.")
 
     def _file(self, group: str, name: str) -> str:
         path = options(group, self.scenarios_dir)[name]

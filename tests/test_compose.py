@@ -152,3 +152,8 @@ def test_a_part_of_a_capacity_set_alone_changes_the_total():
     assert alone.services["acute_beds"].capacity == 1160
     both = load("place.services.acute_beds.by_site.aintree=800", "place.services.acute_beds.capacity=1200")
     assert both.services["acute_beds"].capacity == 1200
+
+
+def test_a_scenario_for_another_place_says_what_this_place_has_not():
+    with pytest.raises(PlaceError, match=r"place\.services\.\w+ is changed, but the place small has none"):
+        load("place=small", "scenario=dom_care_400_hours", scenarios_dir=PLACES)
