@@ -78,7 +78,7 @@ def ids_of(source: str) -> list[str]:
 
 
 def refuse_unknown_sources(layer: Layer, register: Mapping[str, Entry]) -> None:
-    """Raises PlaceError for the first source id of a layer that the evidence does not hold."""
+    """Raises PlaceError for the first source id of a layer, or id of what is `published`, that the evidence lacks."""
     for path, source in _sources(layer.raw, ()):
         for one in ids_of(source):
             if one not in register:
@@ -121,7 +121,9 @@ def _sources(raw: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
     if not isinstance(raw, Mapping):
         return
     for key, value in raw.items():
-        if key != "source":
+        if not path and key == "published" and isinstance(value, Mapping):
+            yield from ((("published", str(k)), str(one)) for k, v in value.items() if isinstance(v, list) for one in v)
+        elif key != "source":
             yield from _sources(value, (*path, key))
         elif isinstance(value, Mapping):
             yield from (((*path, key, str(k)), str(v)) for k, v in value.items())

@@ -19,7 +19,9 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -39,6 +41,10 @@ LARGEST_DEMAND = 3
 """Demand can reach this many times the reference rate."""
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 LARGEST_CAPACITY = 10_000_000
+MOST_SHOCKS_A_DAY = 1.0
+"""Shocks of one kind in one queue cannot come more often than this."""
+LONGEST_SHOCK_DAYS = 366
+"""No shock lasts longer; what began before the run is drawn so far back."""
 UNIT_MINUTES = {"minutes": 1, "hours": 60, "days": 1440, "weeks": 10080, "working_days": 480}
 """Minutes in each unit of duration; a working day is eight open hours of the task's calendar."""
 
@@ -333,12 +339,74 @@ class Locality(Model):
     neighbour: bool = Field(default=False, description="outside the place under study; shown apart")
 
 
+Payer = Literal["NHS", "council", "person"]
+
+
+def _check_payers(payer: str | dict[str, float]) -> str | dict[str, float]:
+    if isinstance(payer, dict):
+        _share_leaf(payer)
+    return payer
+
+
+Payers = Annotated[Payer | dict[Payer, float], AfterValidator(_check_payers)]
+"""Who pays: one, or the share of each, such as ``{council: 0.6, person: 0.4}``."""
+
+
+def _payer_shares(payer: str | Mapping[Any, float]) -> dict[str, float]:
+    return {payer: 1.0} if isinstance(payer, str) else dict(payer)
+
+
 class Cost(Model):
-    """What a service costs: `amount` pounds, paid by `payer`, for each day or hour of a unit in use, or each start."""
+    """What a service costs: `amount` pounds, paid by `payer`, for each day or hour of a unit in use, or each start; for
+    staff, each day or opening hour of being there, or each task."""
 
     amount: float = Field(ge=0)
-    per: Literal["day", "hour_of_care", "start"]
-    payer: Literal["NHS", "council", "person"]
+    per: Literal["day", "hour_of_care", "hour_of_staff", "start"]
+    payer: Payers
+
+    @property
+    def payers(self) -> dict[str, float]:
+        """The share that each payer pays."""
+        return _payer_shares(self.payer)
+
+    @property
+    def a_week(self) -> float | None:
+        """Pounds for a unit that is in use for a week; None where the cost does not go by how long it is in use."""
+        return {"day": 7 * self.amount, "hour_of_care": self.amount}.get(self.per)
+
+
+class CostLine(Model):
+    """Money that a scheme costs whatever is used of it: each year or week between two dates, or in all over them."""
+
+    title: str = ""
+    amount: float = Field(ge=0)
+    per: Literal["year", "week", "total"]
+    payer: Payers
+    from_date: dt.date | None = Field(default=None, alias="from", description="default: the whole run")
+    to_date: dt.date | None = Field(default=None, alias="to", description="first day without it; default: to the end")
+
+    @property
+    def payers(self) -> dict[str, float]:
+        """The share that each payer pays."""
+        return _payer_shares(self.payer)
+
+    @model_validator(mode="after")
+    def _dates(self) -> CostLine:
+        if self.per == "total" and (self.from_date is None or self.to_date is None):
+            raise ValueError("an amount in total needs 'from' and 'to', over which it is spent evenly")
+        if self.from_date is not None and self.to_date is not None and self.to_date <= self.from_date:
+            raise ValueError(f"it ends on {self.to_date}, not after it begins on {self.from_date}")
+        return self
+
+
+def _check_split(split: Mapping[str, float] | None) -> None:
+    if split is not None and (min(split.values(), default=0) < 0 or not sum(split.values())):
+        raise ValueError(f"the split {split} has a negative share or no share at all")
+
+
+def _check_forward(begins: dt.date | None, ends: dt.date | None) -> None:
+    if begins is not None and ends is not None and ends <= begins:
+        raise ValueError(f"it ends on {ends}, not after it begins on {begins}")
 
 
 class Block(Model):
@@ -358,10 +426,8 @@ class Block(Model):
     def _dates(self) -> Block:
         if (self.to_date is None) == (self.weeks is None):
             raise ValueError("a block needs either 'to' or 'weeks'")
-        if self.split is not None and (min(self.split.values(), default=0) < 0 or not sum(self.split.values())):
-            raise ValueError(f"the split {self.split} has a negative share or no share at all")
-        if self.to_date is not None and self.to_date <= self.from_date:
-            raise ValueError(f"it ends on {self.to_date}, not after it begins on {self.from_date}")
+        _check_split(self.split)
+        _check_forward(self.from_date, self.to_date)
         if self.end <= self.from_date:
             raise ValueError(f"{self.weeks:g} weeks are no whole day; allowed: at least one day (0.15)")
         return self
@@ -378,6 +444,7 @@ class Escalation(Model):
     """Open more capacity at fixed looks when people queue, give it back when they no longer do; in each queue apart."""
 
     title: str = ""
+    watch: str | None = Field(default=None, description="the service or pool whose queue is looked at; default its own")
     share: float | None = Field(default=None, ge=0, le=1, description="of the queue's capacity")
     add: float | None = Field(default=None, ge=0)
     open_at: int = Field(ge=1, description="people queueing")
@@ -403,26 +470,141 @@ class Displacement(Model):
     share: float = Field(gt=0, le=1)
 
 
+class Closes(Model):
+    """How much of a queue's capacity a shock closes: a share of it, or so many units (negative, as in a block)."""
+
+    share: float | None = Field(default=None, gt=0, le=1)
+    add: float | None = Field(default=None, lt=0, description="in each queue it comes to")
+
+    @model_validator(mode="after")
+    def _one(self) -> Closes:
+        if (self.share is None) == (self.add is None):
+            raise ValueError("'closes' needs either 'share' or 'add'")
+        return self
+
+
+class Shock(Model):
+    """Something that comes to each queue of a service by chance: an outbreak, staff off sick, packages handed back.
+
+    It belongs to no person; so many come to each queue on average in each week, month or year.
+    """
+
+    title: str = ""
+    rate: float = Field(ge=0, description="in each queue")
+    per: Literal["week", "month", "year"] = "year"
+    months: list[float] | None = Field(default=None, min_length=12, max_length=12)
+    from_date: dt.date | None = Field(default=None, alias="from")
+    to_date: dt.date | None = Field(default=None, alias="to", description="first day on which none begins")
+    lasts: Distribution
+    closes: Closes | None = None
+    closes_to_new: bool = Field(default=False, description="nobody is accepted while it lasts")
+    closes_way_out: bool = Field(default=False, description="nobody leaves while it lasts")
+    puts_out: float | None = Field(default=None, gt=0, le=1, description="share of the capacity, when it begins")
+
+    @property
+    def expected_a_day(self) -> list[float]:
+        """Shocks a day that begin in each queue, for the days of each month from January: 12 numbers."""
+        base = self.rate / {"week": 7.0, "month": 365.25 / 12, "year": 365.25}[self.per]
+        months = self.months or [1.0] * 12
+        return [base * month / (sum(months) / 12) for month in months]
+
+    @model_validator(mode="after")
+    def _sane(self) -> Shock:
+        if self.months is not None and (min(self.months) < 0 or sum(self.months) <= 0):
+            raise ValueError("months must not be negative and must not be all nought")
+        _check_forward(self.from_date, self.to_date)
+        if max(self.expected_a_day) > MOST_SHOCKS_A_DAY + 1e-9:
+            raise ValueError(
+                f"{max(self.expected_a_day):.3g} shocks a day in the busiest month were given; "
+                f"allowed: at most {MOST_SHOCKS_A_DAY:g} in each queue"
+            )
+        if self.closes is None and not self.closes_to_new and not self.closes_way_out and self.puts_out is None:
+            raise ValueError("a shock needs at least one of closes, closes_to_new, closes_way_out, puts_out")
+        if self.closes_way_out and self.puts_out is not None:
+            raise ValueError("a shock that closes the way out puts nobody out: closes_way_out or puts_out, not both")
+        return self
+
+
+class Trend(Model):
+    """Growth (or, negative, attrition) of a service: a share of its declared capacity, in equal steps each month."""
+
+    title: str = ""
+    share: float = Field(ge=-1, le=10)
+    per: Literal["month", "year"] = "year"
+    from_date: dt.date | None = Field(default=None, alias="from", description="default start_date")
+    to_date: dt.date | None = Field(default=None, alias="to", description="no step after it; what was reached stays")
+
+    @model_validator(mode="after")
+    def _dates(self) -> Trend:
+        _check_forward(self.from_date, self.to_date)
+        return self
+
+
 Count = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0)]
 
 
 class Initial(Model):
-    """A caseload at the start, in stage `stage`: what fills `utilisation` of each queue's capacity, or `people`.
+    """A caseload at the start, in stage `stage`: what fills `utilisation` of each queue's capacity, `people`, or as
+    many as use `units`.
 
     `people` are so many in each site or locality that is named, or one number in all: shared out like the capacity,
-    so that neighbours get none of it.
+    so that neighbours get none of it. What a census counts says more: the `state` and the time `elapsed` in it, what
+    those who are ready wait for, and what the people are (`who`: of those who might come, such people are picked).
     """
 
     stage: str
     utilisation: float | None = Field(default=None, ge=0, le=2)
     people: dict[str, Count] | Count | None = None
+    units: dict[str, Amount] | Amount | None = Field(default=None, description="hours of home care: each week")
     remaining: Literal["stationary", "uniform_of_stay"] = "stationary"
+    state: Literal["in_stage", "ready", "waiting"] = Field(
+        default="in_stage", description="ready: tasks are still to be done; waiting: they queue for the next stage"
+    )
+    elapsed: Distribution | None = Field(
+        default=None, description="time so far in that state: fixed, or uniform: spread evenly"
+    )
+    waiting_for: str | None = Field(default=None, description="of those ready or waiting: the next stage, or leave")
+    who: Conditions = Field(default_factory=dict, description="what they are")
+    mix: Literal["arriving", "present"] = Field(
+        default="arriving", description="as those who come; or as those found there, where long stays are more"
+    )
+    where: list[str] | None = Field(default=None, description="only in these sites or localities")
+    streams: list[str] | None = Field(
+        default=None, min_length=1, description="people as these bring them, in proportion to their rates"
+    )
     set: dict[str, str] = Field(default_factory=dict, description="attributes of these people")
+
+    @property
+    def counted(self) -> bool:
+        """Does it say of people more than how many they are?"""
+        told = self.state != "in_stage" or self.mix != "arriving" or self.waiting_for is not None
+        return (
+            told or bool(self.who) or self.streams is not None or (self.elapsed is not None and self.people is not None)
+        )
+
+    @property
+    def elapsed_minutes(self) -> float | None:
+        """The time so far where it is the same for all."""
+        if self.elapsed is None or self.elapsed.fixed is None:
+            return None
+        return float(self.elapsed.fixed.leaf * UNIT_MINUTES[self.elapsed.unit or "days"])
 
     @model_validator(mode="after")
     def _one(self) -> Initial:
-        if (self.utilisation is None) == (self.people is None):
-            raise ValueError("an initial caseload needs either 'utilisation' or 'people'")
+        if sum(amount is not None for amount in (self.utilisation, self.people, self.units)) != 1:
+            raise ValueError("an initial caseload needs exactly one of 'utilisation', 'people' and 'units'")
+        if self.counted and self.people is None:
+            raise ValueError("'state', 'waiting_for', 'who', 'streams' and 'mix' go with 'people'")
+        if self.waiting_for is not None and self.state == "in_stage":
+            raise ValueError("'waiting_for' goes with 'state: ready' or 'state: waiting'")
+        if self.elapsed is not None:
+            plain = all(table.by is None and not table.times for table in self.elapsed.tables())
+            kind = ("fixed",) if self.people is None else ("fixed", "uniform")
+            if self.elapsed.kind not in kind or self.elapsed.unit is None or not plain:
+                raise ValueError(
+                    f"'elapsed' takes {' or '.join(kind)} numbers and a unit, such as {{fixed: 3, unit: days}}"
+                )
         return self
 
 
@@ -454,6 +636,8 @@ class Service(Model):
     blocks: dict[str, Block] = Field(default_factory=dict)
     escalation: dict[str, Escalation] = Field(default_factory=dict)
     displacements: dict[str, Displacement] = Field(default_factory=dict)
+    shocks: dict[str, Shock] = Field(default_factory=dict)
+    trend: dict[str, Trend] = Field(default_factory=dict)
     initial: dict[str, Initial] = Field(default_factory=dict)
     cost: Cost | None = None
 
@@ -478,6 +662,53 @@ class Service(Model):
 
     def _weights(self) -> dict[str, float]:
         return dict(self.by_site or self.by_locality or {})
+
+
+class Taken(Model):
+    """What a move takes away: so many units of a service or pool."""
+
+    service: str
+    amount: float = Field(gt=0)
+    split: dict[str, float] | None = Field(default=None, description="by site or locality; default as the capacity")
+
+    @model_validator(mode="after")
+    def _shares(self) -> Taken:
+        _check_split(self.split)
+        return self
+
+
+class Given(Model):
+    """What a move gives instead: so many units, or as many as cost the same (`exchange: pounds`)."""
+
+    service: str
+    amount: float | None = Field(default=None, gt=0)
+    exchange: Literal["pounds"] | None = None
+    split: dict[str, float] | None = Field(default=None, description="by site or locality; default as the capacity")
+
+    @model_validator(mode="after")
+    def _one(self) -> Given:
+        if (self.amount is None) == (self.exchange is None):
+            raise ValueError("what is given needs either 'amount' or 'exchange: pounds'")
+        _check_split(self.split)
+        return self
+
+
+class Move(Model):
+    """Money or staff that go from one service to another on a date, and back on another where there is one."""
+
+    title: str = ""
+    take: Taken
+    give: Given
+    from_date: dt.date | None = Field(
+        default=None, alias="from", description="default policy_start, or start_date where that is not given"
+    )
+    to_date: dt.date | None = Field(default=None, alias="to", description="first day it is back; default never")
+    lag_days: int = Field(default=0, ge=0, description="between taking and giving, and again on the way back")
+
+    @model_validator(mode="after")
+    def _dates(self) -> Move:
+        _check_forward(self.from_date, self.to_date)
+        return self
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -517,6 +748,89 @@ class Stream(Model):
         return self
 
 
+_MONTH_DAY = re.compile(r"^(\d\d)-(\d\d)$")
+
+
+def _check_day(given: Any) -> str:
+    """A date as text: ``2024-12-01``, or ``12-01`` for that day of each year."""
+    text = given.isoformat() if type(given) is dt.date else given
+    match = _MONTH_DAY.match(text) if isinstance(text, str) else None
+    try:
+        if match is not None:
+            dt.date(2024, int(match[1]), int(match[2]))  # a leap year, so that 29 February is a day
+        else:
+            dt.date.fromisoformat(text)
+    except (TypeError, ValueError):
+        raise ValueError(f"{given!r} is not a date such as 2024-12-01, or 12-01 for each year") from None
+    return str(text)
+
+
+Day = Annotated[str, BeforeValidator(_check_day)]
+
+
+class Dates(Model):
+    """The days of one level of a period: from a day up to, and without, another; the same each year where no year is
+    given."""
+
+    from_day: Day = Field(alias="from")
+    to_day: Day = Field(alias="to", description="first day without it")
+
+    @property
+    def each_year(self) -> bool:
+        return _MONTH_DAY.match(self.from_day) is not None
+
+    def has(self, date: dt.date) -> bool:
+        """Does the date lie within? Where no year is given, from 12-24 to 01-15 runs over the turn of the year."""
+        if not self.each_year:
+            return self.from_day <= date.isoformat() < self.to_day
+        day = f"{date:%m-%d}"
+        if self.from_day < self.to_day:
+            return self.from_day <= day < self.to_day
+        return day >= self.from_day or day < self.to_day
+
+    @model_validator(mode="after")
+    def _forward(self) -> Dates:
+        if self.each_year != (_MONTH_DAY.match(self.to_day) is not None):
+            raise ValueError(
+                f"{self.from_day} and {self.to_day} were given; allowed: both with a year, or both without"
+            )
+        if self.to_day == self.from_day or (not self.each_year and self.to_day < self.from_day):
+            raise ValueError(f"it ends on {self.to_day}, not after it begins on {self.from_day}")
+        return self
+
+
+class Weeks(Model):
+    """A period whose levels are `week_1`, `week_2` and so on, seven days each from a date."""
+
+    weeks_from: dt.date
+    weeks: int = Field(ge=1, le=520)
+
+
+def _kind_of_period(raw: Any) -> str:
+    is_weeks = isinstance(raw, Weeks) or (isinstance(raw, Mapping) and {"weeks_from", "weeks"} & set(raw))
+    return "tagged-weeks" if is_weeks else "tagged-dates"
+
+
+Period = Annotated[
+    Annotated[Weeks, Tag("tagged-weeks")] | Annotated[dict[str, Dates], Tag("tagged-dates")],
+    Discriminator(_kind_of_period),
+]
+"""An attribute of a person by the date on which they arrive: dated levels, or weeks counted from a date."""
+
+
+def period_levels(period: Weeks | dict[str, Dates]) -> list[str]:
+    """The levels of a period, in order; outside them people have the level `none`."""
+    return [f"week_{k + 1}" for k in range(period.weeks)] if isinstance(period, Weeks) else list(period)
+
+
+def levels_on(period: Weeks | dict[str, Dates], date: dt.date) -> list[str]:
+    """The levels of a period that hold on a date: none or one, or more where the declaration is wrong."""
+    if isinstance(period, Weeks):
+        week = (date - period.weeks_from).days // 7
+        return [f"week_{week + 1}"] if 0 <= week < period.weeks else []
+    return [level for level, dates in period.items() if dates.has(date)]
+
+
 class Shift(Model):
     """A share of those who would get one option get another; between neighbouring options the fewest people move."""
 
@@ -525,30 +839,49 @@ class Shift(Model):
     share: float = Field(ge=0, le=1)
 
 
+class Planned(Model):
+    """What a person's own stay in a stage is compared with: yes where it is planned to be shorter than `below`."""
+
+    stage: str
+    below: Distribution
+
+    @model_validator(mode="after")
+    def _fixed(self) -> Planned:
+        if self.below.fixed is None or self.below.unit is None:
+            raise ValueError("'below' takes a fixed time and its unit, such as {fixed: 2, unit: days}")
+        return self
+
+
 class Choice(Model):
-    """Something decided about a person by one uniform number: an option by its share, or yes by its chance."""
+    """Something decided about a person: by one uniform number an option by its share, or yes by its chance; or yes
+    where the person's own stay in a stage, as it is planned, is short enough."""
 
     title: str = ""
     of: Literal["person", "spell"] = Field(default="spell", description="person: the same again when readmitted")
     when: Conditions = Field(default_factory=dict)
     shares: ShareTable | None = None
     chance: AmountTable | None = None
+    planned: Planned | None = None
     shift: dict[str, Shift] = Field(default_factory=dict)
 
     @property
     def options(self) -> tuple[str, ...]:
         """The options in the order of the first table that names each."""
-        if self.chance is not None:
+        if self.shares is None:
             return ("yes", "no")
         names: dict[str, None] = {}
-        for leaf in self.shares.leaves() if self.shares else ():
+        for leaf in self.shares.leaves():
             names.update(dict.fromkeys(leaf))
         return tuple(names)
 
     @model_validator(mode="after")
     def _one(self) -> Choice:
-        if (self.shares is None) == (self.chance is None):
-            raise ValueError("a choice needs either 'shares' or 'chance'")
+        if sum(way is not None for way in (self.shares, self.chance, self.planned)) != 1:
+            raise ValueError("a choice needs exactly one of 'shares', 'chance' and 'planned'")
+        if self.planned is not None and self.shift:
+            raise ValueError(
+                "a choice with 'planned' has no 'shift': what is planned follows from the stage's duration"
+            )
         for name, shift in self.shift.items():
             for option in (shift.from_option, shift.to_option):
                 if option not in self.options:
@@ -627,6 +960,7 @@ class Stage(Model):
     service: str | None = None
     duration: Distribution | None = None
     units: Distribution | None = None
+    sized_as: str | None = Field(default=None, description="a stage with whose random number `units` are drawn")
     priority: NumberTable | None = None
     next: NameTable | None = None
     before: dict[str, Task] = Field(default_factory=dict)
@@ -653,6 +987,16 @@ class Run(Model):
     warm_up_days: int = Field(default=126, ge=0, le=3660)
     policy_start: dt.date | None = Field(default=None, description="when the scenario begins; default start_date")
     scale: float = Field(default=1, gt=0, le=64, description="times the population and every capacity")
+    census: str | None = Field(default=None, description="the file that says who is there on start_date")
+
+    @model_validator(mode="after")
+    def _no_warm_up(self) -> Run:
+        if self.census is not None and self.warm_up_days:
+            raise ValueError(
+                f"census={self.census} and warm_up_days={self.warm_up_days} were given; allowed: warm_up_days=0 with a "
+                "census, which is taken on start_date"
+            )
+        return self
 
     @property
     def first_date(self) -> dt.date:
@@ -672,6 +1016,11 @@ class Run(Model):
     def horizon(self) -> int:
         """Minutes in the run, warm-up included."""
         return self.all_days * 1440
+
+    @property
+    def switch(self) -> int:
+        """The minute at which a scenario begins."""
+        return self.minute_of(self.policy_start or self.start_date)
 
     @property
     def measured_from(self) -> int:
@@ -697,6 +1046,30 @@ class ScenarioInfo(Model):
     changes: dict[str, Any] = Field(default_factory=dict, description="key -> [before, after]")
 
 
+Inhabitants = Annotated[float, Field(gt=0)]
+
+
+class Population(Model):
+    """How many people live in the place under study: what rates are per 100,000 of."""
+
+    adults: Inhabitants | None = None
+    aged_65_and_over: Inhabitants | None = None
+
+
+class Metrics(Model):
+    """What the national measures need to know of a place; a measure that needs what is not said here is left out.
+
+    The tables give the share, from 0 to 1, of people like these who count: a yes or no where an attribute says it, a
+    share where a band holds some who count and some who do not. A person without the attribute does not count.
+    """
+
+    population: Population = Population()
+    aged_65_and_over: AmountTable | None = None
+    avoidable: AmountTable | None = Field(default=None, description="admissions that need not have been")
+    falls: AmountTable | None = Field(default=None, description="admissions because of a fall")
+    cashable: float = Field(default=0, ge=0, le=1, description="share of a released bed-day's cost that is saved")
+
+
 class Place(Model):
     """The configuration of one run. Build it with `validate.read_place`, which resolves `like` and checks every name.
 
@@ -712,12 +1085,21 @@ class Place(Model):
     published: dict[str, list[str]] = Field(
         default_factory=dict, description="a measure -> ids of the evidence that charts show beside it"
     )
+    metrics: Metrics = Metrics()
+    costs: dict[str, CostLine] = Field(default_factory=dict, description="what schemes cost, used or not")
     calendars: dict[str, Calendar] = Field(default_factory=dict)
     pools: dict[str, Service] = Field(default_factory=dict)
     services: dict[str, Service]
+    moves: dict[str, Move] = Field(default_factory=dict)
     streams: dict[str, Stream]
+    periods: dict[str, Period] = Field(default_factory=dict, description="attributes by the date of arrival")
     choices: dict[str, Choice] = Field(default_factory=dict)
     stages: dict[str, Stage]
     run: Run = Field(default_factory=Run)
     scenario: ScenarioInfo = Field(default_factory=ScenarioInfo)
     before: Place | None = None
+
+    @property
+    def kinds(self) -> dict[str, Service]:
+        """Every staff pool and service by name, pools first."""
+        return {**self.pools, **self.services}

@@ -14,19 +14,26 @@ from flowsim.place import (
     INITIAL,
     LARGEST_DEMAND,
     LEAVE,
+    LONGEST_SHOCK_DAYS,
     NOT_APPLICABLE,
     OTHER,
     UNIT_MINUTES,
+    Choice,
     Conditions,
     Distribution,
     FlowsimNotice,
+    Given,
+    Move,
     Place,
     PlaceError,
     Service,
     Stage,
     Stream,
     Table,
+    Taken,
     Task,
+    levels_on,
+    period_levels,
     refuse,
 )
 
@@ -43,8 +50,10 @@ def check_names(place: Place) -> None:
     rules = _Rules(place)
     rules.names()
     rules.services()
+    rules.metrics()
     rules.people()
     rules.stages()
+    rules.moves()
     rules.ways()
     rules.dates()
 
@@ -79,8 +88,8 @@ def check_scenario(place: Place) -> None:
 
 def ways_on(stage: Stage) -> dict[str, list[str]]:
     """The stages a stage leads to, `leave` included, by the key that names them."""
-    found = {"next": _leaves(stage.next)}
-    found |= {f"patience.{reason}.to": _leaves(valve.to) for reason, valve in stage.patience.items()}
+    found = {"next": leaves_of(stage.next)}
+    found |= {f"patience.{reason}.to": leaves_of(valve.to) for reason, valve in stage.patience.items()}
     if stage.unfit is not None:
         found["unfit.to"] = [stage.unfit.to]
     if stage.displaced_to is not None:
@@ -88,23 +97,40 @@ def ways_on(stage: Stage) -> dict[str, list[str]]:
     return found
 
 
-def _leaves(table: Table | None) -> list[str]:
+def leaves_of(table: Table | None) -> list[str]:
+    """The names that stand in a table of names, each once."""
     return [] if table is None else list(dict.fromkeys(str(leaf) for leaf in table.leaves()))
+
+
+def attribute_levels(place: Place) -> dict[str, list[str]]:
+    """Every attribute that people of the place have, with its levels."""
+    levels: dict[str, list[str]] = {
+        "stream": [*place.streams, *([INITIAL] if any(s.initial for s in place.services.values()) else [])],
+        "site": list(place.sites),
+        "locality": list(place.localities),
+    }
+    levels |= {name: [*period_levels(period), NOT_APPLICABLE] for name, period in place.periods.items()}
+    return levels | {name: list(choice.options) for name, choice in place.choices.items() if name not in GIVEN}
+
+
+def plain_way(place: Place, stream: str) -> set[str]:
+    """The stages to which people of a stream come from stage to stage, without giving up or turning elsewhere."""
+    found: set[str] = set()
+    todo = leaves_of(place.streams[stream].first)
+    while todo:
+        name = todo.pop()
+        if name != LEAVE and name not in found:
+            found.add(name)
+            todo += leaves_of(place.stages[name].next)
+    return found
 
 
 class _Rules:
     def __init__(self, place: Place) -> None:
         self.place = place
-        self.levels: dict[str, list[str]] = {
-            "stream": [*place.streams, *([INITIAL] if any(s.initial for s in place.services.values()) else [])],
-            "site": list(place.sites),
-            "locality": list(place.localities),
-        }
-        for name, choice in place.choices.items():
-            if name not in GIVEN:
-                self.levels[name] = list(choice.options)
+        self.levels = attribute_levels(place)
         self.settled = {name for settings in settings_of(place) for name in settings}
-        self.streams_at = _streams_at(place)
+        self.streams_at = streams_at(place)
         self.calendars = [ALWAYS, *place.calendars]
         self.destinations = [*place.stages, LEAVE]
 
@@ -116,7 +142,8 @@ class _Rules:
         for kind, given, kept in (
             ("calendars", place.calendars, (ALWAYS,)),
             ("stages", place.stages, (LEAVE,)),
-            ("choices", place.choices, ("stream",)),
+            ("choices", place.choices, ("stream", *place.periods)),
+            ("periods", place.periods, GIVEN),
             ("services", place.services, tuple(place.pools)),
         ):
             for name in given:
@@ -182,15 +209,65 @@ class _Rules:
                 raise refuse(f"{at}.stage", initial.stage, f"a stage in {name}:", here)
             if initial.utilisation is not None and service.capacity == "unlimited":
                 raise PlaceError(f"{at}.utilisation: an unlimited service was given; allowed: 'people' instead.")
-            for unit in initial.people if isinstance(initial.people, dict) else ():
-                self._known(f"{at}.people", unit, "one of", units)
+            for part in ("people", "units"):
+                for unit in amounts if isinstance(amounts := getattr(initial, part), dict) else ():
+                    self._known(f"{at}.{part}", unit, "one of", units)
+            for unit in initial.where or ():
+                self._known(f"{at}.where", unit, "one of", units)
+            if isinstance(initial.units, float) and units:
+                raise refuse(f"{at}.units", initial.units, f"a number for each {service.split_by}:", units)
+            if initial.waiting_for is not None:
+                targets = leaves_of(self.place.stages[initial.stage].next)
+                self._known(f"{at}.waiting_for", initial.waiting_for, f"what follows {initial.stage}:", targets)
+            self._conditions(f"{at}.who", initial.who, self.levels)
+            for stream in initial.streams or ():
+                self._known(f"{at}.streams", stream, "a stream:", self.place.streams)
             own = service.by_site or service.by_locality or {}
             if isinstance(initial.people, int) and own and not sum(own.values()):
                 raise refuse(f"{at}.people", initial.people, f"a number for each {service.split_by}:", own)
             self._settings(f"{at}.set", initial.set)
-        hours = service.unit == "hours_a_week" and name not in self.place.pools
-        if service.cost is not None and service.cost.per == "hour_of_care" and not hours:
-            raise refuse(f"{key}.cost.per", service.cost.per, f"for {service.unit}: day or start")
+        for rule_name, rule in service.escalation.items():
+            if rule.watch is not None:
+                self._watch(f"{key}.escalation.{rule_name}.watch", rule.watch, service)
+        if service.cost is not None:
+            pool, care = name in self.place.pools, service.unit == "hours_a_week"
+            hourly = ["hour_of_staff"] if pool else ["hour_of_care"] if care else []
+            if service.cost.per not in ("day", "start", *hourly):
+                raise refuse(f"{key}.cost.per", service.cost.per, f"for {service.unit}:", ["day", "start", *hourly])
+
+    def _watch(self, key: str, watch: str, service: Service) -> None:
+        """Each queue of a service can find the queue it watches."""
+        self._known(key, watch, "a service or pool:", self.place.kinds)
+        watched = self.place.kinds[watch]
+        if watched.split_by is None:
+            return
+        fits = [name for name, other in self.place.kinds.items() if other.split_by in (None, service.split_by)]
+        if watched.split_by != service.split_by:
+            too = f"split by {service.split_by}, or " if service.split_by else ""
+            raise refuse(key, watch, f"one that is {too}not split:", fits)
+        for unit in service.by_site or service.by_locality or {}:
+            if unit not in (watched.by_site or watched.by_locality or {}):
+                raise PlaceError(
+                    f"{key}: {watch!r} was given, which has no queue in '{unit}'; allowed: one with a queue wherever "
+                    "there is more to open."
+                )
+
+    def metrics(self) -> None:
+        """Who counts in the national measures, and what schemes cost."""
+        for name in ("aged_65_and_over", "avoidable", "falls"):
+            table = getattr(self.place.metrics, name)
+            key = f"place.metrics.{name}"
+            self._table(key, table, list(self.levels), {})
+            for leaf in table.leaves() if table is not None else ():
+                if leaf > 1:
+                    raise refuse(key, leaf, "a share from 0 to 1")
+        for name, line in self.place.costs.items():
+            key = f"place.costs.{name}"
+            if name in self.place.services or name in self.place.pools or "/" in name:
+                raise refuse(key, name, "a name without '/' that no service or pool has")
+            run = self.place.run
+            if line.from_date is not None or line.to_date is not None:
+                self._period(key, line.from_date or run.first_date, line.to_date or run.end_date)
 
     # people ----------------------------------------------------------------------------------------------------------
 
@@ -198,7 +275,11 @@ class _Rules:
         """Streams, and choices that only ask for what is known by then."""
         for name, stream in self.place.streams.items():
             self._stream(f"place.streams.{name}", name, stream)
-        known = [a for a in GIVEN if a not in self.place.choices]
+        for name, period in self.place.periods.items():
+            for level in period_levels(period):
+                if level in (NOT_APPLICABLE, OTHER, "by"):
+                    raise PlaceError(f"place.periods.{name}.{level}: this name is taken; allowed: any other name.")
+        known = [*(a for a in GIVEN if a not in self.place.choices), *self.place.periods]
         for name, choice in self.place.choices.items():
             key = f"place.choices.{name}"
             asked = [*known, *(a for a in GIVEN if a not in known and a != name)]
@@ -208,6 +289,8 @@ class _Rules:
             for leaf in choice.chance.leaves() if choice.chance is not None and not _has_times(choice.chance) else ():
                 if leaf > 1:
                     raise refuse(f"{key}.chance", leaf, "a number from 0 to 1")
+            if choice.planned is not None:
+                self._planned(key, choice, asked)
             if name in GIVEN:
                 for option in choice.options:
                     self._known(f"{key}.shares", option, f"a {name}:", self.levels[name])
@@ -220,6 +303,26 @@ class _Rules:
                         f"{key}.shift.{shift_name}.share", given, f"shifts from {shift.from_option} of 1 together"
                     )
             known.append(name)
+
+    def _planned(self, key: str, choice: Choice, known: list[str]) -> None:
+        """A planned stay is known once everything its duration depends on has been decided."""
+        assert choice.planned is not None
+        self._known(f"{key}.planned.stage", choice.planned.stage, "a stage:", self.place.stages)
+        self._time(f"{key}.planned.below", choice.planned.below, choice.when)
+        for table in choice.planned.below.tables():
+            self._table(f"{key}.planned.below", table, known, choice.when)
+        duration = self.place.stages[choice.planned.stage].duration
+        if duration is None:
+            return  # refused where the stage is checked
+        tables = list(duration.tables())
+        for node in (node for table in tables for node in table.nodes()):
+            if node.by is not None and node.by not in known:
+                raise PlaceError(
+                    f"{key}.planned.stage: {choice.planned.stage!r} was given, whose duration depends on '{node.by}'; "
+                    f"allowed: this choice written after '{node.by}'."
+                )
+        for table in tables:
+            self._table(f"{key}.planned (the duration of {choice.planned.stage})", table, known, choice.when)
 
     def _stream(self, key: str, name: str, stream: Stream) -> None:
         units = {"site": list(self.place.sites), "locality": list(self.place.localities), "place": [""]}[stream.at]
@@ -234,7 +337,7 @@ class _Rules:
         these: Conditions = {"stream": [name], **({stream.at: units} if stream.at != "place" else {}), **stream.set}
         for part, table in (("first", stream.first), *((f"demand.{n}", t) for n, t in stream.demand.items())):
             self._table(f"{key}.{part}", table, list(self.levels), these)
-        self._stage_names(f"{key}.first", _leaves(stream.first))
+        self._stage_names(f"{key}.first", leaves_of(stream.first))
         for factor, table in stream.demand.items():
             for leaf in table.leaves():
                 if not 0 <= leaf <= LARGEST_DEMAND:
@@ -328,6 +431,9 @@ class _Rules:
                 raise refuse(
                     f"{key}.units.unit", stage.units.unit, "nothing: units are counted as the service counts them"
                 )
+        if stage.sized_as is not None:
+            sized = [n for n, other in self.place.stages.items() if other.units is not None and n != name]
+            self._known(f"{key}.sized_as", stage.sized_as, "another stage that has units:", sized)
         for reason, valve in stage.patience.items():
             self._conditions(f"{key}.patience.{reason}.when", valve.when, everything)
             self._table(f"{key}.patience.{reason}.to", valve.to, everything, {**who, **valve.when})
@@ -350,14 +456,53 @@ class _Rules:
             self._time(f"{key}.readmission.gap", stage.readmission.gap, who)
             self._known(f"{key}.readmission.to", stage.readmission.to, "a stage:", self.place.stages)
             self._settings(f"{key}.readmission.set", stage.readmission.set)
-        for leaf in _leaves(stage.usual_residence):
+        for leaf in leaves_of(stage.usual_residence):
             self._known(f"{key}.usual_residence", leaf, "one of", ("yes", "no"))
+
+    def _shocks(self, key: str, name: str, service: Service) -> None:
+        here = [stage for stage in self.place.stages.values() if stage.service == name]
+        for shock_name, shock in service.shocks.items():
+            at = f"{key}.shocks.{shock_name}"
+            self._shock_lasts(f"{at}.lasts", shock.lasts)
+            if shock.closes is not None and service.capacity == "unlimited":
+                raise PlaceError(f"{at}.closes: an unlimited service was given; allowed: a service with a capacity.")
+            somewhere = service.capacity != "unlimited" and any(stage.displaced_to for stage in here)
+            if shock.puts_out is not None and not somewhere:
+                raise PlaceError(
+                    f"{at}.puts_out: nobody in '{name}' has somewhere to go; allowed: in a service with a capacity and "
+                    "a stage that has 'displaced_to'."
+                )
+            if shock.closes_way_out and not any(stage.hold for stage in here):
+                raise PlaceError(
+                    f"{at}.closes_way_out: nobody in '{name}' could be kept in; allowed: in a service with a stage in "
+                    "which people stay until the next takes them."
+                )
+
+    def _shock_lasts(self, key: str, lasts: Distribution) -> None:
+        for table in lasts.tables():
+            for node in table.nodes():
+                if node.by is not None:
+                    raise PlaceError(
+                        f"{key}: a table by '{node.by}' was given; allowed: the same for all, since a shock belongs to "
+                        "no person."
+                    )
+        self._time(key, lasts, {})
+        if lasts.unit == "working_days":
+            raise refuse(f"{key}.unit", lasts.unit, "minutes, hours, days or weeks")
+        longest = math.inf
+        ends = lasts.fixed if lasts.uniform is None else lasts.uniform.high
+        if ends is not None:
+            longest = _value(ends, {}) + (_value(lasts.add, {}) if lasts.add is not None else 0)
+        longest = min(longest, lasts.most or math.inf)
+        days = longest * UNIT_MINUTES[lasts.unit or "days"] / UNIT_MINUTES["days"]
+        if LONGEST_SHOCK_DAYS < days < math.inf:
+            raise refuse(key, f"{days:g} days", f"at most {LONGEST_SHOCK_DAYS} days")
 
     def _task(self, key: str, task: Task, who: Conditions) -> None:
         everything = list(self.levels)
         self._conditions(f"{key}.when", task.when, everything)
         self._table(f"{key}.calendar", task.calendar, everything, {**who, **task.when})
-        for calendar in _leaves(task.calendar):
+        for calendar in leaves_of(task.calendar):
             self._known(f"{key}.calendar", calendar, "a calendar:", self.calendars)
         if task.pool is not None:
             self._known(f"{key}.pool", task.pool, "a pool:", self.place.pools)
@@ -406,6 +551,71 @@ class _Rules:
         if given not in names:
             raise refuse(key, given, what, names)
 
+    # moves and chance ------------------------------------------------------------------------------------------------
+
+    def moves(self) -> None:
+        """What moves take is there, and what they give has a price where it goes by pounds; shocks and trends."""
+        for kind, services in (("pools", self.place.pools), ("services", self.place.services)):
+            for name, service in services.items():
+                self._shocks(f"place.{kind}.{name}", name, service)
+                for trend in service.trend if service.capacity == "unlimited" else ():
+                    at = f"place.{kind}.{name}.trend.{trend}"
+                    raise PlaceError(f"{at}: an unlimited service was given; allowed: a service with a capacity.")
+        for name, move in self.place.moves.items():
+            key = f"place.moves.{name}"
+            for side, part in (("take", move.take), ("give", move.give)):
+                self._moved(f"{key}.{side}", part)
+            if move.take.service == move.give.service and (move.take.split is None or move.give.split is None):
+                raise PlaceError(
+                    f"{key}.give.service: {move.give.service!r} was given, from which it is taken; allowed: another, "
+                    "or the same with a 'split' of both what is taken and what is given."
+                )
+            for part in (move.take, move.give) if move.give.exchange is not None else ():
+                cost = self.place.kinds[part.service].cost
+                if cost is None or not cost.a_week:
+                    told = "no cost" if cost is None else f"a cost of {cost.amount:g} per {cost.per}"
+                    raise PlaceError(
+                        f"{key}.give.exchange: '{part.service}' has {told}; allowed: pounds between services with a "
+                        "cost above 0 per day or hour_of_care, else 'amount'."
+                    )
+            begins, ends = self._moved_between(move)
+            if move.to_date is not None and move.lag_days >= (ends - begins).days:
+                raise refuse(f"{key}.lag_days", move.lag_days, f"fewer days than there are from {begins} to {ends}")
+            self._enough(f"{key}.take.amount", move)
+
+    def _moved(self, key: str, part: Taken | Given) -> None:
+        self._known(f"{key}.service", part.service, "a service or pool:", self.place.kinds)
+        service = self.place.kinds[part.service]
+        if service.capacity == "unlimited":
+            raise PlaceError(f"{key}.service: '{part.service}' is unlimited; allowed: a service with a capacity.")
+        for unit in part.split or {}:
+            self._known(f"{key}.split", unit, "one of", service.by_site or service.by_locality or {})
+
+    def _moved_between(self, move: Move) -> tuple[dt.date, dt.date]:
+        run = self.place.run
+        begins = move.from_date or run.policy_start or run.start_date
+        return begins, move.to_date or run.end_date
+
+    def _enough(self, key: str, move: Move) -> None:
+        """On the day of a move, nothing is taken that other moves have taken already, or that never was there."""
+        name, day = move.take.service, self._moved_between(move)[0]
+        service = self.place.kinds[name]
+        assert service.capacity != "unlimited"
+        own = service.by_site or service.by_locality or {"": 1.0}
+        left = {unit: service.capacity * weight / sum(own.values()) for unit, weight in own.items()}
+        taken = dict.fromkeys(own, 0.0)
+        for other in self.place.moves.values():
+            begins, ends = self._moved_between(other)
+            weights = (other.take.split if service.split_by else None) or own
+            if other.take.service == name and begins <= day < ends:
+                for unit, weight in weights.items():
+                    taken[unit] += other.take.amount * weight / sum(weights.values())
+        for unit, amount in taken.items():
+            if amount > left[unit] * (1 + 1e-9):
+                where = f" in '{unit}'" if unit else ""
+                had = f"at most the {left[unit]:g} that '{name}' has{where}, less what other moves take"
+                raise refuse(key, move.take.amount, had)
+
     # ways ------------------------------------------------------------------------------------------------------------
 
     def ways(self) -> None:
@@ -444,14 +654,14 @@ class _Rules:
 
     def _waited_for(self, holder: Stage, seen: set[str]) -> Iterator[str]:
         """The stages for which somebody may wait without end while holding a place."""
-        queue = _leaves(holder.next)
+        queue = leaves_of(holder.next)
         while queue:
             name = queue.pop()
             if name == LEAVE or name in seen:
                 continue
             seen.add(name)
             target = self.place.stages[name]
-            queue += [to for valve in target.patience.values() for to in _leaves(valve.to)]
+            queue += [to for valve in target.patience.values() for to in leaves_of(valve.to)]
             service = self.place.services[str(target.service)]
             endless = not target.patience and service.role != "ed" and service.capacity != "unlimited"
             if endless and target.service != holder.service:
@@ -464,6 +674,18 @@ class _Rules:
         run = self.place.run
         if run.policy_start is not None:
             self._date("policy_start", run.policy_start)
+        days = [run.first_date + dt.timedelta(days=day) for day in range(run.all_days)] if self.place.periods else []
+        for name, period in self.place.periods.items():
+            held = [(date, levels_on(period, date)) for date in days]
+            for date, levels in held:
+                if len(levels) > 1:
+                    raise PlaceError(
+                        f"place.periods.{name}.{levels[1]}: {date} is in '{levels[0]}' and in '{levels[1]}'; allowed: "
+                        "each day in one of them ('to' is the first day without it)."
+                    )
+            if not any(levels for _, levels in held):
+                told = f"place.periods.{name}: no day of the run, {run.first_date} to {days[-1]}, lies in it"
+                warnings.warn(f"{told}; what is said by {name} changes nothing", FlowsimNotice, stacklevel=2)
         for kind, services in (("pools", self.place.pools), ("services", self.place.services)):
             for name, service in services.items():
                 key = f"place.{kind}.{name}"
@@ -474,6 +696,18 @@ class _Rules:
                     self._period(f"{key}.escalation.{rule_name}", begins, ends)
                 for event_name, event in service.displacements.items():
                     self._date(f"{key}.displacements.{event_name}.date", event.date)
+                for shock_name, shock in service.shocks.items():
+                    begins, ends = shock.from_date or run.first_date, shock.to_date or run.end_date
+                    self._period(f"{key}.shocks.{shock_name}", begins, ends)
+                for trend_name, trend in service.trend.items():
+                    begins, ends = trend.from_date or run.start_date, trend.to_date or run.end_date
+                    self._period(f"{key}.trend.{trend_name}", begins, ends)
+        for name, move in self.place.moves.items():
+            begins, ends = self._moved_between(move)
+            self._period(f"place.moves.{name}", begins, ends)
+            if begins + dt.timedelta(days=move.lag_days) >= run.end_date:
+                told = f"place.moves.{name}: what it gives comes {move.lag_days} days after {begins}, after the run"
+                warnings.warn(told, FlowsimNotice, stacklevel=2)
 
     def _date(self, key: str, date: dt.date) -> None:
         run = self.place.run
@@ -501,10 +735,10 @@ def settings_of(place: Place) -> list[dict[str, str]]:
     return found + [stage.readmission.set for stage in place.stages.values() if stage.readmission is not None]
 
 
-def _streams_at(place: Place) -> dict[str, list[str]]:
+def streams_at(place: Place) -> dict[str, list[str]]:
     """The streams whose people may come to each stage, readmissions included."""
     found: dict[str, set[str]] = {name: set() for name in place.stages}
-    arrived = [(stage, name) for name, stream in place.streams.items() for stage in _leaves(stream.first)]
+    arrived = [(stage, name) for name, stream in place.streams.items() for stage in leaves_of(stream.first)]
     arrived += [(i.stage, INITIAL) for service in place.services.values() for i in service.initial.values()]
     while arrived:
         name, stream = arrived.pop()

@@ -58,10 +58,11 @@ def resolve_likes(stages: Mapping[str, Any]) -> dict[str, Any]:
 
 def overlay(below: Any, above: Any) -> Any:
     """`above` laid over `below`: mappings are merged, everything else is replaced whole, and so are a table by another
-    attribute and a distribution of another kind (its unit and limits stay). Neither is changed."""
+    attribute or by what is no product, and a distribution of another kind (its unit and limits stay). Neither is
+    changed."""
     if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
         return above
-    if "by" in above and above["by"] != below.get("by"):
+    if ("by" in above and above["by"] != below.get("by")) or ("times" in above and "times" not in below):
         return above
     parameters = {"mean", "median", "sigma", "sd"}  # of a lognormal, which takes two: another two are another answer
     if len(parameters & set(above)) == 2 and parameters & set(above) != parameters & set(below):

@@ -384,6 +384,8 @@ class _RandomCase:
         b.calendar("office", hours=(9, 17), weekdays=range(5))
         b.calendar("round", minutes=range(10 * HOUR, b.horizon, DAY))
         hours = self.rng.random(self.days * 24) < self.rng.uniform(0.2, 0.9)
+        if self.days % 2 == 0:  # shut for days on end, perhaps to the end of the run, as in an outbreak
+            hours = np.repeat(hours[::24], 24)
         b.calendar("whim", minutes=[h * HOUR + m for h in np.flatnonzero(hours).tolist() for m in range(HOUR)])
         b.calendar("odd", minutes=np.flatnonzero(self.rng.random(b.horizon) < 0.03).tolist())
         self.calendars = ["day", "office", "round", "whim", "odd"]
@@ -398,8 +400,10 @@ class _RandomCase:
             steps = []
             if self.chance(0.5):
                 for _ in range(self.between(1, 4)):
-                    reason = self.one_of(["policy", "block", "closure", "shock"])
-                    steps.append((max(self.moment(), 1), self.between(0, capacity + 2), reason))
+                    pairs = [("policy", "move"), ("block", "trend"), ("closure", "shock"), ("shock", "move")]
+                    reasons = self.one_of(pairs)
+                    minute = max(self.moment(), 1)
+                    steps.append((minute, self.between(0, capacity + 2), reasons[minute // HOUR % 2]))
                 steps.append((self.days * DAY * 2 // 3, capacity, "policy"))
             days = self.days + 1
             self.b.service(

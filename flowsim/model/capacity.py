@@ -15,7 +15,7 @@ UNLIMITED = 2**30
 NO_QUOTA = -1
 
 # Why a capacity changed (column `reason` of the steps and of the capacity log).
-REASONS = ("start", "policy", "block", "closure", "shock", "escalation")
+REASONS = ("start", "policy", "block", "closure", "shock", "escalation", "trend", "move")
 REASON_CODE = {name: code for code, name in enumerate(REASONS)}
 
 
@@ -35,6 +35,8 @@ class Network:
         n_pools: how many of them are staff pools.
         calendars: every calendar of the run, with the horizon.
         calendar: (S,) int, the calendar in which a service accepts, -1 for always.
+        way_out: (S,) int, the calendar in which people may leave the service, -1 for always, or empty where that holds
+            for all. `plan` makes tasks of it; no engine looks at it.
         first_fit: (S,) bool, may a smaller need pass a larger one that does not fit?
         step_minute, step_service, step_capacity, step_reason: capacity as a step function, sorted by
             (minute, service), at most one step a service and minute, one at minute 0 for every service.
@@ -63,6 +65,7 @@ class Network:
     quota_day: np.ndarray
     quota_week: np.ndarray
     first_weekday: int = 0
+    way_out: np.ndarray = field(default_factory=_empty)
     rule_watch: np.ndarray = field(default_factory=_empty)
     rule_service: np.ndarray = field(default_factory=_empty)
     rule_units: np.ndarray = field(default_factory=_empty)
@@ -108,6 +111,11 @@ def units_of(service: Service) -> list[str | None]:
     if service.split_by is None:
         return [None]
     return [*(service.by_site or service.by_locality or {}), *service.neighbours]
+
+
+def own_units(service: Service) -> list[str | None]:
+    """Of these, those that share the service's capacity: all but the neighbours."""
+    return [unit for unit in units_of(service) if unit not in service.neighbours]
 
 
 def split(service: Service, amount: float, weights: dict[str, float] | None = None) -> dict[str | None, int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class Arrivals:
     """One group of people who would come.
 
     Attributes:
-        minute: (n,) int64, sorted.
+        minute: (n,) int64; the days are in order, the minutes of a day are not.
         mark: (n,) float64, below the demand of those scenarios in which the person comes.
         person: (n,) int64, indices of the people.
     """
@@ -57,7 +58,15 @@ class Cohort:
     def __init__(self, seed: int, replication: int) -> None:
         self.seed = seed
         self.replication = replication
+        self._name: tuple[object, ...] = (seed, replication)
         self._groups: dict[tuple[object, ...], Arrivals] = {}
+        self.kept: Any = None  # what the planner keeps of one scenario for the next (plan.py)
+
+    def branch(self, name: str) -> Cohort:
+        """Other people, drawn apart from these: the same for equal seed, replication and name."""
+        other = Cohort(self.seed, self.replication)
+        other._name = (*self._name, name)
+        return other
 
     def uniform(self, purpose: str, number: np.ndarray) -> np.ndarray:
         """One uniform in (0, 1) for each spell number: float64, the same wherever it is asked for.
@@ -67,7 +76,7 @@ class Cohort:
         """
         x = number.astype(np.uint64)
         x *= _GOLDEN
-        x += np.uint64(_key(self.seed, self.replication, purpose))
+        x += np.uint64(_key(*self._name, purpose))
         shifted = np.empty_like(x)
         for bits, factor in ((30, _MIX_1), (27, _MIX_2)):
             x ^= np.right_shift(x, np.uint64(bits), out=shifted)
@@ -88,7 +97,7 @@ class Cohort:
         if (known := self._groups.get((*memory, _shape(stream, unit)))) is not None:
             return known
         expected = _expected_by_day(place, stream, unit)
-        purpose = (self.seed, self.replication, "arrivals", name, unit, layer)
+        purpose = (*self._name, "arrivals", name, unit, layer)
         counts = np.random.default_rng(_key(*purpose, "count")).poisson(expected)
         day = np.repeat(np.arange(len(counts)), counts)
         within = np.random.default_rng(_key(*purpose, "time")).random(len(day))
@@ -98,10 +107,25 @@ class Cohort:
         # the k-th person is the k-th drawn, not the k-th to arrive, so that days to come cannot rename anybody
         person = np.arange(len(minute)) * GROUPS + group * LAYERS + layer
         mark = layer + np.random.default_rng(_key(*purpose, "mark")).random(len(minute))
-        order = np.argsort(minute, kind="stable")
-        people = Arrivals(minute[order], mark[order], person[order])
+        people = Arrivals(minute, mark, person)
         self._groups[(*memory, _shape(stream, unit))] = people
         return people
+
+    def moments(self, purpose: str, back: int, days: int, a_day: float) -> tuple[np.ndarray, np.ndarray]:
+        """Moments that come at random, `a_day` of them on average, from `back` days before minute 0 to `days` after it.
+
+        Returns their minutes, (n,) int64 sorted, and the number by which `uniform` knows each, (n,) int64. Both are the
+        same however long the run is.
+        """
+        found = []
+        for side, n in enumerate((days, back)):
+            key = _key(*self._name, "moments", purpose, side)
+            day = np.repeat(np.arange(n), np.random.default_rng(key).poisson(a_day, n))
+            found.append((day if side == 0 else -1 - day, np.arange(len(day)) * 2 + side))
+        day, number = (np.concatenate(part) for part in zip(*found, strict=True))
+        minute = day * DAY + (self.uniform(f"{purpose}/minute", number) * DAY).astype(np.int64)
+        order = np.lexsort((number, minute))
+        return minute[order], number[order]
 
 
 def _shape(stream: Stream, unit: str) -> tuple[object, ...]:
@@ -114,6 +138,12 @@ def _shape(stream: Stream, unit: str) -> tuple[object, ...]:
 def rate_of(stream: Stream, unit: str) -> float:
     """Expected arrivals per `per` at a site or locality; a single rate of a split stream holds for each."""
     return stream.rate.get(unit, 0.0) if isinstance(stream.rate, dict) else stream.rate
+
+
+def people_a_day(stream: Stream) -> float:
+    """Expected arrivals a day at all of a stream's sites or localities that are named."""
+    rate = sum(stream.rate.values()) if isinstance(stream.rate, dict) else stream.rate
+    return rate / (7 if stream.per == "week" else 1)
 
 
 def _at_start(place: Place, stream: Stream, unit: str) -> int:

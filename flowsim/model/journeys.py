@@ -19,6 +19,8 @@ GENERATIONS = 8
 """A chain of readmissions stops here."""
 NUMBERS_A_PERSON = 16
 """A spell's number is its person's index in the cohort times this, plus the generation."""
+WAY_OUT = "way_out"
+"""The task in which people wait until the way out of their service is open again."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -15,32 +15,39 @@ from flowsim.model.capacity import (
     apportion,
     block_amount,
     capacities,
+    own_units,
     queue_name,
     split,
     units_of,
 )
+from flowsim.model.changes import Change, planned_changes
+from flowsim.model.cohort import Cohort
+from flowsim.model.shocks import Happening, happenings
 from flowsim.place import ALWAYS, Escalation, Place, Service, parse_hours
 
 
-def build_network(place: Place) -> Network:
-    """The network of a place: its queues in the place's order, pools first, with the old rules until `policy_start`."""
-    return _Builder(place).build()
+def build_network(place: Place, cohort: Cohort) -> Network:
+    """The network of a place: its queues in the place's order, pools first, with the old rules until `policy_start`.
+
+    The cohort says which shocks there are: they are chance, and the same in every scenario.
+    """
+    return _Builder(place, cohort).build()
 
 
 class _Builder:
     """Collects the tables of a network; `before` holds until the minute `switch`, `place` from then on."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, cohort: Cohort) -> None:
         self.place = place
         self.before = place.before or place
         self.run = place.run
-        self.switch = self.run.minute_of(self.run.policy_start or self.run.start_date) if place.before else 0
-        self.kinds = {**place.pools, **place.services}
-        self.old = {**self.before.pools, **self.before.services}
+        self.switch = self.run.switch if place.before else 0
+        self.kinds = place.kinds
+        self.old = self.before.kinds
         self.names = [queue_name(k, u) for k, s in self.kinds.items() for u in units_of(s)]
         self.index = {name: i for i, name in enumerate(self.names)}
         self.masks: dict[str, np.ndarray] = {}
-        self.steps: dict[tuple[int, int], tuple[int, int]] = {}
+        self.shocks = happenings(place, cohort)
         dates = [self.run.date_of(d * DAY) for d in range(self.run.all_days)]
         free = bank_holidays(place, dates)
         self.day_kind = np.array([6 if d in free else d.weekday() for d in dates])
@@ -49,15 +56,16 @@ class _Builder:
     def build(self) -> Network:
         for name in (*self.place.calendars, *self.before.calendars):
             self._calendar(name, name)
-        for kind, service in self.kinds.items():
-            self._capacity_steps(kind, service)
-        steps = sorted((m, s, c, r) for (m, s), (c, r) in self.steps.items())
+        steps, planned = self._capacity_steps()
         calendar = [
-            self._calendar(self.old.get(k, s).calendar, s.calendar) for k, s in self.kinds.items() for _ in units_of(s)
+            self._accepting(k, u, self._calendar(self.old.get(k, s).calendar, s.calendar))
+            for k, s in self.kinds.items()
+            for u in units_of(s)
         ]
+        way_out = [self._way_out(k, u) for k, s in self.kinds.items() for u in units_of(s)]
         quota_day, quota_week = self._quotas()
         rules, looks = self._escalations()
-        put_out = self._displacements()
+        put_out = self._displacements(planned)
         return Network(
             names=tuple(self.names),
             n_pools=sum(len(units_of(s)) for s in self.place.pools.values()),
@@ -68,6 +76,7 @@ class _Builder:
             quota_day=quota_day,
             quota_week=quota_week,
             first_weekday=self.run.first_date.weekday(),
+            way_out=np.array(way_out, dtype=np.int64),
             **_table(rules, "rule_watch", "rule_service", "rule_units", "rule_open", "rule_close"),
             **_table(sorted(looks), "look_minute", "look_rule", "look_last"),
             **_table(sorted(put_out), "displacement_minute", "displacement_service", "displacement_units"),
@@ -100,36 +109,72 @@ class _Builder:
                     mask[days, start:end] = True
         return mask.reshape(-1)
 
+    def _accepting(self, kind: str, unit: str | None, calendar: int) -> int:
+        """The calendar in which a queue takes people: that of its service, without the shocks that close it."""
+        if not self._may_shut(kind, unit, "closes_to_new"):
+            return calendar
+        name = f"{queue_name(kind, unit)}: open to new people"
+        mask = self._open_mask() if calendar == ALWAYS_OPEN else list(self.masks.values())[calendar].copy()
+        return self._shut(name, mask, [h for h in self._at(kind, unit) if h.shock.closes_to_new])
+
+    def _way_out(self, kind: str, unit: str | None) -> int:
+        """The calendar in which people may leave a queue's service."""
+        if not self._may_shut(kind, unit, "closes_way_out"):
+            return ALWAYS_OPEN
+        name = f"{queue_name(kind, unit)}: way out"
+        return self._shut(name, self._open_mask(), [h for h in self._at(kind, unit) if h.shock.closes_way_out])
+
+    def _may_shut(self, kind: str, unit: str | None, what: str) -> bool:
+        """Has a queue's service shocks that shut this? By declaration: which calendars there are is no chance."""
+        declared = [shock for kinds in (self.kinds, self.old) if kind in kinds for shock in kinds[kind].shocks.values()]
+        return unit in own_units(self.kinds[kind]) and any(getattr(shock, what) for shock in declared)
+
+    def _at(self, kind: str, unit: str | None) -> Iterator[Happening]:
+        return (h for h in self.shocks if h.kind == kind and h.unit == unit)
+
+    def _open_mask(self) -> np.ndarray:
+        return np.ones(self.run.horizon, dtype=bool)
+
+    def _shut(self, name: str, mask: np.ndarray, during: list[Happening]) -> int:
+        for shock in during:
+            mask[max(shock.start, 0) : shock.end] = False
+        self.masks[name] = mask
+        return len(self.masks) - 1
+
     # capacity --------------------------------------------------------------------------------------------------------
 
-    def _capacity_steps(self, kind: str, service: Service) -> None:
-        """Base capacity, its change at the switch, and every block, as one step a queue and minute."""
-        horizon, scale = self.run.horizon, self.run.scale
-        base = capacities(service, scale)
-        old = capacities(self.old[kind], scale) if kind in self.old else dict.fromkeys(base, 0)
-        changes: dict[tuple[int, str | None], tuple[int, int]] = {}
+    def _capacity_steps(self) -> tuple[list[tuple[int, ...]], _Levels]:
+        """Capacity as one step a queue and minute, and what it would be without shocks."""
+        scale = self.run.scale
+        start = {
+            queue_name(kind, unit): (capacities(self.old[kind], scale) if kind in self.old else {}).get(unit, 0)
+            for kind, service in self.kinds.items()
+            for unit in units_of(service)
+        }
+        planned = _Levels(start)
+        for change in planned_changes(self.place):
+            planned.add(change, self.run.horizon)
+        shocked = planned.copy()
+        for shock in self.shocks:
+            for change in self._closed_by(shock, planned):
+                shocked.add(change, self.run.horizon)
+        steps = []
+        for queue, name in enumerate(self.names):
+            for minute, (level, reason) in shocked.of(name).items():
+                steps.append((minute, queue, level, REASON_CODE["start" if minute == 0 else reason]))
+        return sorted(steps), planned
 
-        def change(minute: int, unit: str | None, units: int, reason: str) -> None:
-            if units and minute < horizon:
-                before = changes.get((max(minute, 0), unit), (0, 0))[0]
-                changes[max(minute, 0), unit] = (before + units, REASON_CODE[reason])
-
-        for unit in base:
-            change(self.switch, unit, base[unit] - old.get(unit, 0), "policy")
-        for block in service.blocks.values():
-            reason = "closure" if block.add < 0 else "block"
-            for unit, units in split(service, block_amount(block) * scale, block.split).items():
-                change(self.run.minute_of(block.from_date), unit, units, reason)
-                if self.run.minute_of(block.end) > 0:
-                    change(self.run.minute_of(block.end), unit, -units, reason)
-        for unit in base:
-            level = old.get(unit, 0)
-            self.steps[0, self.index[queue_name(kind, unit)]] = (level, REASON_CODE["start"])
-            for minute, _ in sorted(key for key in changes if key[1] == unit):
-                units, code = changes[minute, unit]
-                level += units
-                reason_at_start = REASON_CODE["start"] if minute == 0 else code
-                self.steps[minute, self.index[queue_name(kind, unit)]] = (max(level, 0), reason_at_start)
+    def _closed_by(self, shock: Happening, planned: _Levels) -> Iterator[Change]:
+        """A shock takes what it takes of the capacity there is when it begins, and gives it back when it ends."""
+        closes = shock.shock.closes
+        if closes is None:
+            return
+        if closes.share is not None:
+            units = round(closes.share * planned.at(queue_name(shock.kind, shock.unit), shock.start))
+        else:
+            units = round(-(closes.add or 0) * self.run.scale) * self.kinds[shock.kind].units_each
+        yield Change(shock.kind, shock.unit, shock.start, -units, "shock")
+        yield Change(shock.kind, shock.unit, shock.end, units, "shock")
 
     def _quotas(self) -> tuple[np.ndarray, np.ndarray]:
         """How many may start in each queue by day (S, days) and by Monday-to-Sunday week (S, weeks).
@@ -204,23 +249,23 @@ class _Builder:
         minutes = [d * DAY + t for d in range(self.run.all_days) for t in times if start <= d * DAY + t < end]
         scale = self.run.scale
         own = capacities(service, scale)
-        by_unit = (
-            split(service, rule.add * scale)
-            if rule.add is not None
-            else {u: round((rule.share or 0) * c) for u, c in own.items() if u not in service.neighbours}
-        )
-        for unit, units in by_unit.items():
+        added = None if rule.add is None else split(service, rule.add * scale)
+        watched = self.kinds[rule.watch or kind]
+        for unit in own_units(service):
+            units = round((rule.share or 0) * own[unit]) if added is None else added[unit]
             queue = self.index[queue_name(kind, unit)]
+            watch = self.index[queue_name(rule.watch or kind, None if watched.split_by is None else unit)]
             number = len(rules)
             opens = max(round(rule.open_at * scale), 1)
-            rules.append((queue, queue, units, opens, min(round(rule.close_at * scale), opens - 1)))
+            rules.append((watch, queue, units, opens, min(round(rule.close_at * scale), opens - 1)))
             looks.extend((m, number, 0) for m in minutes)
             if end < self.run.horizon:
                 looks.append((end, number, 1))
 
-    def _displacements(self) -> list[tuple[int, int, int]]:
-        """Dated events (minute, queue, units): homes that close, and packages handed back when a block ends."""
+    def _displacements(self, planned: _Levels) -> list[tuple[int, int, int]]:
+        """Events (minute, queue, units): homes that close, packages handed back when a block ends, and shocks."""
         events: dict[tuple[int, int], int] = {}
+        dated: list[tuple[int, str, int]] = []
         for kind, service in self.kinds.items():
             base = capacities(service, self.run.scale)
             wanted = [
@@ -232,13 +277,52 @@ class _Builder:
                 for b in service.blocks.values()
                 if b.at_end == "hand_back" and b.add > 0
             ]
-            for date, by_unit in wanted:
-                minute = self.run.minute_of(date)
-                for unit, units in by_unit.items():
-                    if units > 0 and 0 <= minute < self.run.horizon:
-                        key = (minute, self.index[queue_name(kind, unit)])
-                        events[key] = events.get(key, 0) + units
+            dated += [
+                (self.run.minute_of(date), queue_name(kind, unit), units)
+                for date, by_unit in wanted
+                for unit, units in by_unit.items()
+            ]
+        for shock in self.shocks:
+            queue = queue_name(shock.kind, shock.unit)
+            dated.append((shock.start, queue, round((shock.shock.puts_out or 0) * planned.at(queue, shock.start))))
+        for minute, queue, units in dated:
+            if units > 0 and 0 <= minute < self.run.horizon:
+                key = (minute, self.index[queue])
+                events[key] = events.get(key, 0) + units
         return [(minute, queue, units) for (minute, queue), units in events.items()]
+
+
+class _Levels:
+    """The capacity of every queue as a sum of changes, never below nought."""
+
+    def __init__(self, start: Mapping[str, int]) -> None:
+        self._start = start
+        self._changes: dict[str, dict[int, tuple[int, str]]] = {queue: {} for queue in start}
+
+    def copy(self) -> _Levels:
+        """The same levels, to which more can be added."""
+        other = _Levels(self._start)
+        other._changes = {queue: dict(changes) for queue, changes in self._changes.items()}
+        return other
+
+    def add(self, change: Change, horizon: int) -> None:
+        """One more change; one from before the run counts from minute 0, and of one minute's reasons the last."""
+        if change.units and change.minute < horizon:
+            minute, changes = max(change.minute, 0), self._changes[queue_name(change.kind, change.unit)]
+            changes[minute] = (changes.get(minute, (0, ""))[0] + change.units, change.reason)
+
+    def of(self, queue: str) -> dict[int, tuple[int, str]]:
+        """The capacity of a queue from each minute on in which it changes, and why."""
+        level, found = self._start[queue], {0: (max(self._start[queue], 0), "start")}
+        for minute, (units, reason) in sorted(self._changes[queue].items()):
+            level += units
+            found[minute] = (max(level, 0), reason)
+        return found
+
+    def at(self, queue: str, minute: int) -> int:
+        """The capacity of a queue in a minute; before the run, as at minute 0."""
+        level = self._start[queue] + sum(u for m, (u, _) in self._changes[queue].items() if m <= max(minute, 0))
+        return max(level, 0)
 
 
 def bank_holidays(place: Place, dates: list[dt.date]) -> set[dt.date]:

@@ -7,297 +7,75 @@ are visited in topological order, each adding one row for everybody who may reac
 
 from __future__ import annotations
 
+import copy
+import datetime as dt
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from graphlib import TopologicalSorter
 
 import numpy as np
-from scipy.special import ndtri
 
-from flowsim.model.calendar import ALWAYS_OPEN
-from flowsim.model.capacity import UNLIMITED, Network, apportion, capacities, queue_name, units_of
+from flowsim.model.calendar import ALWAYS_OPEN, DAY
+from flowsim.model.capacity import Network, queue_name, units_of
+from flowsim.model.caseload import Caseload, groups_used
 from flowsim.model.cohort import GROUPS, LAYERS, Cohort, rate_of
 from flowsim.model.journeys import (
     GENERATIONS,
     NONE,
-    NUMBERS_A_PERSON,
     ROW_DEFAULTS,
     TRY_NOW,
+    WAY_OUT,
     Journeys,
     RowTable,
     SpellTable,
     TaskTable,
 )
+from flowsim.model.people import (
+    CODE,
+    STATES,
+    Column,
+    Levels,
+    People,
+    Roster,
+    Sampler,
+    asked_for,
+    decide,
+    gathered,
+    matching,
+    names,
+    numbers,
+    subset,
+    together,
+    whole_minutes,
+)
 from flowsim.place import (
     ALWAYS,
-    INITIAL,
     LEAVE,
     NOT_APPLICABLE,
-    OTHER,
-    UNIT_MINUTES,
-    Choice,
-    Conditions,
-    Distribution,
-    Initial,
-    Lognormal,
     Place,
     PlaceError,
     Service,
     Stage,
-    Table,
     Task,
 )
-from flowsim.rules import check_scenario, settings_of, ways_on
+from flowsim.rules import check_scenario, ways_on
 
 ROW_REFERENCES = ("next", "otherwise", "unfit_to", "since", "keep", "displaced_to")
 WAYS_ON = ("next", "otherwise", "unfit_to", "displaced_to")
 """Those references along which a person may come to another stage."""
 WAYS_OF_LEAVING = ("next", "displaced_to")
 """Of these, those of a person who was in the stage and left it."""
-CODE = np.int16
-"""The type of attributes: small, since everybody has a dozen."""
-FEW = 256
-"""Candidates looked at first for a caseload of so many units."""
+
+
+EARLIER_DAYS = 91
+"""Days before a census in which those came who left before it and may come back."""
+CAME_EARLIER = 2**52
+"""Added to the numbers of their spells."""
 
 
 def plan(place: Place, cohort: Cohort, network: Network) -> Journeys:
     """The journeys of everybody who comes in this scenario. Raises PlaceError when people have no queue to go to."""
     return _Plan(place, cohort, network).journeys()
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# People, tables and distributions
-
-
-Column = np.ndarray | int
-"""A value for each of some people: an int64 array, or one number when it is the same for all."""
-
-
-@dataclass
-class People:
-    """A batch: spell numbers, minutes of arrival (-1 for readmissions) and attributes as level codes, all (n,)."""
-
-    number: np.ndarray
-    arrival: np.ndarray
-    codes: dict[str, np.ndarray]
-    first: np.ndarray  # stage codes
-    person_codes: dict[str, np.ndarray] = field(default_factory=dict)  # attributes that are settled already
-    residual: bool | str = False  # an initial caseload's rule for what remains of the stay
-
-    def __len__(self) -> int:
-        return len(self.number)
-
-
-class Levels:
-    """The words of each attribute and their codes; the same for a place and the place before its scenario."""
-
-    def __init__(self, places: list[Place]) -> None:
-        self.words: dict[str, dict[str, int]] = {}
-        for place in places:
-            self._add("stream", [*place.streams, INITIAL])
-            self._add("site", place.sites)
-            self._add("locality", place.localities)
-            for name, choice in place.choices.items():
-                self._add(name, choice.options)
-            for settings in settings_of(place):
-                for name, level in settings.items():
-                    self._add(name, [level])
-
-    def _add(self, name: str, words: object) -> None:
-        known = self.words.setdefault(name, {})
-        for word in words:  # type: ignore[attr-defined]
-            known.setdefault(str(word), len(known))
-
-    def code(self, name: str, level: str) -> int:
-        """-1 for the level that means: does not apply."""
-        return NONE if level == NOT_APPLICABLE else self.words[name][level]
-
-
-def matching(conditions: Conditions, people: People, who: np.ndarray, levels: Levels) -> np.ndarray:
-    """Who of `who` meets every condition: (len(who),) bool."""
-    mask = np.ones(len(who), dtype=bool)
-    for name, wanted in conditions.items():
-        codes = people.codes[name][who]
-        meets = np.zeros(len(who), dtype=bool)
-        for option in [wanted] if isinstance(wanted, str) else wanted:
-            meets |= codes == levels.code(name, option)
-        mask &= meets
-    return mask
-
-
-def cells(table: Table, people: People, who: np.ndarray, levels: Levels) -> list[tuple[np.ndarray, Table]]:
-    """A table's entries by its attribute, each with the positions in `who` it applies to."""
-    assert table.by is not None
-    codes = people.codes[table.by][who]
-    found = []
-    rest = np.ones(len(who), dtype=bool)
-    for level, cell in table.cells.items():
-        if level != OTHER:
-            here = codes == levels.code(table.by, level)
-            rest &= ~here
-            found.append((np.flatnonzero(here), cell))
-    if rest.any():
-        if OTHER not in table.cells:
-            words = {code: word for word, code in levels.words[table.by].items()}
-            missing = words.get(int(codes[rest][0]), NOT_APPLICABLE)
-            raise PlaceError(f"a table by '{table.by}' has no entry for '{missing}' and no '{OTHER}'.")
-        found.append((np.flatnonzero(rest), table.cells[OTHER]))
-    return [(positions, cell) for positions, cell in found if len(positions)]
-
-
-def leaves(table: Table, people: People, who: np.ndarray, levels: Levels) -> list[tuple[np.ndarray, object]]:
-    """A table's leaves, each with the positions in `who` it applies to."""
-    if table.by is None:
-        return [(np.arange(len(who)), table.leaf)]
-    return [
-        (positions[inner], leaf)
-        for positions, cell in cells(table, people, who, levels)
-        for inner, leaf in leaves(cell, people, who[positions], levels)
-    ]
-
-
-def numbers(table: Table, people: People, who: np.ndarray, levels: Levels) -> np.ndarray:
-    """A table's value for each of `who`: (len(who),) float64."""
-    if table.times:
-        return np.prod([numbers(factor, people, who, levels) for factor in table.times.values()], axis=0)
-    if table.by is None:
-        return np.full(len(who), float(table.leaf))
-    values = np.empty(len(who))
-    for positions, cell in cells(table, people, who, levels):
-        values[positions] = numbers(cell, people, who[positions], levels)
-    return values
-
-
-def names(table: Table, people: People, who: np.ndarray, levels: Levels, codes: dict[str, int]) -> Column:
-    """A table of names for each of `who` as the codes given: (len(who),) int64, or one code when it is all the same."""
-    if table.by is None:
-        return codes[str(table.leaf)]
-    values = np.empty(len(who), dtype=np.int64)
-    for positions, leaf in leaves(table, people, who, levels):
-        values[positions] = codes[str(leaf)]
-    return values
-
-
-class Sampler:
-    """Inverse CDFs for a batch: what a person's uniform means under this place's tables."""
-
-    def __init__(self, people: People, levels: Levels, cohort: Cohort) -> None:
-        self.people, self.levels, self.cohort = people, levels, cohort
-
-    def uniform(self, purpose: str, who: np.ndarray) -> np.ndarray:
-        return self.cohort.uniform(purpose, self.people.number[who])
-
-    def table(self, table: Table, who: np.ndarray) -> np.ndarray:
-        return numbers(table, self.people, who, self.levels)
-
-    @np.errstate(over="ignore", invalid="ignore")  # what is no finite number is refused at the end
-    def draw(self, what: Distribution, purpose: str, who: np.ndarray, residual: bool | str = False) -> np.ndarray:
-        """A quantity in minutes (or, without a unit, as it is) for each of `who`: float64.
-
-        `residual` turns a stay into what is left of it: "stationary" for a person found there in the long run (a
-        length-biased stay, cut at a uniform moment), "uniform_of_stay" for a uniform moment of a stay of one's own.
-        """
-        u = self.uniform(purpose, who)
-        values = self._length_biased(what, u, who) if residual == "stationary" else self._quantile(what, u, who)
-        if what.add is not None:
-            values = values + self.table(what.add, who)
-        if what.least is not None or what.most is not None:
-            values = np.clip(values, what.least, what.most)
-        if residual == "stationary" and what.exponential is None:
-            values = values * self.uniform(f"{purpose}/moment", who)
-        elif residual == "uniform_of_stay":
-            one = 1.0 if what.unit is None else 1440.0 / UNIT_MINUTES[what.unit]
-            values = one + (values - one) * self.uniform(f"{purpose}/moment", who)
-        values = values * (UNIT_MINUTES[what.unit] if what.unit else 1)
-        if not np.isfinite(values).all():
-            raise PlaceError(
-                f"place.stages: {purpose!r} comes to {values[~np.isfinite(values)][0]} for somebody; allowed: tables "
-                "that give everybody a finite number."
-            )
-        return values
-
-    def _quantile(self, what: Distribution, u: np.ndarray, who: np.ndarray) -> np.ndarray:
-        if what.fixed is not None:
-            return self.table(what.fixed, who)
-        if what.exponential is not None:
-            return -self.table(what.exponential.mean, who) * np.log1p(-u)
-        if what.uniform is not None:
-            low, high = self.table(what.uniform.low, who), self.table(what.uniform.high, who)
-            return low + (high - low) * u
-        assert what.lognormal is not None
-        mu, sigma = self._lognormal(what.lognormal, who)
-        return np.exp(mu + sigma * ndtri(u))
-
-    def _length_biased(self, what: Distribution, u: np.ndarray, who: np.ndarray) -> np.ndarray:
-        """The stay of somebody found in it: density proportional to length. An exponential is its own residual."""
-        if what.lognormal is not None:
-            mu, sigma = self._lognormal(what.lognormal, who)
-            return np.exp(mu + sigma**2 + sigma * ndtri(u))
-        if what.uniform is not None:
-            low, high = self.table(what.uniform.low, who), self.table(what.uniform.high, who)
-            return np.sqrt(low**2 + (high**2 - low**2) * u)
-        return self._quantile(what, u, who)
-
-    def _lognormal(self, what: Lognormal, who: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """mu and sigma of the logarithm."""
-        mean = None if what.mean is None else self.table(what.mean, who)
-        if what.sigma is not None:
-            sigma = self.table(what.sigma, who)
-        elif what.sd is not None:
-            assert mean is not None
-            sigma = np.sqrt(np.log1p((self.table(what.sd, who) / mean) ** 2))
-        else:
-            assert mean is not None
-            assert what.median is not None
-            sigma = np.sqrt(2 * np.log(mean / self.table(what.median, who)))
-        if what.median is not None:
-            return np.log(self.table(what.median, who)), sigma
-        assert mean is not None
-        return np.log(mean) - sigma**2 / 2, sigma
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Choices
-
-
-def decide(place: Place, people: People, levels: Levels, cohort: Cohort) -> None:
-    """Make every choice about everybody, in the place's order; adds to `people.codes`."""
-    sampler = Sampler(people, levels, cohort)
-    for name, choice in place.choices.items():
-        codes = people.person_codes.get(name)
-        codes = np.full(len(people), NONE, dtype=CODE) if codes is None else codes.copy()
-        who = np.flatnonzero(codes == NONE)
-        who = who[matching(choice.when, people, who, levels)]
-        if len(who):
-            codes[who] = _options(name, choice, sampler, who)
-        people.codes[name] = codes
-
-
-def _options(name: str, choice: Choice, sampler: Sampler, who: np.ndarray) -> np.ndarray:
-    u = sampler.uniform(f"choice/{name}", who)
-    if choice.chance is not None:
-        yes, no = (sampler.levels.code(name, option) for option in ("yes", "no"))
-        return np.where(u < sampler.table(choice.chance, who), yes, no)
-    assert choice.shares is not None
-    chosen = np.empty(len(who), dtype=np.int64)
-    for positions, leaf in leaves(choice.shares, sampler.people, who, sampler.levels):
-        shares = shifted(dict.fromkeys(choice.options, 0.0) | leaf, choice)  # type: ignore[operator]
-        codes = np.array([sampler.levels.code(name, option) for option in shares])
-        mine = u[positions]
-        which = np.zeros(len(mine), dtype=np.int64)
-        for threshold in np.cumsum(list(shares.values()))[:-1]:
-            which += mine >= threshold
-        chosen[positions] = codes[which]
-    return chosen
-
-
-def shifted(shares: dict[str, float], choice: Choice) -> dict[str, float]:
-    """Shares after the choice's shifts, all taken from the shares before any; order (and so monotonicity) is kept."""
-    after = dict(shares)
-    for shift in choice.shift.values():
-        moved = shares[shift.from_option] * shift.share
-        after[shift.from_option] -= moved
-        after[shift.to_option] += moved
-    return after
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -353,11 +131,10 @@ class Draft:
     count: np.ndarray
     children: People
 
-    def row(self, begin: np.ndarray, code: Column, who: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """The index of the rows with these codes, -1 for none, when each person's rows begin at `begin`."""
-        one_for_all = isinstance(code, int)
-        place = self.places[code][who] if one_for_all else self.places[code, np.arange(len(begin))[who]]
-        return np.where(place >= 0, begin[who] + place, NONE)
+    def row(self, begin: np.ndarray, code: Column, who: np.ndarray) -> np.ndarray:
+        """The index of the rows of `who` with these codes, -1 for none, when each one's rows begin at `begin`."""
+        place = self.places[code, who]
+        return np.where(place >= 0, begin + place, NONE)
 
 
 class _Plan:
@@ -375,36 +152,104 @@ class _Plan:
                 name for p in (place, self.before) for s in p.stages.values() for name in (*s.before, *s.after)
             )
         )
+        if (network.way_out != ALWAYS_OPEN).any() and WAY_OUT not in self.task_names:
+            self.task_names += (WAY_OUT,)
         self.queue = {name: i for i, name in enumerate(network.names)}
         self.calendar = {name: i for i, name in enumerate(network.calendars.names)} | {ALWAYS: ALWAYS_OPEN}
+        self._rosters: dict[bool, Roster] = {}  # by whether it is that of the place before the scenario
         run = place.run
         self.switch = run.minute_of(run.policy_start or run.start_date) if place.before else 0
 
     def journeys(self) -> Journeys:
+        if self.before is self.place:
+            return self._join(self._drafts(self.place))
+        earlier = self._kept(self.before) if self.place.run.census is None else self._drafts(self.before)
+        return self._join([*earlier, *self._drafts(self.place)])
+
+    def _kept(self, before: Place) -> list[Draft]:
+        """The drafts of those whom the rules before the scenario hold for.
+
+        They are the same in all scenarios of a replication that name the same stages, queues and levels: the cohort
+        keeps them until others are asked for.
+        """
+        named = (
+            before, self.switch, self.levels.words, self.stages, self.task_names, self.queue, self.calendar,
+            self.network.way_out.tolist(),
+        )  # fmt: skip
+        if self.cohort.kept is None or self.cohort.kept[0] != named:
+            self.cohort.kept = (named, self._drafts(before))
+        drafts: list[Draft] = self.cohort.kept[1]
+        return drafts
+
+    def _drafts(self, rules: Place) -> list[Draft]:
+        """Everybody for whom these rules hold, and all generations of those of them who are readmitted."""
         drafts: list[Draft] = []
-        batches = self._batches()
+        batches = self._batches(rules)
         for depth in range(GENERATIONS):
-            generation = [(place, self._draft(place, people, depth == GENERATIONS - 1)) for place, people in batches]
-            drafts += [draft for _, draft in generation]
-            batches = []
-            for place in (self.before, self.place)[self.before is self.place :]:
-                children = _together([draft.children for p, draft in generation if p is place])
-                if len(children):
-                    batches.append((place, children))
-        return self._join(drafts)
+            generation = [self._draft(rules, people, depth == GENERATIONS - 1) for people in batches]
+            drafts += generation
+            children = together([draft.children for draft in generation])
+            batches = [children] if len(children) else []
+        return drafts
 
     # people ----------------------------------------------------------------------------------------------------------
 
-    def _batches(self) -> list[tuple[Place, People]]:
-        """Everybody who comes of their own accord, with the place whose rules hold for them."""
-        batches = [(self.before, self._initial(self.before))]
-        if self.place.before is None:
-            return [(self.place, self._arriving(self.place, 0, self.place.run.horizon)), *batches]
-        return [
-            (self.before, self._arriving(self.before, 0, self.switch)),
-            (self.place, self._arriving(self.place, self.switch, self.place.run.horizon)),
-            *batches,
-        ]
+    def _batches(self, rules: Place) -> list[People]:
+        """Everybody who comes of their own accord, or was there at the start, for whom these rules hold."""
+        span = (self.switch, self.place.run.horizon) if rules is self.place else (0, self.switch)
+        batches = [self._arriving(rules, *span)]
+        if rules is self.before or self.place.run.census is not None:
+            batches += [people for place, people in self._there if place is rules]
+        return batches
+
+    @cached_property
+    def _there(self) -> list[tuple[Place, People]]:
+        return self._there_at_the_start()
+
+    def _there_at_the_start(self) -> list[tuple[Place, People]]:
+        """Caseloads, under the rules before the scenario; and a census, for whom those hold that hold in minute 0."""
+        found = Caseload(self.before, self.levels, self.cohort, self._roster(self.before), self.stage_code)
+        from_day_one = self.place.run.census is not None and self.switch <= 0
+        rules = self.place if from_day_one else self.before
+        batches = [(self.before, found.people()), (rules, found.counted())]
+        if self.place.run.census is not None:
+            back = self._coming_back()
+            for place, here in ((self.before, back.arrival < self.switch), (self.place, back.arrival >= self.switch)):
+                batches.append((place, subset(back, np.flatnonzero(here))))
+        for place, people in batches:  # picked by the rules before the scenario, which may bring periods of its own
+            for name, by_day in self._roster(place).by_day.items():
+                people.codes.setdefault(name, by_day[people.arrival // DAY])
+        return [(place, people) for place, people in batches if len(people)] or batches[:1]
+
+    def _coming_back(self) -> People:
+        """Readmissions of people who left before a census was taken, which cannot count them.
+
+        Those of a cohort of its own who came in the months before, went through their stages without waiting, left
+        before the first day and come back on it or after it.
+        """
+        run = self.before.run
+        begin = run.first_date - dt.timedelta(days=EARLIER_DAYS)
+        months = run.model_copy(update={"start_date": begin, "days": EARLIER_DAYS, "census": None})
+        earlier = copy.copy(self)
+        earlier.place = earlier.before = self.before.model_copy(update={"run": months})
+        earlier.cohort, earlier._rosters = self.cohort.branch("earlier"), {}
+        people = earlier._arriving(earlier.place, 0, months.horizon)
+        draft = earlier._draft(earlier.place, people, last=False)
+        left, back = _left_and_back(draft, len(self.stages))
+        returns = np.flatnonzero((left < months.horizon) & (back >= months.horizon))
+        parents = draft.children.number - 1
+        children = subset(draft.children, np.flatnonzero(np.isin(parents, people.number[returns])))
+        order = np.argsort(people.number)
+        of = order[np.searchsorted(people.number[order], children.number - 1)]
+        children.arrival = back[of] - months.horizon
+        children.number = children.number + CAME_EARLIER
+        return subset(children, np.flatnonzero(children.arrival < run.horizon))
+
+    def _roster(self, place: Place) -> Roster:
+        key = place is self.before
+        if key not in self._rosters:
+            self._rosters[key] = Roster(place, self.levels)
+        return self._rosters[key]
 
     def _arriving(self, place: Place, start: int, end: int) -> People:
         """Those who arrive in [start, end) under the place's demand."""
@@ -414,7 +259,7 @@ class _Plan:
         keys = dict.fromkeys(
             (name, unit) for p in (self.before, place) for name, s in p.streams.items() for unit in units[s.at]
         )
-        caseloads = sum(len(s.initial) * len(units_of(s)) for s in place.services.values())
+        caseloads = groups_used(place)
         if (len(keys) + caseloads) * LAYERS > GROUPS:
             raise PlaceError(
                 f"place.streams: {len(keys)} streams by site or locality beside {caseloads} initial caseloads were "
@@ -433,7 +278,8 @@ class _Plan:
                 found += self._layers(place, reference, name, unit, group, growth, start, end)
             elif place.streams[name].daily or (place.streams[name].at_start and not base):
                 found += self._layers(place, reference, name, unit, group, 1.0, start, end)
-        return _together(found)
+        people = together(found)
+        return subset(people, np.argsort(people.number, kind="stable"))  # in order: so are their rows, written below
 
     def _layers(
         self, place: Place, reference: Place, name: str, unit: str, group: int, growth: float, start: int, end: int
@@ -443,11 +289,14 @@ class _Plan:
         for layer in range(LAYERS):
             who = self.cohort.arrivals(reference, name, unit, group, layer)
             inside = (who.minute >= start) & (who.minute < end)
-            people = self._with_attributes(who.person[inside], who.minute[inside], name, stream.at, unit, stream.set)
+            roster = self._roster(place)
+            people = roster.people(who.person[inside], who.minute[inside], name, stream.at, unit, stream.set)
             mark = who.mark[inside]
             everybody = np.arange(len(people))
-            if stream.demand:
-                decide(place, people, self.levels, self.cohort)  # demand may depend on what people are
+            # demand and the first stage may depend on what people are, and most of what is decided about them does not
+            # matter for that: it is decided later, for those who come
+            needed = asked_for(place, (stream.first, *stream.demand.values()))
+            decide(place, people, self.levels, self.cohort, needed)
             demand = np.full(len(people), growth)
             for factor in stream.demand.values():
                 demand *= numbers(factor, people, everybody, self.levels)
@@ -458,82 +307,10 @@ class _Plan:
                 )
             comes = np.flatnonzero(mark < demand)
             people.first[:] = names(stream.first, people, everybody, self.levels, self.stage_code)
-            found.append(_subset(people, comes))
+            found.append(subset(people, comes))
             if not len(demand) or demand.max() <= layer + 1:
                 break
         return found
-
-    def _with_attributes(
-        self, person: np.ndarray, minute: np.ndarray, stream: str, at: str, unit: str, settings: dict[str, str]
-    ) -> People:
-        n = len(person)
-        codes = {name: np.full(n, NONE, dtype=CODE) for name in ("site", "locality")}
-        codes["stream"] = np.full(n, self.levels.code("stream", stream), dtype=CODE)
-        if at in ("site", "locality") and unit:
-            codes[at] = np.full(n, self.levels.code(at, unit), dtype=CODE)
-        settled = {k: np.full(n, self.levels.code(k, v), dtype=CODE) for k, v in settings.items()}
-        people = People(person * NUMBERS_A_PERSON, minute, codes | settled, np.zeros(n, dtype=np.int64))
-        people.person_codes = {**settled, **{k: v for k, v in codes.items() if k != "stream"}}
-        return people
-
-    def _initial(self, place: Place) -> People:
-        """The caseload at the start: people in long-stay services with what remains of their stay."""
-        found: list[People] = []
-        group = GROUPS // LAYERS  # counts down; the groups of those who arrive count up, and may not meet these
-        for kind, service in place.services.items():
-            for initial in service.initial.values():
-                people = self._people(place, service, initial)
-                for unit in units_of(service):
-                    group -= 1
-                    if people is None:
-                        found.append(self._caseload(place, kind, service, initial, unit, group))
-                    else:
-                        found.append(self._candidates(place, service, initial, unit, group, people.get(unit, 0)))
-        return _together(found)
-
-    @staticmethod
-    def _people(place: Place, service: Service, initial: Initial) -> dict[str | None, int] | None:
-        """How many people a caseload has in each queue; None where that depends on how much they need."""
-        scale = place.run.scale
-        if isinstance(initial.people, dict):
-            return {unit: round(given * scale) for unit, given in initial.people.items()}
-        if initial.people is None:
-            return None
-        if service.split_by is None:
-            return {None: round(initial.people * scale)}
-        return dict(apportion(initial.people * scale, service.by_site or service.by_locality or {}).items())
-
-    def _caseload(
-        self, place: Place, kind: str, service: Service, initial: Initial, unit: str | None, group: int
-    ) -> People:
-        """Of those who may belong to it, as many as fill the wanted part of one queue's capacity."""
-        capacity = capacities(service, place.run.scale)[unit]
-        if capacity >= UNLIMITED:
-            raise PlaceError(f"place.services.{kind}.initial: an unlimited service has no utilisation.")
-        wanted = capacity * (initial.utilisation or 0)
-        n, most = FEW, int(wanted) + 1
-        while True:  # nobody needs less than one unit; most need far more, so few candidates may do
-            n = min(n, most)
-            people = self._candidates(place, service, initial, unit, group, n)
-            decide(place, people, self.levels, self.cohort)
-            sampler = Sampler(people, self.levels, self.cohort)
-            sizes = self._units(place.stages[initial.stage], initial.stage, service, sampler, np.arange(n))
-            together = np.cumsum(np.broadcast_to(sizes, n))
-            if n == most or together[-1] > wanted:
-                return _subset(people, np.flatnonzero(together <= wanted))
-            n *= 4
-
-    def _candidates(
-        self, place: Place, service: Service, initial: Initial, unit: str | None, group: int, n: int
-    ) -> People:
-        """The first n people who may belong to a caseload; the k-th is the same whatever n is."""
-        people = self._with_attributes(
-            np.arange(n) * GROUPS + group * LAYERS, np.zeros(n, dtype=np.int64), INITIAL, service.split_by or "place",
-            unit or "", initial.set,
-        )  # fmt: skip
-        people.first = np.full(n, self.stage_code[initial.stage])
-        people.residual = initial.remaining
-        return people
 
     # rows ------------------------------------------------------------------------------------------------------------
 
@@ -577,6 +354,7 @@ class _Plan:
                 self._tasks(place, stage, name, sampler, sheet)
                 sheets.append(sheet)
             reached, had, offset = again, had_again, offset + len(self.stages)
+            sampler.asked_anew = True
         children = self._children(place, people, back_from)
         places, count = self._order(sheets, len(people), offset)
         return Draft(people, sheets, places, count, children)
@@ -599,8 +377,8 @@ class _Plan:
         columns: dict[str, Column] = {
             "stage": self.stage_code[name],
             "service": self._queues(stage.service or "", service, people, who),
-            "units": self._units(stage, name, service, sampler, who),
-            "duration": self._durations(stage, name, sampler, who),
+            "units": sampler.units(stage, name, service, who),
+            "duration": sampler.stay(stage, name, who),
             "next": names(stage.next, people, who, self.levels, self.stage_code),
             "hold": int(stage.hold),
         }
@@ -616,11 +394,13 @@ class _Plan:
         if stage.unfit is not None:
             may = matching(stage.unfit.when, people, who, self.levels)
             after = np.full(len(who), NONE, dtype=np.int64)
-            after[may] = _minutes(sampler.draw(stage.unfit.after, f"{name}/unfit", who[may]))
+            waited = sampler.waited(name, who[may])
+            after[may] = sampler.wait(stage.unfit.after, f"{name}/unfit", who[may], waited)
             columns["unfit_after"] = after
             columns["unfit_to"] = np.where(may, self.stage_code[stage.unfit.to], NONE)
         if stage.death_while_waiting is not None:
-            columns["death_after"] = _minutes(sampler.draw(stage.death_while_waiting, f"{name}/death", who))
+            waited = sampler.waited(name, who)
+            columns["death_after"] = sampler.wait(stage.death_while_waiting, f"{name}/death", who, waited)
         if stage.kept_on_readmission is not None:
             kept = sampler.draw(stage.kept_on_readmission, f"{name}/kept", who)
             columns["kept_on_readmission"] = np.rint(kept).astype(np.int64)
@@ -651,21 +431,6 @@ class _Plan:
             )
         return queues
 
-    def _units(self, stage: Stage, name: str, service: Service, sampler: Sampler, who: np.ndarray) -> Column:
-        if stage.units is None:
-            return 1
-        drawn = sampler.draw(stage.units, f"{name}/units", who) * service.units_each
-        return np.maximum(np.rint(drawn), 1).astype(np.int64)
-
-    def _durations(self, stage: Stage, name: str, sampler: Sampler, who: np.ndarray) -> np.ndarray:
-        assert stage.duration is not None
-        minutes = _minutes(sampler.draw(stage.duration, f"{name}/duration", who))
-        residual = sampler.people.residual
-        if residual:
-            already = np.flatnonzero(sampler.people.first[who] == self.stage_code[name])
-            minutes[already] = _minutes(sampler.draw(stage.duration, f"{name}/duration", who[already], residual))
-        return minutes
-
     def _patience(self, stage: Stage, name: str, sampler: Sampler, who: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of all the reasons to give up the queue, the first to run out, and where it leads."""
         patience = np.full(len(who), NONE, dtype=np.int64)
@@ -674,7 +439,8 @@ class _Plan:
             applies = np.flatnonzero(matching(valve.when, sampler.people, who, self.levels))
             minutes = np.full(len(applies), TRY_NOW, dtype=np.int64)
             if valve.after is not None:
-                minutes = _minutes(sampler.draw(valve.after, f"{name}/patience/{reason}", who[applies]))
+                waited = sampler.waited(name, who[applies], queueing=True)
+                minutes = sampler.wait(valve.after, f"{name}/patience/{reason}", who[applies], waited)
             to = np.broadcast_to(
                 names(valve.to, sampler.people, who[applies], self.levels, self.stage_code), len(applies)
             )
@@ -686,7 +452,9 @@ class _Plan:
         decline = stage.decline
         assert decline is not None
         declines = sampler.uniform(f"{name}/decline", who) < sampler.table(decline.share, who)
-        after = _minutes(sampler.draw(decline.after, f"{name}/decline/after", who))
+        after = whole_minutes(sampler.draw(decline.after, f"{name}/decline/after", who))
+        if (before := sampler.delayed_before(name, who)) is not None:
+            after = np.maximum(after - before.astype(np.int64), 0)
         columns["decline_after"] = np.where(declines, after, NONE)
         columns["declined_units"] = _ceil(columns["units"] * decline.units_factor)
         columns["declined_duration"] = _ceil(columns["duration"] * decline.duration_factor)
@@ -695,14 +463,19 @@ class _Plan:
 
     def _tasks(self, place: Place, stage: Stage, name: str, sampler: Sampler, sheet: RowSheet) -> None:
         """Add the tasks of one stage's rows to its sheet, their counts and where recognition falls."""
-        alive = sheet.columns.get("died", 0) == np.zeros(len(sheet.who), dtype=np.int64)
+        alive = np.equal(sheet.columns.get("died", 0), np.zeros(len(sheet.who), dtype=np.int64))
         so_far = np.zeros(len(sheet.who), dtype=np.int64)
+        state, recognising = sampler.state_in(name, sheet.who), up_to_recognition(stage)
         for column, tasks in (("n_before", stage.before), ("n_after", stage.after)):
             earlier = so_far.copy()
+            if column == "n_after":
+                so_far += self._way_out(place, stage, sheet, alive, so_far)
             for task_name, task in sorted(tasks.items(), key=lambda item: item[1].order):
                 if task.skip:
                     continue
                 has = alive & matching(task.when, sampler.people, sheet.who, self.levels)
+                if column == "n_before" and state is not None:
+                    has &= state < (STATES.index("ready") if task_name in recognising else STATES.index("waiting"))
                 rows = np.flatnonzero(has)
                 if len(rows):
                     columns = self._task(place, task, name, task_name, sampler, sheet.who[rows])
@@ -711,15 +484,40 @@ class _Plan:
                 if task.recognises:
                     recognition = sheet.columns.get("recognition", 0)
                     sheet.columns["recognition"] = np.where(has, so_far, recognition)
-            if tasks:
+            if (so_far > earlier).any():
                 sheet.columns[column] = so_far - earlier
+
+    def _way_out(
+        self, place: Place, stage: Stage, sheet: RowSheet, alive: np.ndarray, so_far: np.ndarray
+    ) -> np.ndarray:
+        """Where shocks may shut the way out, the first task after acceptance waits until it is open: (n,) bool, for
+        whom. Nobody waits to go on in the same service, nor who holds nothing."""
+        n = len(sheet.who)
+        if not len(self.network.way_out) or not stage.hold:
+            return np.zeros(n, dtype=bool)
+        calendar = self.network.way_out[np.broadcast_to(sheet.columns["service"], n)]
+        here = {name for name, other in place.stages.items() if other.service == stage.service}
+        stays = np.array([*(name in here for name in self.stages), False])
+        after = np.broadcast_to(sheet.columns["next"], n)
+        waits = alive & (calendar != ALWAYS_OPEN) & ~stays[np.where(after == NONE, NONE, after % len(self.stages))]
+        rows = np.flatnonzero(waits)
+        if len(rows):
+            columns: dict[str, Column] = {
+                "kind": self.task_names.index(WAY_OUT),
+                "calendar": calendar[rows],
+                "minutes": 0,
+                "pool": NONE,
+                "skip_if_kept": 0,
+            }
+            sheet.tasks.append(TaskSheet(rows, so_far[rows], columns))
+        return waits
 
     def _task(
         self, place: Place, task: Task, stage: str, name: str, sampler: Sampler, who: np.ndarray
     ) -> dict[str, Column]:
         minutes: Column = 0
         if task.takes is not None:
-            minutes = _minutes(sampler.draw(task.takes, f"{stage}/{name}", who))
+            minutes = whole_minutes(sampler.draw(task.takes, f"{stage}/{name}", who))
         return {
             "kind": self.task_names.index(name),
             "calendar": names(task.calendar, sampler.people, who, self.levels, self.calendar),
@@ -744,7 +542,7 @@ class _Plan:
         after = had + (1 - had) * np.minimum(sampler.table(back_again.chance, who), 1)
         back = (u >= had) & (u < after)
         back &= sheet.columns.get("died", 0) == np.zeros(len(who), dtype=np.int64)
-        gap = _minutes(sampler.draw(back_again.gap, "readmission/gap", who))
+        gap = whole_minutes(sampler.draw(back_again.gap, "readmission/gap", who))
         sheet.columns["readmission_gap"] = np.where(back, gap, NONE)
         sheet.columns["child"] = np.where(back, sampler.people.number[who] + 1, NONE)
         return back, after
@@ -754,7 +552,7 @@ class _Plan:
         who = np.flatnonzero(back_from != NONE)
         first = np.full(len(who), NONE, dtype=np.int64)
         settled: dict[str, np.ndarray] = {}
-        persistent = {"site", "locality", *(n for n, c in place.choices.items() if c.of == "person")}
+        persistent = {"site", "locality", *place.periods, *(n for n, c in place.choices.items() if c.of == "person")}
         for name in persistent & set(people.codes):
             settled[name] = people.codes[name][who]
         stream = people.codes["stream"][who].copy()
@@ -780,7 +578,7 @@ class _Plan:
         everybody = [draft.people for draft in drafts]
         known = dict.fromkeys(name for people in everybody for name in people.codes)
         number = np.concatenate([people.number for people in everybody])
-        order = np.argsort(number)
+        order = np.argsort(number, kind="stable")  # quick, since each batch is in order
         number = number[order]
         count = np.concatenate([draft.count for draft in drafts])
         n_rows = int(count.sum())
@@ -796,14 +594,15 @@ class _Plan:
         start = 0
         for draft in drafts:
             batch = slice(start, start := start + len(draft.people))
-            first_row[batch] = draft.row(begin[batch], draft.people.first)
+            first_row[batch] = draft.row(begin[batch], draft.people.first, np.arange(len(draft.people)))
             for sheet in draft.sheets:
-                at = begin[batch][sheet.who] + sheet.place
+                begin_of = begin[batch][sheet.who]
+                at = begin_of + sheet.place
                 row_of.append((sheet, at))
                 rows["spell"][at] = rank[batch][sheet.who]
                 for name, column in sheet.columns.items():
                     if name in ROW_REFERENCES:
-                        rows[name][at] = draft.row(begin[batch], column, sheet.who)
+                        rows[name][at] = draft.row(begin_of, column, sheet.who)
                     else:
                         rows[name][at] = column
         has_child = np.flatnonzero(rows["child"] != NONE)
@@ -822,13 +621,13 @@ class _Plan:
                 number=number,
                 arrival=np.concatenate([people.arrival for people in everybody])[order],
                 first_row=first_row[order],
-                initial=np.concatenate([np.full(len(p), int(bool(p.residual))) for p in everybody])[order],
+                initial=np.concatenate([np.full(len(p), int(p.found is not None)) for p in everybody])[order],
             ),
             rows=RowTable(**rows),
             tasks=TaskTable(**tasks),
             stages=self.stages,
             task_names=self.task_names,
-            attributes={name: _gathered(name, everybody, [p.codes for p in everybody])[order] for name in known},
+            attributes={name: gathered(name, everybody, [p.codes for p in everybody])[order] for name in known},
             levels={name: tuple(words) for name, words in self.levels.words.items()},
         )
 
@@ -840,6 +639,35 @@ def stage_order(place: Place) -> list[str]:
         for target in following(place.stages[name]):
             leads_to_from[target].add(name)
     return list(TopologicalSorter(leads_to_from).static_order())
+
+
+def _left_and_back(draft: Draft, stages: int) -> tuple[np.ndarray, np.ndarray]:
+    """When each of a draft's people leaves the stage that a readmission follows, and when they come back, (n,) minutes,
+    if nobody waits and no task takes time; where they do not, the end of time."""
+    n = len(draft.people)
+    never = np.iinfo(np.int64).max // 2
+    comes = np.full((stages, n), never, dtype=np.int64)
+    comes[draft.people.first, np.arange(n)] = draft.people.arrival
+    left, back = np.full(n, never, dtype=np.int64), np.full(n, never, dtype=np.int64)
+    for sheet in draft.sheets:  # in an order in which nobody goes back
+        if sheet.code >= stages:
+            continue  # after being unfit again
+        began = comes[sheet.code, sheet.who]
+        over = np.where(began < never, began + sheet.columns["duration"], never)
+        for code, there in _by_code(sheet.columns.get("next", NONE), stages):
+            comes[code, sheet.who[there]] = np.minimum(comes[code, sheet.who[there]], over[there])
+        if "child" in sheet.columns:
+            again = np.flatnonzero((sheet.columns["child"] != NONE) & (over < never))
+            left[sheet.who[again]] = over[again]
+            back[sheet.who[again]] = over[again] + np.broadcast_to(sheet.columns["readmission_gap"], len(over))[again]
+    return left, back
+
+
+def up_to_recognition(stage: Stage) -> set[str]:
+    """The tasks before asking that are done when it is recognised that the stage is over."""
+    tasks = [(n, task) for n, task in sorted(stage.before.items(), key=lambda item: item[1].order) if not task.skip]
+    last = max((at for at, (_, task) in enumerate(tasks) if task.recognises), default=-1)
+    return {name for name, _ in tasks[: last + 1]}
 
 
 def may_come_back(place: Place) -> set[str]:
@@ -854,11 +682,6 @@ def may_come_back(place: Place) -> set[str]:
 def following(stage: Stage) -> set[str]:
     """The stages a stage may lead to, by any way."""
     return {target for targets in ways_on(stage).values() for target in targets} - {LEAVE}
-
-
-def _minutes(values: np.ndarray) -> np.ndarray:
-    """Whole minutes, at least one, and small enough to add up."""
-    return np.clip(np.rint(values), 1, 2**30).astype(np.int64)
 
 
 def _ceil(values: np.ndarray | float) -> np.ndarray:
@@ -890,38 +713,3 @@ def _by_code(column: Column, n: int) -> list[tuple[int, np.ndarray | slice]]:
         return [(column, slice(None))] if column != NONE else []
     present = np.flatnonzero(np.bincount(column + 1, minlength=n + 1)[1:])
     return [(int(code), column == code) for code in present]
-
-
-def _subset(people: People, who: np.ndarray) -> People:
-    return People(
-        people.number[who],
-        people.arrival[who],
-        {k: v[who] for k, v in people.codes.items()},
-        people.first[who],
-        {k: v[who] for k, v in people.person_codes.items()},
-        people.residual,
-    )
-
-
-def _gathered(name: str, batches: list[People], of: list[dict[str, np.ndarray]]) -> np.ndarray:
-    """One attribute of several batches; where a batch lacks it, it does not apply."""
-    return np.concatenate([d.get(name, np.full(len(b), NONE, dtype=CODE)) for d, b in zip(of, batches, strict=True)])
-
-
-def _together(batches: list[People]) -> People:
-    """Several groups of people as one batch; an attribute that one group lacks does not apply to it."""
-    batches = [b for b in batches if len(b)]
-    if not batches:
-        none = np.zeros(0, dtype=np.int64)
-        return People(none, none, dict.fromkeys(("stream", "site", "locality"), none.astype(CODE)), none)
-    known = list(dict.fromkeys(name for b in batches for name in b.codes))
-    settled = list(dict.fromkeys(name for b in batches for name in b.person_codes))
-
-    return People(
-        np.concatenate([b.number for b in batches]),
-        np.concatenate([b.arrival for b in batches]),
-        {name: _gathered(name, batches, [b.codes for b in batches]) for name in known},
-        np.concatenate([b.first for b in batches]),
-        {name: _gathered(name, batches, [b.person_codes for b in batches]) for name in settled},
-        batches[0].residual,
-    )
