@@ -18,17 +18,17 @@ from benchmarks.timing import process
 from flowsim.compose import load
 from flowsim.engine import engine as engine_named
 from flowsim.engine.spells import Spells
+from flowsim.experiment.jobs import cell_file
+from flowsim.experiment.memory import keep_memory
+from flowsim.experiment.replicate import prepare
 from flowsim.experiment.store import Store
 from flowsim.measures.flow import measure
 from flowsim.model.capacity import Network
-from flowsim.model.cohort import Cohort
 from flowsim.model.journeys import Journeys
-from flowsim.model.network import build_network
-from flowsim.model.plan import plan
 from flowsim.place import Place
 
-STEPS = ("network", "sampling and planning", "engine", "measuring", "writing")
-MODEL_STEPS = STEPS[:3]
+STEPS = ("sampling and planning", "engine", "measuring", "writing")
+MODEL_STEPS = STEPS[:2]
 """The work itself: the rest is looking at it."""
 
 
@@ -59,6 +59,7 @@ class _Clock:
 
 def main(engine: str, repeats: int, *overrides: str) -> None:
     """Do the steps of a cell so often (and once before, unmeasured, with the compiled engine: that loads it)."""
+    keep_memory()  # as every worker does
     place = load(*overrides)
     run = engine_named(engine)
     unmeasured = int(engine == "compiled")
@@ -71,14 +72,13 @@ def main(engine: str, repeats: int, *overrides: str) -> None:
 
 def _one(clock: _Clock, place: Place, run: Callable[[Journeys, Network], Spells], replication: int) -> dict[str, int]:
     """Do a cell's steps; returns how much there was to do."""
-    network = clock.of("network", lambda: build_network(place))
-    journeys = clock.of("sampling and planning", lambda: plan(place, Cohort(1, replication), network))
+    made = clock.of("sampling and planning", lambda: prepare(place, 1, replication))
+    journeys, network = made.journeys, made.network
     spells = clock.of("engine", lambda: run(journeys, network))
     found = clock.of("measuring", lambda: measure(place, network, journeys, spells))
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
-        store.cells.mkdir()
-        clock.of("writing", lambda: store.write_cell("key", "baseline", replication, found.results, found.census))
+        clock.of("writing", lambda: store.write(*cell_file("baseline", "key", replication, {"seed": 1}, found)))
     return {
         "spells": len(journeys.spells.number),
         "rows": int(np.count_nonzero(spells.joined >= 0)),

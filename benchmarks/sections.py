@@ -10,12 +10,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmarks import c_loop, stock_simpy
+from benchmarks import c_loop, experiments, kernel_in_c, stock_simpy
 from benchmarks.cell import MODEL_STEPS, STEPS, measured
 from benchmarks.small_model import TOWN, Model, tables
 from benchmarks.timing import Row, flowsim, process, row, timed
+from flowsim.compose import load
 from flowsim.engine import compiled, reference
 from flowsim.engine.spells import differing
+from flowsim.experiment.replicate import prepare
 from flowsim.model.capacity import Network
 from flowsim.model.journeys import Journeys
 
@@ -33,6 +35,7 @@ class Effort:
         replications: of `flowsim run`, with the compiled and with the reference engine.
         scales: of the growth, with each.
         comparison: replications of the comparison of five scenarios; 0 to leave it out.
+        store: replications of five scenarios that are counted cell by cell, and cells on a Dask cluster.
     """
 
     year: tuple[str, ...]
@@ -42,10 +45,11 @@ class Effort:
     replications: tuple[int, int]
     scales: tuple[tuple[int, ...], tuple[int, ...]]
     comparison: int
+    store: tuple[int, int]
 
 
-FULL = Effort((), TOWN, 7, 3, (50, 2), ((1, 2, 4, 8), (1, 2, 4)), 50)
-QUICK = Effort(("days=60", "warm_up_days=30"), replace(TOWN, days=100), 3, 1, (10, 2), ((1, 2, 4), (1, 2)), 0)
+FULL = Effort((), TOWN, 7, 3, (50, 2), ((1, 2, 4, 8), (1, 2, 4)), 50, (1000, 2000))
+QUICK = Effort(("days=60", "warm_up_days=30"), replace(TOWN, days=100), 3, 1, (10, 2), ((1, 2, 4), (1, 2)), 0, (8, 200))
 
 
 @cache
@@ -90,9 +94,10 @@ def contenders(effort: Effort) -> Iterator[Row]:
     if c_loop.compiler():
         stamps, seconds = c_loop.run(journeys, network, effort.often)
         _same(c_loop.agrees(stamps, spells), "the loop in C")
-        by_hand = row(here, "the same loop in C (-O2)", seconds, "s")
+        by_hand = row(here, "C by hand (-O2), for this model only", seconds, "s")
         yield by_hand
-        yield row(here, "kernel / C", kernel.median / by_hand.median, "times", at_most=1.6)
+        what = "kernel, for every model / C by hand, for this one"
+        yield row(here, what, kernel.median / by_hand.median, "times")
     slow, by_simpy = timed(lambda: reference.run(journeys, network), effort.seldom)
     _same(not differing(by_simpy, spells), "the reference engine")
     yield row(here, "flowsim, reference engine (SimPy)", slow, "s")
@@ -111,9 +116,23 @@ def contenders(effort: Effort) -> Iterator[Row]:
         yield row(here, f"{name} / flowsim with people and tables", other.median / whole, "times")
 
 
+def in_c(effort: Effort) -> Iterator[Row]:
+    """The kernel beside itself in C, all its rules, on the same tables."""
+    if not c_loop.compiler():
+        return
+    here = "The same loop in C: the kernel translated, all its rules (-O3 -march=native)"
+    year = prepare(load(*effort.year), 1, 0)
+    town = tables(effort.town, 0)
+    for what, (journeys, network) in (("the small model", town), ("a Sefton year", (year.journeys, year.network))):
+        ours, theirs = kernel_in_c.measured(journeys, network, effort.often)
+        kernel, translated = row(here, f"{what}, kernel's loop", ours, "s"), row(here, f"{what}, in C", theirs, "s")
+        yield from (kernel, translated)
+        yield row(here, f"{what}, kernel / C", kernel.median / translated.median, "times", at_most=1.6)
+
+
 def _loop(journeys: Journeys, network: Network) -> float:
     """CPU seconds of the kernel's loop alone, on memory that has been touched, as in C."""
-    laid_out = tuple(table.copy() for table in compiled.lay_out(journeys, network))
+    laid_out = tuple(kernel_in_c.like(table) for table in compiled.lay_out(journeys, network))
     seconds, _ = timed(lambda: compiled.load_kernel().advance(*laid_out, 0, network.horizon), 1)
     return seconds[0]
 
@@ -151,7 +170,7 @@ def end_to_end(effort: Effort) -> Iterator[Row]:
     for step in STEPS:
         yield row(here, f"of which {step}", cell["seconds"][step], "s")
     share = row("", "", total(cell, MODEL_STEPS), "s").median / whole.median
-    yield row(here, "of which network, planning and engine", 100 * share, "%", at_least=60)
+    yield row(here, "of which planning and engine", 100 * share, "%", at_least=60)
     yield row(here, "a worker's memory", cell["memory"], "MiB", at_most=600)
 
 
@@ -190,7 +209,7 @@ def comparison(effort: Effort) -> Iterator[Row]:
 def first_result(effort: Effort) -> Iterator[Row]:
     """From starting Python to the first replication's numbers, with and without compiled code from before."""
     here = "First result"
-    code = "from flowsim.compose import load; from flowsim.experiment.runner import replicate; "
+    code = "from flowsim.compose import load; from flowsim.experiment.replicate import replicate; "
     code += f"replicate(load(*{list(effort.year)!r}), 1, 0, 'compiled')"
     process("-c", code)  # compiles, where these very sources have not been
     warm = [process("-c", code).wall for _ in range(effort.seldom)]
@@ -200,4 +219,13 @@ def first_result(effort: Effort) -> Iterator[Row]:
     yield row(here, "fresh process, compiling", cold, "s of wall time", at_most=15)
 
 
-SECTIONS = (engines, contenders, end_to_end, growth, comparison, first_result)
+def store(effort: Effort) -> Iterator[Row]:
+    """Many cells: what they cost beside themselves, on this machine and on a cluster; memory; going on at the end."""
+    compile_before()
+    replications, on_dask = effort.store
+    yield from experiments.many_cells(replications, SCENARIOS, effort.year)
+    yield from experiments.on_dask(on_dask, effort.year)
+    yield from experiments.tiny_cells(5_000)
+
+
+SECTIONS = (engines, in_c, contenders, end_to_end, growth, comparison, store, first_result)

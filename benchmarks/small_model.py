@@ -152,8 +152,9 @@ def place_of(model: Model) -> Place:
 def tables(model: Model, replication: int) -> tuple[Journeys, Network]:
     """The model's people and services as flowsim's tables."""
     place = place_of(model)
-    network = build_network(place)
-    return plan(place, Cohort(1, replication), network), network
+    cohort = Cohort(1, replication)
+    network = build_network(place, cohort)
+    return plan(place, cohort, network), network
 
 
 def visits_of(journeys: Journeys, spells: Spells) -> Visits:

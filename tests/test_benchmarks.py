@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
 from acceptance import ENGINES, LEVEL
+from engine_places import random_case
 from scipy import stats
 
 from benchmarks import __main__ as table
-from benchmarks import c_loop, sections, stock_simpy, timing
+from benchmarks import c_loop, kernel_in_c, sections, stock_simpy, timing
 from benchmarks.small_model import DAY, VILLAGE, Visits, tables, visits_of
 from flowsim.compose import load
 from flowsim.engine import reference
@@ -88,6 +90,28 @@ def test_a_wrong_stamp_would_be_seen() -> None:
     assert c_loop.agrees(stamps, spells)
     stamps[-1, 0] += 1
     assert not c_loop.agrees(stamps, spells)
+
+
+@pytest.mark.skipif(c_loop.compiler() is None, reason="no C compiler")
+def test_the_kernel_translated_into_c_fills_the_same_tables() -> None:
+    """Every table, in every cell; with crowded places that use every rule."""
+    for seed in range(6):
+        kernel_in_c.measured(*random_case(seed), repeats=1)
+    kernel_in_c.measured(*tables(VILLAGE, 0), repeats=1)
+
+
+@pytest.mark.skipif(c_loop.compiler() is None, reason="no C compiler")
+def test_a_wrong_translation_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    rightly = kernel_in_c.translated
+
+    def wrongly(*given: Any) -> str:
+        text = rightly(*given)
+        assert text.count("return (a < b);") == 1
+        return text.replace("return (a < b);", "return (a > b);")
+
+    monkeypatch.setattr(kernel_in_c, "translated", wrongly)
+    with pytest.raises(AssertionError, match="differ in tables"):
+        kernel_in_c.measured(*random_case(0), repeats=1)
 
 
 # -- the table ---------------------------------------------------------------------------------------------------------

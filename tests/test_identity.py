@@ -273,6 +273,7 @@ def as_python(*changes: tuple[str, str], extra: str = "") -> ModuleType:
     numba.config.DISABLE_JIT = True
     try:
         exec(compile(text + extra, "mutant.py", "exec"), vars(module))
+        vars(module)["fetch"] = lambda *_: None  # machine code, which changes nothing
     finally:
         numba.config.DISABLE_JIT = before
     return module
@@ -317,9 +318,10 @@ def test_the_kernel_is_the_same_as_plain_python(monkeypatch: pytest.MonkeyPatch)
 
 
 ROUNDS = (
-    "rounds(rows, tasks, stamps, spells, places, services, events, heads, opened, minutes, first, run, "
+    "rounds(rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run, "
     "quota_day, quota_week, t)"
 )
+BEGINNING = "    horizon = int64(run[HORIZON])\n    for t in range(begin, end):\n"
 KIND_ORDER = "DEATH, READMISSION, UNFIT, PATIENCE_ENDS, DECLINE, RELEASE, MAIN, WAKE = ("
 
 MUTATIONS: dict[str, tuple] = {
@@ -328,25 +330,26 @@ MUTATIONS: dict[str, tuple] = {
     "ties by spell number the other way": (("    return a < b\n", "    return a > b\n"),),
     "priority ignored": (("int64(rows[j, PRIORITY]) * run[HORIZON] + joined", "joined"),),
     "staff queue without the priority of the row held": (("int64(rows[i, PRIORITY]) * run[HORIZON] + t", "t"),),
-    "since ignored": (("    since = rows[j, SINCE]\n", "    since = -1\n"),),
+    "since ignored": (("        since = int64(rare[more, SINCE])\n", "        since = -1\n"),),
     "a fallback keeps the minute of its first queue": (
-        ("    stamps[j, ROW_ENDED] = ended\n    spells[n, TARGET] = rows[j, OTHERWISE]\n",
-         "    stamps[j, ROW_ENDED] = ended\n    FALLEN[n] = stamps[j, ROW_JOINED]\n    spells[n, TARGET] = rows[j, OTHERWISE]\n"),
+        ("    rows[j, ENDED] = ended\n    spells[n, TARGET] = rows[j, OTHERWISE]\n",
+         "    rows[j, ENDED] = ended\n    FALLEN[n] = STAMPS[0][j, ROW_JOINED]\n    spells[n, TARGET] = rows[j, OTHERWISE]\n"),
         ("    joined = t\n", "    joined = FALLEN.pop(n, t)\n"),
-        ("FAR = 2**31 - 1\n", "FAR = 2**31 - 1\nFALLEN = {}\n"),
+        (BEGINNING, "    STAMPS[:] = [stamps]\n" + BEGINNING),
+        ("FAR = 2**31 - 1\n", "FAR = 2**31 - 1\nFALLEN = {}\nSTAMPS = []\n"),
     ),
     "first fit waits for the head": (
-        ("first_that_fits(places, services, s, free) if services[s, FIRST_FIT] else int64(services[s, HEAD])",
+        ("first_that_fits(spells, services, s, free) if services[s, FIRST_FIT] else int64(services[s, HEAD])",
          "int64(services[s, HEAD])"),
     ),
     "first fit does not look again from the head": (
-        ("first_that_fits(places, services, s, free) if", "behind(places, s, free, passed) if"),
+        ("first_that_fits(spells, services, s, free) if", "behind(spells, s, free, passed) if"),
         ("        while services[s, WAITING] > 0:\n", "        passed = (-1, -1)\n        while services[s, WAITING] > 0:\n"),
-        ("            quit_queue(places, services, run, n)\n            if spells[n, PHASE] == QUEUES:\n",
-         "            passed = (places[n, KEY], n)\n            quit_queue(places, services, run, n)\n            if spells[n, PHASE] == QUEUES:\n"),
+        ("            quit_queue(spells, services, run, n)\n            if spells[n, PHASE] == QUEUES:\n",
+         "            passed = (spells[n, KEY], n)\n            quit_queue(spells, services, run, n)\n            if spells[n, PHASE] == QUEUES:\n"),
         ("FAR = 2**31 - 1\n",
-         "FAR = 2**31 - 1\n\n\ndef behind(places, s, free, passed):\n"
-         "    q = [(places[n, KEY], n) for n in np.flatnonzero(places[:, QUEUE] == s) if places[n, NEED] <= free]\n"
+         "FAR = 2**31 - 1\n\n\ndef behind(spells, s, free, passed):\n"
+         "    q = [(spells[n, KEY], n) for n in np.flatnonzero(spells[:, QUEUE] == s) if spells[n, NEED] <= free]\n"
          "    return min((n for n in q if n > passed), default=(0, -1))[1]\n"),
     ),
     # Calendars and quotas
@@ -357,9 +360,9 @@ MUTATIONS: dict[str, tuple] = {
         ("first, calendar, t, run[HORIZON]))\n        return False", "first, calendar, t + 1, run[HORIZON]))\n        return False"),
     ),
     "nobody is woken when a service opens": (
-        ("        wake(services, events, heads, run, s, next_open(opened, minutes, first, calendar, t, run[HORIZON]))\n", ""),
+        ("        wake(spells, services, heads, run, s, next_open(opened, minutes, first, calendar, t, run[HORIZON]))\n", ""),
     ),
-    "nobody is woken when a quota is reset": (("            wake(services, events, heads, run, s, (day + 1) * DAY)\n", ""),),
+    "nobody is woken when a quota is reset": (("            wake(spells, services, heads, run, s, (day + 1) * DAY)\n", ""),),
     "a week begins on the first day of the run": (("(day + run[WEEKDAY]) // 7", "day // 7"),),
     "what is left of a day's quota is carried over": (("            services[s, USED_DAY] = 0\n", ""),),
     "staff are granted while closed": (("if not may_accept(", "if spells[n, PHASE] == QUEUES and not may_accept("),),
@@ -373,8 +376,8 @@ MUTATIONS: dict[str, tuple] = {
          "    return max((k for k in range(s + 1) if run[DIRTY] >> k & 1), default=-1)\n"),
     ),
     "one acceptance a service and round": (
-        ("                grant(tasks, spells, events, heads, opened, minutes, first, run, n, t)\n        run[DIRTY",
-         "                grant(tasks, spells, events, heads, opened, minutes, first, run, n, t)\n"
+        ("                grant(tasks, spells, heads, opened, minutes, first, run, n, t)\n        run[DIRTY",
+         "                grant(tasks, spells, heads, opened, minutes, first, run, n, t)\n"
          "            if next_touched(run, 0) != s or next_touched(run, s + 1) >= 0:\n"
          "                MORE_LATER.append(s)\n                break\n        run[DIRTY"),
         ("        after = next_touched(run, s + 1)\n",
@@ -398,8 +401,8 @@ MUTATIONS: dict[str, tuple] = {
          f"                if spells[n, PHASE] == WANTS:\n                    {ROUNDS}\n                    proceed_rarely("),
     ),
     "a try-now waits a minute": (
-        ("        spells[n, NEXT_TRY] = run[FIRST_TRY]\n        run[FIRST_TRY] = n\n",
-         "        schedule(events, heads, run, PATIENCE_ENDS, n, t + 1)\n"),
+        ("        tries[run[TRIES]] = n\n        run[TRIES] += 1\n",
+         "        schedule(spells, heads, run, PATIENCE_ENDS, n, t + 1)\n"),
     ),
     "displacement in the other order": (
         ("for p in range(services[s, ORDER_FROM], services[s, ORDER_TO]):",
@@ -413,11 +416,11 @@ MUTATIONS: dict[str, tuple] = {
         ("    services[s, IN_USE] += need - handed\n", "    LATER[n] = need - handed\n"),
         ("    stamps[j, ROW_STARTED] = t\n",
          "    stamps[j, ROW_STARTED] = t\n    EVENTS_IN_USE(j, n)\n"),
-        ("def start(rows, stamps, spells, events, heads, run, n, j, t):\n",
-         "def start(rows, stamps, spells, events, heads, run, n, j, t):\n"
+        ("def start(rows, rare, stamps, spells, heads, run, n, j, t):\n",
+         "def start(rows, rare, stamps, spells, heads, run, n, j, t):\n"
          "    EVENTS_IN_USE = lambda j, n: SERVICES[0].__setitem__((rows[j, SERVICE], IN_USE),\n"
          "        SERVICES[0][rows[j, SERVICE], IN_USE] + LATER.pop(n, 0))\n"),
-        ("    n_spells = int64(run[N_SPELLS])\n", "    n_spells = int64(run[N_SPELLS])\n    SERVICES[:] = [services]\n"),
+        (BEGINNING, "    SERVICES[:] = [services]\n" + BEGINNING),
         ("FAR = 2**31 - 1\n", "FAR = 2**31 - 1\nLATER = {}\nSERVICES = []\n"),
     ),
     "what is freed is seen in the next minute only": (
@@ -426,12 +429,12 @@ MUTATIONS: dict[str, tuple] = {
     ),
     "a move within a service queues": (("    if need <= 0:\n        return True\n", ""),),
     "a move within a service needs all its units": (
-        ("    if spells[n, HOLDS] and rows[i, SERVICE] == s and rows[i, KEEP] < 0:\n", "    if False:\n"),
+        ("    if spells[n, MARKS] & HOLDS:\n        i = int64(spells[n, ROW])\n", "    if False:\n        i = int64(spells[n, ROW])\n"),
     ),
-    "kept units count towards the next row": (("== s and rows[i, KEEP] < 0:", "== s:"),),
-    "units are not kept": (("    if may_keep and rows[i, KEEP] >= 0:", "    if False:"),),
-    "kept units are freed with the spell only": (("if ended < 0 or rows[row, KEEP] == ended:", "if ended < 0:"),),
-    "a place is held though it is let go": (("    if not rows[i, HOLD]:\n", "    if False:\n"),),
+    "kept units count towards the next row": (("== s and keeps_for(rows, rare, i) < 0:", "== s:"),),
+    "units are not kept": (("    if may_keep and keeps_for(rows, rare, i) >= 0:", "    if False:"),),
+    "kept units are freed with the spell only": (("if ended < 0 or keeps_for(rows, rare, row) == ended:", "if ended < 0:"),),
+    "a place is held though it is let go": (("        if not rare[more, HOLD]:\n", "        if False:\n"),),
     "tasks before asking are done again after a refusal": (
         ("    spells[n, TARGET] = rows[j, OTHERWISE]\n    spells[n, PHASE] = WANTS\n",
          "    spells[n, TARGET] = rows[j, OTHERWISE]\n    spells[n, PHASE] = WANTS\n"
@@ -453,27 +456,26 @@ MUTATIONS: dict[str, tuple] = {
         ("                elif kind == PATIENCE_ENDS:\n",
          "                elif kind == PATIENCE_ENDS and first_pass:\n                    LATE.append(n)\n"
          "                elif kind == PATIENCE_ENDS:\n"),
-        ("next_touched(run, 0) < 0 and run[FIRST_TRY] < 0:", "next_touched(run, 0) < 0 and run[FIRST_TRY] < 0 and not LATE:"),
+        ("next_touched(run, 0) < 0 and run[TRIES] == 0:", "next_touched(run, 0) < 0 and run[TRIES] == 0 and not LATE:"),
         ("            # Try-nows still queueing leave",
          "            while LATE:\n                n = LATE.pop()\n                if spells[n, PHASE] == QUEUES:\n"
-         "                    schedule(events, heads, run, PATIENCE_ENDS, n, t)\n"
+         "                    schedule(spells, heads, run, PATIENCE_ENDS, n, t)\n"
          "            # Try-nows still queueing leave"),
         ("FAR = 2**31 - 1\n", "FAR = 2**31 - 1\nLATE = []\n"),
     ),
     "patience counts from `since`": (
-        ("schedule(events, heads, run, PATIENCE_ENDS, n, t + patience)",
-         "schedule(events, heads, run, PATIENCE_ENDS, n, max(joined + patience, t + 1))"),
+        ("schedule(spells, heads, run, PATIENCE_ENDS, n, t + patience)",
+         "schedule(spells, heads, run, PATIENCE_ENDS, n, max(joined + patience, t + 1))"),
     ),
-    "a need declines one minute early": (("int64(rows[j, DECLINE_AFTER]) + 1\n", "int64(rows[j, DECLINE_AFTER])\n"),),
-    "decline counts from joining": (("int64(spells[n, BASE]) + int64(rows[j", "t + int64(rows[j"),),
+    "a need declines one minute early": (("int64(rare[more, DECLINE_AFTER]) + 1\n", "int64(rare[more, DECLINE_AFTER])\n"),),
+    "decline counts from joining": (("int64(spells[n, BASE]) + int64(rare[more", "t + int64(rare[more"),),
     "decline counts from arrival after displacement too": (
-        ("    spells[n, TARGET] = rows[i, DISPLACED_TO]\n    spells[n, BASE] = t\n",
-         "    spells[n, TARGET] = rows[i, DISPLACED_TO]\n"),
+        ("DISPLACED_TO] if more >= 0 else -1\n    spells[n, BASE] = t\n", "DISPLACED_TO] if more >= 0 else -1\n"),
     ),
     "a declined need goes to the end of the queue": (
-        ("    key = int64(places[n, KEY])\n", "    key = int64(places[n, KEY]) // run[HORIZON] * run[HORIZON] + run[HORIZON] - 1\n"),
+        ("    key = int64(spells[n, KEY])\n", "    key = int64(spells[n, KEY]) // run[HORIZON] * run[HORIZON] + run[HORIZON] - 1\n"),
     ),
-    "a declined need takes no longer": (("rows[j, DECLINED_DURATION] if spells[n, DECLINED] else rows[j, DURATION]", "rows[j, DURATION]"),),
+    "a declined need takes no longer": (("int64(rare[rows[j, RARE], DECLINED_DURATION])", "int64(rows[j, DURATION])"),),
     "readmission before death": ((KIND_ORDER, KIND_ORDER.replace("DEATH, READMISSION", "READMISSION, DEATH")),),
     "unfit again before death": ((KIND_ORDER, KIND_ORDER.replace("DEATH, READMISSION, UNFIT", "UNFIT, READMISSION, DEATH")),),
     "patience before unfit again": ((KIND_ORDER, KIND_ORDER.replace("UNFIT, PATIENCE_ENDS", "PATIENCE_ENDS, UNFIT")),),
@@ -482,21 +484,21 @@ MUTATIONS: dict[str, tuple] = {
     "the main event before readmission": ((KIND_ORDER, "DEATH, MAIN, UNFIT, PATIENCE_ENDS, DECLINE, RELEASE, READMISSION, WAKE = ("),),
     "the main event before release": ((KIND_ORDER, KIND_ORDER.replace("RELEASE, MAIN", "MAIN, RELEASE")),),
     "no death after acceptance": (
-        ("    cancel(events, heads, run, UNFIT, n)\n    j = int64(spells[n, TARGET])\n",
-         "    cancel(events, heads, run, UNFIT, n)\n    cancel(events, heads, run, DEATH, n)\n    j = int64(spells[n, TARGET])\n"),
+        ("    cancel(spells, heads, run, UNFIT, n)\n    j = int64(spells[n, TARGET])\n",
+         "    cancel(spells, heads, run, UNFIT, n)\n    cancel(spells, heads, run, DEATH, n)\n    j = int64(spells[n, TARGET])\n"),
     ),
     "unfit again after acceptance": (
-        ("    cancel(events, heads, run, UNFIT, n)\n    j = int64(spells[n, TARGET])\n", "    j = int64(spells[n, TARGET])\n"),
+        ("    cancel(spells, heads, run, UNFIT, n)\n    j = int64(spells[n, TARGET])\n", "    j = int64(spells[n, TARGET])\n"),
     ),
-    "unfit again keeps the surplus": (("int64(stamps[i, ROW_TAKEN]) - units)", "0)"),),
+    "unfit again keeps the surplus": (("int64(rows[i, TAKEN]) - units)", "0)"),),
     # Readmission
     "going home cancels a readmission": (("    if phase == DEAD:\n", "    if phase == DEAD or phase == GONE:\n"),),
     "death does not cancel a readmission": (("    if phase == DEAD:\n", "    if phase == 99:\n"),),
-    "nothing is reserved for the readmitted": (("heir >= 0 and rows[i, KEPT_ON_READMISSION] > 0", "False"),),
-    "a reservation is never released": (("            schedule(events, heads, run, RELEASE, n, t + kept)\n", ""),),
-    "a reservation does not lessen the need": (("        need -= int64(stamps[spells[n, RESERVED], ROW_TAKEN])\n", "        pass\n"),),
-    "a lost reservation does not add to the need": (("    if spells[n, PHASE] == QUEUES and places[n, QUEUE] == s:\n", "    if False:\n"),),
-    "a reservation outlives the spell": (("    if spells[n, RESERVED] >= 0:\n        free_reserved(", "    if False:\n        free_reserved("),),
+    "nothing is reserved for the readmitted": (("heir >= 0 and kept_on_readmission(rows, rare, i) > 0", "False"),),
+    "a reservation is never released": (("            schedule(spells, heads, run, RELEASE, n, t + kept)\n", ""),),
+    "a reservation does not lessen the need": (("        need -= int64(rows[spells[n, RESERVED], TAKEN])\n", "        pass\n"),),
+    "a lost reservation does not add to the need": (("    if spells[n, PHASE] == QUEUES and spells[n, QUEUE] == s:\n", "    if False:\n"),),
+    "a reservation outlives the spell": (("    if spells[n, MARKS] & RESERVES:\n        free_reserved(", "    if False:\n        free_reserved("),),
     "readmission counts from ready": (("READMISSION, child, t + int64(", "READMISSION, child, int64(stamps[i, ROW_READY]) + int64("),),
     # The log
     "escalation gives no reason": (("            services[s, CHANGED] = ESCALATED + 1\n", "            services[s, CHANGED] = max(services[s, CHANGED], 1)\n"),),

@@ -22,13 +22,15 @@ from typing import Any
 
 import numpy as np
 
-from flowsim.engine.spells import Spells, Standstill
+from flowsim.engine.spells import NEVER, Spells, Standstill
 from flowsim.model.calendar import DAY, Calendars
 from flowsim.model.capacity import NO_QUOTA, Network
-from flowsim.model.journeys import ROW_DEFAULTS, Journeys, RowTable, SpellTable, TaskTable
+from flowsim.model.journeys import NONE, ROW_DEFAULTS, Journeys, RowTable, SpellTable, TaskTable
 
 MOST = 2**30
 """Numbers above this are cut to it: no run has so many minutes, and no service so many units."""
+LINE = 16
+"""Words of four bytes that the processor fetches from memory at once."""
 BLOCK = 2**15
 """Rows that are packed at a time."""
 SLICES = 20
@@ -80,13 +82,11 @@ def lay_out(journeys: Journeys, network: Network) -> tuple[np.ndarray, ...]:
     n_tasks = len(journeys.tasks.kind)
     n_spells = len(journeys.spells.number)
 
-    planned = [getattr(journeys.rows, name) for name in k.ROW_COLUMNS]
-    planned[k.PRIORITY] = _small_priorities(planned[k.PRIORITY], horizon)
-    rows = _packed(planned, n_rows, 32)
+    rows, rare = _laid_out_rows(journeys.rows, horizon, k)
     tasks = _packed([getattr(journeys.tasks, name) for name in k.TASK_COLUMNS], n_tasks, 8)
-    tasks[:, k.TASK_BEGAN :] = -1
-    stamps = np.full((n_rows, 12), -1, dtype=np.int32)
-    stamps[:, k.ROW_TAKEN : k.ROW_ENDED + 1] = 0
+    tasks[:, k.TASK_BEGAN :] = NEVER
+    stamps = _lines(n_rows, 8)
+    stamps[...] = NEVER
 
     services = np.zeros((n_services, 32), dtype=np.int64)
     for column in (k.ROOT, k.HEAD, k.TAIL, k.QUOTA_DAY, k.QUOTA_WEEK, k.WAKE_AT, k.LOGGED):
@@ -104,23 +104,20 @@ def lay_out(journeys: Journeys, network: Network) -> tuple[np.ndarray, ...]:
     displacements = _side_by_side(network.displacement_minute, network.displacement_service, network.displacement_units)
     order = _order_of_displacement(journeys, network, services, k)
 
-    events = np.zeros((k.RELEASE * n_spells + 2 * n_spells + n_services, 2), dtype=np.int32)
-    heads = np.zeros((k.KINDS + 1, horizon), dtype=np.int32)
+    heads = np.zeros(horizon + k.KINDS, dtype=np.int32)
     words = n_services // 32 + 1
     state = np.zeros(k.DIRTY + words, dtype=np.int64)
     state[k.HORIZON] = horizon
     state[k.N_SPELLS] = n_spells
     state[k.WEEKDAY] = network.first_weekday
-    state[k.FIRST_TRY] = -1
     state[k.WORDS] = words
 
-    spells = np.empty((n_spells, 16), dtype=np.int32)
-    places = np.empty((n_spells, 8), dtype=np.int32)
-    spells[:, k.INITIAL] = journeys.spells.initial
-    spells[:, k.FIRST_ROW] = journeys.spells.first_row
-    k.prepare(spells, places, events, heads, state, np.where(journeys.spells.initial == 1, 0, journeys.spells.arrival))
+    spells = _lines(n_spells + n_services, 32)
+    k.prepare(
+        spells, heads, state, *(_column(getattr(journeys.spells, name)) for name in ("arrival", "first_row", "initial"))
+    )
     return (
-        rows, tasks, stamps, spells, places, services, events, heads,
+        rows, rare, tasks, stamps, spells, services, heads, np.zeros(n_spells, dtype=np.int32),
         network.calendars.opened, network.calendars.minutes, network.calendars.first, state,
         np.ascontiguousarray(network.quota_day, dtype=np.int64),
         np.ascontiguousarray(network.quota_week, dtype=np.int64),
@@ -129,16 +126,17 @@ def lay_out(journeys: Journeys, network: Network) -> tuple[np.ndarray, ...]:
     )  # fmt: skip
 
 
-def found_in(tables: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Those tables of a run that say what happened: tasks, stamps, the run's state and the log."""
-    return tables[1], tables[2], tables[11], tables[-1]
+def found_in(tables: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    """Those tables of a run that say what happened: rows, tasks, stamps, the run's state and the log."""
+    return tables[0], tables[2], tables[3], tables[11], tables[-1]
 
 
-def collect(tasks: np.ndarray, stamps: np.ndarray, state: np.ndarray, log: np.ndarray) -> Spells:
+def collect(rows: np.ndarray, tasks: np.ndarray, stamps: np.ndarray, state: np.ndarray, log: np.ndarray) -> Spells:
     """What the tables of a run say, as both engines return it."""
     k = load_kernel()
-    of_rows = np.empty((k.ROW_ENDED + 1, len(stamps)), dtype=np.int64)
-    k.unpack(stamps, 0, of_rows)
+    of_rows = np.empty((9, len(stamps)), dtype=np.int64)
+    k.unpack(stamps, k.ROW_JOINED, of_rows[:7])
+    k.unpack(rows, k.TAKEN, of_rows[7:])
     of_tasks = np.empty((3, len(tasks)), dtype=np.int64)
     k.unpack(tasks, k.TASK_BEGAN, of_tasks)
     return Spells(*of_rows, *of_tasks, *np.ascontiguousarray(log[: state[k.N_LOG]].T))
@@ -151,36 +149,38 @@ def refuse_standstill(tables: tuple[np.ndarray, ...], journeys: Journeys, networ
     changes, whoever or whatever could still move, were every capacity the highest of the run.
     """
     k = load_kernel()
-    stamps, spells, places, services = tables[2:6]
+    rows, _, _, stamps, spells, services = tables[:6]
+    spells = spells[: len(journeys.spells.number)]
     planned = journeys.rows
     highest = np.zeros(len(services), dtype=np.int64)
     np.maximum.at(highest, network.step_service, network.step_capacity)
     np.add.at(highest, network.rule_service, np.maximum(network.rule_units, 0))
-    queueing = np.flatnonzero(places[:, k.QUEUE] >= 0)
+    queueing = np.flatnonzero(spells[:, k.QUEUE] >= 0)
     least_need = np.full(len(services), MOST, dtype=np.int64)
-    np.minimum.at(least_need, places[queueing, k.QUEUE], places[queueing, k.NEED])
+    np.minimum.at(least_need, spells[queueing, k.QUEUE], spells[queueing, k.NEED])
     full = (services[:, k.WAITING] > 0) & (services[:, k.IN_USE] > 0) & (least_need > highest - services[:, k.IN_USE])
     if not full.any():
         return
 
     asking = queueing[spells[queueing, k.PHASE] == k.QUEUES]
-    row, holds = spells[asking, k.ROW], spells[asking, k.HOLDS] == 1
+    row, marks = spells[asking, k.ROW], spells[asking, k.MARKS]
+    holds = marks & k.HOLDS != 0
     may_change = holds & ((planned.unfit_after[row] >= 0) | (planned.death_after[row] >= 0))
     has_child = (planned.child >= 0) & (stamps[:, k.ROW_LEFT] >= 0)
-    may_change |= np.isin(asking, planned.spell[has_child]) | (spells[asking, k.RESERVED] >= 0)
+    may_change |= np.isin(asking, planned.spell[has_child]) | (marks & k.RESERVES != 0)
     endless = planned.patience[spells[asking, k.TARGET]] < 0
-    stuck = asking[endless & ~may_change & (holds | (spells[asking, k.KEPT] >= 0))]
+    stuck = asking[endless & ~may_change & (marks & (k.HOLDS | k.KEEPS) != 0)]
     while len(stuck) and full.any():
         held = np.zeros(len(services), dtype=np.int64)
         for n in stuck:
-            rows = [int(spells[n, k.ROW])] if spells[n, k.HOLDS] else []
-            kept = int(spells[n, k.KEPT])
+            of_n = [int(spells[n, k.ROW])] if spells[n, k.MARKS] & k.HOLDS else []
+            kept = int(spells[n, k.KEPT]) if spells[n, k.MARKS] & k.KEEPS else NONE
             while kept >= 0:
-                rows.append(kept)
-                kept = int(stamps[kept, k.NEXT_ROW])
-            np.add.at(held, planned.service[rows], stamps[rows, k.ROW_TAKEN])
+                of_n.append(kept)
+                kept = int(rows[kept, k.NEXT_ROW])
+            np.add.at(held, planned.service[of_n], rows[of_n, k.TAKEN])
         full_now = full & (held == services[:, k.IN_USE])
-        stuck_now = stuck[full_now[places[stuck, k.QUEUE]]]
+        stuck_now = stuck[full_now[spells[stuck, k.QUEUE]]]
         if len(stuck_now) == len(stuck) and (full_now == full).all():
             names = ", ".join(sorted(network.names[s] for s in np.flatnonzero(full)))
             raise Standstill(
@@ -190,9 +190,36 @@ def refuse_standstill(tables: tuple[np.ndarray, ...], journeys: Journeys, networ
         full, stuck = full_now, stuck_now
 
 
+def _laid_out_rows(planned: RowTable, horizon: int, k: ModuleType) -> tuple[np.ndarray, np.ndarray]:
+    """The tables of what every row needs and of what few rows have."""
+    n = len(planned.spell)
+    columns = [getattr(planned, name) for name in k.RARE_COLUMNS]
+    has = np.zeros(n, dtype=bool)
+    for name, column in zip(k.RARE_COLUMNS, columns, strict=True):
+        if n and (column.strides[0] or column[0] != ROW_DEFAULTS[name]):  # not one number for all, which says nothing
+            has |= column != ROW_DEFAULTS[name]
+    which = np.flatnonzero(has)
+    rare = _lines(len(which), 16)
+    for c, column in enumerate(columns):
+        rare[:, c] = np.minimum(column[which], MOST)
+    where = np.full(n, NONE, dtype=np.int64)
+    where[which] = np.arange(len(which))
+
+    columns = [getattr(planned, name) for name in k.ROW_COLUMNS]
+    columns[k.PRIORITY] = _small_priorities(planned.priority, horizon)
+    return _packed([*columns, where], n, 16), rare
+
+
+def _lines(n: int, width: int) -> np.ndarray:
+    """A table of noughts, (n, width) int32, that begins where a line of memory does."""
+    words = np.zeros(n * width + LINE, dtype=np.int32)
+    begin = -(words.ctypes.data // words.itemsize) % LINE
+    return words[begin : begin + n * width].reshape(n, width)
+
+
 def _packed(columns: list[np.ndarray], n: int, width: int) -> np.ndarray:
     """Columns side by side, (n, width) int32, what is above `MOST` cut to it; a block at a time, to copy little."""
-    table = np.empty((n, width), dtype=np.int32)
+    table = _lines(n, width)
     for begin in range(0, n, BLOCK):
         block = slice(begin, begin + BLOCK)
         load_kernel().pack(table[block], tuple(_column(column[block]) for column in columns), MOST)

@@ -2,27 +2,31 @@
 
 Only `compiled.py` imports this file. Everything lives in the tables that `advance` takes, which `compiled.py` makes and
 of which the main ones are below; the loop allocates nothing, so a run can be stopped between two minutes, its tables
-copied, and both copies carried on.
+copied, and both copies carried on. Most of a run's time is spent waiting for memory, so what is needed together stands
+together, in lines of 64 bytes that the processor fetches at once, and what few rows have stands elsewhere.
 
-    rows      (R, 32) int32   what was planned for a row: a row's first cache line is what every row needs
+    rows      (R, 16) int32   what was planned for a row and every row needs; what it took and how it ended
+    rare      (K, 16) int32   what was planned for those rows that have more to say
     tasks     (T, 8) int32    what was planned for a task, and its stamps
-    stamps    (R, 12) int32   the stamps of a row
-    spells    (N, 16) int32   where the person is
-    places    (N, 8) int32    their place in a queue: a node of that queue's search tree
+    stamps    (R, 8) int32    the stamps of a row
+    spells    (N + S, 32) int32   where the person is, their place in a queue and their events: first what few need,
+                              then the line that all need; behind the N persons one entry a service, for its WAKE
     services  (S, 32) int64   units in use, capacity, and the root of the queue's tree
-    events    (7 N + S, 2) int32   one node a spell and kind of event: its neighbours in the minute's list
-    heads     (9, horizon) int32   where the list of a kind and minute begins; the last line: which kinds have one
+    heads     (horizon + 8,) int32   where the list of a minute begins, and that of each kind in the minute that runs
+    tries     (N,) int32      who tries now
     opened, minutes, first    the calendars (model/calendar.py)
     run       (64 + S / 32,) int64   cursors, and one bit a service: must be looked at
 
 The functions are named as in the rules and take what they need of those, always in that order. Where one table names
-an entry of another, -1 is none; in `events` and `heads`, which begin as zeros, it is the entry plus one, and 0 is none.
+an entry of another, -1 is none; only events and `heads`, which begin as zeros, count from one, and 0 is none.
 """
 
 from typing import Any
 
 import numpy as np
-from numba import njit
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import extending, njit, types
+from numba.core import cgutils
 from numpy import int64
 
 from flowsim.engine.spells import (
@@ -37,54 +41,68 @@ from flowsim.engine.spells import (
 )
 from flowsim.model.calendar import ALWAYS_OPEN, DAY
 
-# rows: the planned columns, in the order `compiled.py` packs them.
+# rows: the planned columns, in the order `compiled.py` packs them, then what happened. The last is the next of a list
+# of rows (those a spell keeps, or those to be displaced).
 ROW_COLUMNS = (
     "service", "units", "duration", "priority", "next", "patience", "otherwise", "first_task",
-    "n_before", "n_after", "recognition", "hold", "died", "decline_after", "since", "child",
-    "death_after", "unfit_after", "unfit_to", "keep", "declined_units", "declined_duration", "readmission_gap",
-    "kept_on_readmission", "displaced_to", "spell",
+    "n_before", "n_after", "recognition", "spell",
 )  # fmt: skip
 (
     SERVICE, UNITS, DURATION, PRIORITY, NEXT, PATIENCE, OTHERWISE, FIRST_TASK,
-    N_BEFORE, N_AFTER, RECOGNITION, HOLD, ROW_DIES, DECLINE_AFTER, SINCE, CHILD,
-    DEATH_AFTER, UNFIT_AFTER, UNFIT_TO, KEEP, DECLINED_UNITS, DECLINED_DURATION, READMISSION_GAP,
-    KEPT_ON_READMISSION, DISPLACED_TO, SPELL,
-) = range(len(ROW_COLUMNS))  # fmt: skip
+    N_BEFORE, N_AFTER, RECOGNITION, SPELL, RARE, TAKEN, ENDED, NEXT_ROW,
+) = range(16)  # fmt: skip
+
+# rare
+RARE_COLUMNS = (
+    "hold", "died", "decline_after", "declined_units", "declined_duration", "since", "keep", "child",
+    "readmission_gap", "kept_on_readmission", "death_after", "unfit_after", "unfit_to", "displaced_to",
+)  # fmt: skip
+(
+    HOLD, DIES, DECLINE_AFTER, DECLINED_UNITS, DECLINED_DURATION, SINCE, KEEP, CHILD,
+    READMISSION_GAP, KEPT_ON_READMISSION, DEATH_AFTER, UNFIT_AFTER, UNFIT_TO, DISPLACED_TO,
+) = range(14)  # fmt: skip
 
 # tasks
 TASK_COLUMNS = ("calendar", "minutes", "pool", "skip_if_kept")
 TASK_CALENDAR, TASK_MINUTES, TASK_POOL, TASK_SKIP, TASK_BEGAN, TASK_GRANTED, TASK_ENDED = range(7)
 
-# stamps, in the order of `Spells`, and the next of a list of rows (those a spell keeps, or those to be displaced)
-(
-    ROW_JOINED, ROW_ACCEPTED, ROW_STARTED, ROW_READY, ROW_RECOGNISED, ROW_LEFT, ROW_FREED, ROW_TAKEN, ROW_ENDED,
-    NEXT_ROW,
-) = range(10)  # fmt: skip
+# stamps, in the order of `Spells`
+ROW_JOINED, ROW_ACCEPTED, ROW_STARTED, ROW_READY, ROW_RECOGNISED, ROW_LEFT, ROW_FREED = range(7)
 
-# spells
+# spells: what few need, ...
+(
+    KEPT,  # with KEEPS: the latest of the rows whose units are kept though they were left
+    RESERVED,  # with RESERVES: the row of the spell before whose units are reserved for this one
+    PARENT,  # the spell whose readmission this one is
+    LEAST,  # in the queue of a service with first fit: the least need of this node and those below it
+) = range(4)
+NODES = 4  # from here on: the next and the one before in the list of events, two columns a kind
+# ... and what all need, behind the event of kind MAIN
 (
     PHASE,
     ROW,  # the row they are in or come from, -1 for nowhere
-    HOLDS,  # 1 while they hold the units of ROW
     TARGET,  # the row they want, queue for or were accepted in, -1 to leave the system
     TASK,  # the next task to do (or at work, or waiting for staff)
     LAST_TASK,  # one behind the last task of this phase
     HANDED,  # units of ROW that TARGET takes over in place
-    DECLINED,  # 1 when TARGET needs the declined units and duration
     BASE,  # the minute from which decline counts
-    KEPT,  # the latest of the rows whose units are kept though they were left, -1 for none
-    RESERVED,  # the row of the spell before whose units are reserved for this one, -1 for none
-    PARENT,  # the row whose readmission this spell is
-    NEXT_TRY,  # the next of this minute's try-nows, -1 for the last
-    INITIAL,
-    FIRST_ROW,
-) = range(15)
+    MARKS,  # one bit for each kind of event that is to come, and the marks below
+    QUEUE,  # the service whose queue they stand in, -1 for none
+    KEY,  # their place there: priority, then minute of joining
+    NEED,
+    LESS,  # the nodes below and above in the queue's tree
+    MORE,
+    ABOVE,
+) = range(18, 32)
+
+HOLDS = 1 << 8  # they hold the units of ROW
+DECLINED = 1 << 9  # TARGET needs the declined units and duration
+INITIAL = 1 << 10  # they are in their first row when the run begins
+KEEPS = 1 << 11
+RESERVES = 1 << 12
 
 # Phases. In BEFORE and AFTER a spell that stands in a queue waits for staff; else its task is at work.
 AWAY, STAYS, BEFORE, WANTS, QUEUES, AFTER, GONE, DEAD = range(8)
-
-# places
-QUEUE, KEY, NEED, LEAST, LESS, MORE, ABOVE, RANK = range(8)
 
 # services
 (
@@ -96,10 +114,12 @@ QUEUE, KEY, NEED, LEAST, LESS, MORE, ABOVE, RANK = range(8)
 # Kinds of events, in the order in which those of one person run in a minute; WAKE belongs to a service.
 DEATH, READMISSION, UNFIT, PATIENCE_ENDS, DECLINE, RELEASE, MAIN, WAKE = (int64(kind) for kind in range(8))
 KINDS = 8
-PENDING = 8  # the line of `heads` that says which kinds have a list in the minute
+KIND_BITS = 3  # an event is the index of the spell and these bits of the kind, plus one
 
 # run
-HORIZON, N_SPELLS, WEEKDAY, FIRST_TRY, NEXT_STEP, NEXT_LOOK, NEXT_DISPLACEMENT, NEXT_FIXED, N_LOG, WORDS = range(10)
+(
+    HORIZON, N_SPELLS, WEEKDAY, TRIES, NEXT_STEP, NEXT_LOOK, NEXT_DISPLACEMENT, NEXT_FIXED, N_LOG, WORDS, PENDING,
+) = range(11)  # fmt: skip
 DIRTY = 16  # from here on: the bits of the services that must be looked at, 32 a word
 
 # columns of the tables of what happens at fixed minutes, and of the log
@@ -124,6 +144,25 @@ for _b in range(32):
 _INNER: Any = {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 cold = njit(**_INNER)
 hot = njit(forceinline=True, **_INNER)
+machine_code: Any = extending.intrinsic
+
+
+@machine_code
+def fetch(typing, table, line, column):
+    """Ask for a cell of a table ahead of its use, so that it is there by then. Any number will do as a line."""
+
+    def generate(context, builder, signature, arguments):
+        array = context.make_array(table)(context, builder, arguments[0])
+        width, size = cgutils.unpack_tuple(builder, array.shape)[1], cgutils.unpack_tuple(builder, array.strides)[1]
+        at = builder.mul(builder.add(builder.mul(arguments[1], width), arguments[2]), size)
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        address = builder.gep(builder.bitcast(array.data, byte), [at])
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        builder.call(prefetch, [address, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(table, types.int64, types.int64), generate
 
 
 # ---------------------------------------------------------------------------------------------------- calendars
@@ -156,90 +195,124 @@ def plus_open(opened, minutes, first, calendar, t, n, horizon):
 
 
 @hot
-def schedule(events, heads, run, kind, n, t):
+def schedule(spells, heads, run, kind, n, t):
     """The event of this kind of spell n happens at minute t (never, when that is behind the horizon)."""
     if t >= run[HORIZON]:
         return
-    node = kind * run[N_SPELLS] + n
-    head = heads[kind, t]
-    events[node, 0] = head
-    events[node, 1] = -t - 1
+    column = NODES + 2 * kind
+    event = ((n << KIND_BITS) | kind) + 1
+    head = int64(heads[t])
+    spells[n, MARKS] |= 1 << kind
+    spells[n, column] = head
+    spells[n, column + 1] = -t - 1
     if head != 0:
-        events[head - 1, 1] = node + 1
-    heads[kind, t] = node + 1
-    heads[PENDING, t] |= 1 << kind
+        put_before(spells, head, event)
+    heads[t] = event
 
 
 @hot
-def cancel(events, heads, run, kind, n):
+def put_before(spells, event, before):
+    """The list's entry before an event is that one."""
+    spells[(event - 1) >> KIND_BITS, NODES + 2 * ((event - 1) & WAKE) + 1] = before
+
+
+@hot
+def cancel(spells, heads, run, kind, n):
     """The event of this kind of spell n, if there is one, does not happen."""
-    node = kind * run[N_SPELLS] + n
-    before = events[node, 1]
-    if before == 0:
-        return
-    after = events[node, 0]
-    if before < 0:
-        heads[kind, -before - 1] = after
-    else:
-        events[before - 1, 0] = after
-    if after != 0:
-        events[after - 1, 1] = before
-    events[node, 1] = 0
+    marks = int64(spells[n, MARKS])
+    if marks & (1 << kind):
+        spells[n, MARKS] = marks & ~(1 << kind)
+        column = NODES + 2 * kind
+        after = int64(spells[n, column])
+        before = int64(spells[n, column + 1])
+        if before < 0:
+            heads[-before - 1] = after
+        else:
+            spells[(before - 1) >> KIND_BITS, NODES + 2 * ((before - 1) & WAKE)] = after
+        if after != 0:
+            put_before(spells, after, before)
+
+
+@hot
+def sort_out(spells, heads, run, t):
+    """Lay each event of the list of minute t into the list of its kind, behind the minutes."""
+    event = int64(heads[t])
+    heads[t] = 0
+    while event != 0:
+        n = (event - 1) >> KIND_BITS
+        kind = (event - 1) & WAKE
+        column = NODES + 2 * kind
+        after = int64(spells[n, column])
+        of_kind = run[HORIZON] + kind
+        head = int64(heads[of_kind])
+        spells[n, column] = head
+        spells[n, column + 1] = -of_kind - 1
+        if head != 0:
+            put_before(spells, head, event)
+        heads[of_kind] = event
+        run[PENDING] |= 1 << kind
+        event = after
 
 
 # ------------------------------------------------------------------------------------------------------- queues
-# A queue is a treap: a search tree by (KEY, spell), a heap by RANK. Each node knows the least need below it, so that
-# the first that fits is found on one way down. The two ends are at hand: joining at the end and taking from the head
-# cost a constant on average.
+# A queue is a treap: a search tree by (KEY, spell), a heap by rank. Where the first that fits is accepted, each node
+# knows the least need below it, so that it is found on one way down. The two ends are at hand: joining at the end and
+# taking from the head cost a constant on average.
 
 
 @hot
-def comes_before(places, a, b):
+def comes_before(spells, a, b):
     """Priority, then minute of joining (both in KEY), then the spell's number (a spell's index is in that order)."""
-    if places[a, KEY] != places[b, KEY]:
-        return places[a, KEY] < places[b, KEY]
+    if spells[a, KEY] != spells[b, KEY]:
+        return spells[a, KEY] < spells[b, KEY]
     return a < b
 
 
 @hot
-def least(places, n):
+def least(spells, n):
     """Set what n knows of the needs below from what its children know."""
-    need = places[n, NEED]
-    less = places[n, LESS]
-    if less >= 0 and places[less, LEAST] < need:
-        need = places[less, LEAST]
-    more = places[n, MORE]
-    if more >= 0 and places[more, LEAST] < need:
-        need = places[more, LEAST]
-    places[n, LEAST] = need
+    need = spells[n, NEED]
+    less = spells[n, LESS]
+    if less >= 0 and spells[less, LEAST] < need:
+        need = spells[less, LEAST]
+    more = spells[n, MORE]
+    if more >= 0 and spells[more, LEAST] < need:
+        need = spells[more, LEAST]
+    spells[n, LEAST] = need
+
+
+@hot
+def rank(n):
+    """Any numbers do, as long as they are in no order: they only keep the trees shallow."""
+    return (n * 2654435761) & 0xFFFFFFFF
 
 
 @cold
-def lift(places, services, s, n):
+def lift(spells, services, s, n):
     """Turn n and the node above it, so that n is above."""
-    above = int64(places[n, ABOVE])
-    top = int64(places[above, ABOVE])
-    if places[above, LESS] == n:
-        child = places[n, MORE]
-        places[above, LESS] = child
-        places[n, MORE] = above
+    above = int64(spells[n, ABOVE])
+    top = int64(spells[above, ABOVE])
+    if spells[above, LESS] == n:
+        child = spells[n, MORE]
+        spells[above, LESS] = child
+        spells[n, MORE] = above
     else:
-        child = places[n, LESS]
-        places[above, MORE] = child
-        places[n, LESS] = above
+        child = spells[n, LESS]
+        spells[above, MORE] = child
+        spells[n, LESS] = above
     if child >= 0:
-        places[child, ABOVE] = above
-    places[above, ABOVE] = n
-    places[n, ABOVE] = top
+        spells[child, ABOVE] = above
+    spells[above, ABOVE] = n
+    spells[n, ABOVE] = top
     if top < 0:
         services[s, ROOT] = n
-    elif places[top, LESS] == above:
-        places[top, LESS] = n
+    elif spells[top, LESS] == above:
+        spells[top, LESS] = n
     else:
-        places[top, MORE] = n
+        spells[top, MORE] = n
     if services[s, FIRST_FIT]:
-        least(places, above)
-        least(places, n)
+        least(spells, above)
+        least(spells, n)
 
 
 @hot
@@ -249,45 +322,46 @@ def touch(run, s):
 
 
 @hot
-def join(places, services, run, s, n, key, need):
+def join(spells, services, run, s, n, key, need):
     """Spell n joins the queue of service s."""
-    places[n, QUEUE] = s
-    places[n, KEY] = key
-    places[n, NEED] = need
-    places[n, LEAST] = need
-    places[n, LESS] = -1
-    places[n, MORE] = -1
+    spells[n, QUEUE] = s
+    spells[n, KEY] = key
+    spells[n, NEED] = need
+    spells[n, LESS] = -1
+    spells[n, MORE] = -1
     services[s, WAITING] += 1
+    if services[s, FIRST_FIT]:
+        spells[n, LEAST] = need
     tail = int64(services[s, TAIL])
     if tail < 0:
-        places[n, ABOVE] = -1
+        spells[n, ABOVE] = -1
         services[s, ROOT] = n
         services[s, HEAD] = n
         services[s, TAIL] = n
     else:
-        if comes_before(places, tail, n):
+        if comes_before(spells, tail, n):
             at = tail
-            places[at, MORE] = n
+            spells[at, MORE] = n
             services[s, TAIL] = n
         else:
             below = int64(services[s, ROOT])
             at = below
             while below >= 0:
                 at = below
-                below = int64(places[at, LESS]) if comes_before(places, n, at) else int64(places[at, MORE])
-            if comes_before(places, n, at):
-                places[at, LESS] = n
+                below = int64(spells[at, LESS]) if comes_before(spells, n, at) else int64(spells[at, MORE])
+            if comes_before(spells, n, at):
+                spells[at, LESS] = n
                 if at == services[s, HEAD]:
                     services[s, HEAD] = n
             else:
-                places[at, MORE] = n
-        places[n, ABOVE] = at
+                spells[at, MORE] = n
+        spells[n, ABOVE] = at
         if services[s, FIRST_FIT]:
-            while at >= 0 and places[at, LEAST] > need:
-                places[at, LEAST] = need
-                at = int64(places[at, ABOVE])
-        while places[n, ABOVE] >= 0 and places[places[n, ABOVE], RANK] < places[n, RANK]:
-            lift(places, services, s, n)
+            while at >= 0 and spells[at, LEAST] > need:
+                spells[at, LEAST] = need
+                at = int64(spells[at, ABOVE])
+        while spells[n, ABOVE] >= 0 and rank(int64(spells[n, ABOVE])) < rank(n):
+            lift(spells, services, s, n)
     # Whoever cannot be accepted now changes nothing for the others; what lets them in later touches the service.
     if (services[s, HEAD] == n or services[s, FIRST_FIT]) and (
         services[s, IN_USE] + need <= services[s, CAPACITY] + services[s, ESCALATION]
@@ -296,63 +370,63 @@ def join(places, services, run, s, n, key, need):
 
 
 @hot
-def quit_queue(places, services, run, n):
+def quit_queue(spells, services, run, n):
     """Spell n leaves the queue it stands in."""
-    s = int64(places[n, QUEUE])
-    places[n, QUEUE] = -1
+    s = int64(spells[n, QUEUE])
+    spells[n, QUEUE] = -1
     services[s, WAITING] -= 1
     if services[s, HEAD] == n:
-        after = int64(places[n, MORE])
+        after = int64(spells[n, MORE])
         if after < 0:
-            after = int64(places[n, ABOVE])
+            after = int64(spells[n, ABOVE])
         else:
-            while places[after, LESS] >= 0:
-                after = int64(places[after, LESS])
+            while spells[after, LESS] >= 0:
+                after = int64(spells[after, LESS])
         services[s, HEAD] = after
     if services[s, TAIL] == n:
-        before = int64(places[n, LESS])
+        before = int64(spells[n, LESS])
         if before < 0:
-            before = int64(places[n, ABOVE])
+            before = int64(spells[n, ABOVE])
         else:
-            while places[before, MORE] >= 0:
-                before = int64(places[before, MORE])
+            while spells[before, MORE] >= 0:
+                before = int64(spells[before, MORE])
         services[s, TAIL] = before
-    while places[n, LESS] >= 0 and places[n, MORE] >= 0:
-        less = int64(places[n, LESS])
-        more = int64(places[n, MORE])
-        lift(places, services, s, less if places[less, RANK] > places[more, RANK] else more)
-    child = places[n, LESS] if places[n, LESS] >= 0 else places[n, MORE]
-    above = int64(places[n, ABOVE])
+    while spells[n, LESS] >= 0 and spells[n, MORE] >= 0:
+        less = int64(spells[n, LESS])
+        more = int64(spells[n, MORE])
+        lift(spells, services, s, less if rank(less) > rank(more) else more)
+    child = spells[n, LESS] if spells[n, LESS] >= 0 else spells[n, MORE]
+    above = int64(spells[n, ABOVE])
     if child >= 0:
-        places[child, ABOVE] = above
+        spells[child, ABOVE] = above
     if above < 0:
         services[s, ROOT] = child
-    elif places[above, LESS] == n:
-        places[above, LESS] = child
+    elif spells[above, LESS] == n:
+        spells[above, LESS] = child
     else:
-        places[above, MORE] = child
+        spells[above, MORE] = child
     if services[s, FIRST_FIT]:
         while above >= 0:
-            least(places, above)
-            above = int64(places[above, ABOVE])
+            least(spells, above)
+            above = int64(spells[above, ABOVE])
     if services[s, WAITING] > 0:
         touch(run, s)  # the next in the queue may fit
 
 
 @hot
-def first_that_fits(places, services, s, free):
+def first_that_fits(spells, services, s, free):
     """The first in the queue of service s who needs at most `free` units, -1 for none."""
     n = int64(services[s, ROOT])
-    if n < 0 or places[n, LEAST] > free:
+    if n < 0 or spells[n, LEAST] > free:
         return -1
     while True:
-        less = int64(places[n, LESS])
-        if less >= 0 and places[less, LEAST] <= free:
+        less = int64(spells[n, LESS])
+        if less >= 0 and spells[less, LEAST] <= free:
             n = less
-        elif places[n, NEED] <= free:
+        elif spells[n, NEED] <= free:
             return n
         else:
-            n = int64(places[n, MORE])
+            n = int64(spells[n, MORE])
 
 
 # -------------------------------------------------------------------------------------------- a person's way
@@ -367,18 +441,28 @@ def free_units(services, run, s, units):
 
 
 @hot
-def own(rows, stamps, spells, n, s):
+def own(rows, rare, spells, n, s):
     """Units spell n holds that count towards a row of service s."""
-    i = int64(spells[n, ROW])
-    if spells[n, HOLDS] and rows[i, SERVICE] == s and rows[i, KEEP] < 0:
-        return int64(stamps[i, ROW_TAKEN])
+    if spells[n, MARKS] & HOLDS:
+        i = int64(spells[n, ROW])
+        if rows[i, SERVICE] == s and keeps_for(rows, rare, i) < 0:
+            return int64(rows[i, TAKEN])
     return 0
+
+
+@hot
+def keeps_for(rows, rare, i):
+    """The row at whose end the units of row i are freed, -1 when they are freed at its own."""
+    more = int64(rows[i, RARE])
+    if more < 0:
+        return -1
+    return int64(rare[more, KEEP])
 
 
 @hot
 def is_reserved(rows, spells, n, s):
     """Are units of service s reserved for spell n?"""
-    return spells[n, RESERVED] >= 0 and rows[spells[n, RESERVED], SERVICE] == s
+    return spells[n, MARKS] & RESERVES != 0 and rows[spells[n, RESERVED], SERVICE] == s
 
 
 @hot
@@ -388,71 +472,73 @@ def next_is_reserved(rows, spells, n, i):
 
 
 @hot
-def size(rows, spells, n):
+def size(rows, rare, spells, n):
     """Units of the row the spell wants, declined or not."""
-    j = spells[n, TARGET]
-    if spells[n, DECLINED]:
-        return int64(rows[j, DECLINED_UNITS])
+    j = int64(spells[n, TARGET])
+    if spells[n, MARKS] & DECLINED:
+        return int64(rare[rows[j, RARE], DECLINED_UNITS])
     return int64(rows[j, UNITS])
 
 
 @hot
-def needed(rows, stamps, spells, n):
+def needed(rows, rare, spells, n):
     """What the row the spell wants needs of its service."""
     s = int64(rows[spells[n, TARGET], SERVICE])
-    need = size(rows, spells, n) - own(rows, stamps, spells, n, s)
+    need = size(rows, rare, spells, n) - own(rows, rare, spells, n, s)
     if is_reserved(rows, spells, n, s):
-        need -= int64(stamps[spells[n, RESERVED], ROW_TAKEN])
+        need -= int64(rows[spells[n, RESERVED], TAKEN])
     return need
 
 
 @hot
-def want(rows, stamps, spells, places, services, events, heads, run, n, t):
+def want(rows, rare, stamps, spells, services, heads, tries, run, n, t):
     """Spell n wants its target: it is accepted at once (True) or queues."""
     j = int64(spells[n, TARGET])
+    more = int64(rows[j, RARE])
     stamps[j, ROW_JOINED] = t
+    spells[n, MARKS] &= ~DECLINED
     declines = int64(-1)
-    spells[n, DECLINED] = 0
-    if rows[j, DECLINE_AFTER] >= 0:
-        declines = int64(spells[n, BASE]) + int64(rows[j, DECLINE_AFTER]) + 1
-        if declines <= t:
-            spells[n, DECLINED] = 1
-    need = needed(rows, stamps, spells, n)
+    joined = t
+    if more >= 0:
+        if rare[more, DECLINE_AFTER] >= 0:
+            declines = int64(spells[n, BASE]) + int64(rare[more, DECLINE_AFTER]) + 1
+            if declines <= t:
+                spells[n, MARKS] |= DECLINED
+        since = int64(rare[more, SINCE])
+        if since >= 0 and stamps[since, ROW_JOINED] >= 0:
+            joined = int64(stamps[since, ROW_JOINED])
+    need = needed(rows, rare, spells, n)
     if need <= 0:
         return True
-    joined = t
-    since = rows[j, SINCE]
-    if since >= 0 and stamps[since, ROW_JOINED] >= 0:
-        joined = int64(stamps[since, ROW_JOINED])
     spells[n, PHASE] = QUEUES
-    join(places, services, run, int64(rows[j, SERVICE]), n, int64(rows[j, PRIORITY]) * run[HORIZON] + joined, need)
+    join(spells, services, run, int64(rows[j, SERVICE]), n, int64(rows[j, PRIORITY]) * run[HORIZON] + joined, need)
     patience = int64(rows[j, PATIENCE])
     if patience > 0:
-        schedule(events, heads, run, PATIENCE_ENDS, n, t + patience)
+        schedule(spells, heads, run, PATIENCE_ENDS, n, t + patience)
     elif patience == 0:
-        spells[n, NEXT_TRY] = run[FIRST_TRY]
-        run[FIRST_TRY] = n
+        tries[run[TRIES]] = n
+        run[TRIES] += 1
     if declines > t:
-        schedule(events, heads, run, DECLINE, n, declines)
+        schedule(spells, heads, run, DECLINE, n, declines)
     return False
 
 
 @hot
-def accept(rows, stamps, spells, services, events, heads, run, n, t):
+def accept(rows, rare, stamps, spells, services, heads, run, n, t):
     """Spell n is accepted in its target; it stands in no queue."""
-    cancel(events, heads, run, PATIENCE_ENDS, n)
-    cancel(events, heads, run, DECLINE, n)
-    cancel(events, heads, run, UNFIT, n)
+    cancel(spells, heads, run, PATIENCE_ENDS, n)
+    cancel(spells, heads, run, DECLINE, n)
+    cancel(spells, heads, run, UNFIT, n)
     j = int64(spells[n, TARGET])
     s = int64(rows[j, SERVICE])
-    need = size(rows, spells, n)
+    need = size(rows, rare, spells, n)
     stamps[j, ROW_ACCEPTED] = t
-    stamps[j, ROW_TAKEN] = need
+    rows[j, TAKEN] = need
     if is_reserved(rows, spells, n, s):
-        taken_over = min(need, int64(stamps[spells[n, RESERVED], ROW_TAKEN]))
-        free_reserved(rows, stamps, spells, services, events, heads, run, n, taken_over, t)
+        taken_over = min(need, int64(rows[spells[n, RESERVED], TAKEN]))
+        free_reserved(rows, stamps, spells, services, heads, run, n, taken_over, t)
         need -= taken_over
-    handed = min(need, own(rows, stamps, spells, n, s))
+    handed = min(need, own(rows, rare, spells, n, s))
     services[s, IN_USE] += need - handed
     begin_leaving(rows, spells, n, handed)
 
@@ -471,94 +557,103 @@ def begin_leaving(rows, spells, n, handed):
 
 
 @hot
-def go(rows, spells, events, heads, run, n):
+def go(rows, spells, heads, run, n):
     """Spell n is about to leave the system from the row it is in."""
-    cancel(events, heads, run, UNFIT, n)
+    cancel(spells, heads, run, UNFIT, n)
     spells[n, TARGET] = -1
     begin_leaving(rows, spells, n, 0)
 
 
 @hot
-def start(rows, stamps, spells, events, heads, run, n, j, t):
+def start(rows, rare, stamps, spells, heads, run, n, j, t):
     """Spell n comes to row j."""
     stamps[j, ROW_STARTED] = t
     spells[n, ROW] = j
-    spells[n, HOLDS] = 1
     spells[n, PHASE] = STAYS
-    duration = rows[j, DECLINED_DURATION] if spells[n, DECLINED] else rows[j, DURATION]
-    schedule(events, heads, run, MAIN, n, t + int64(duration))
+    spells[n, TASK] = rows[j, FIRST_TASK]  # to be fetched in time
+    marks = int64(spells[n, MARKS])
+    spells[n, MARKS] = marks | HOLDS
+    duration = int64(rows[j, DURATION])
+    if marks & DECLINED:
+        duration = int64(rare[rows[j, RARE], DECLINED_DURATION])
+    schedule(spells, heads, run, MAIN, n, t + duration)
 
 
 @cold
-def free_kept(rows, stamps, spells, services, run, n, ended, t):
+def free_kept(rows, rare, stamps, spells, services, run, n, ended, t):
     """The units kept until row `ended` are freed; all of them when that is -1, the end of the spell."""
     before = int64(-1)
     row = int64(spells[n, KEPT])
     while row >= 0:
-        also = int64(stamps[row, NEXT_ROW])
-        if ended < 0 or rows[row, KEEP] == ended:
+        also = int64(rows[row, NEXT_ROW])
+        if ended < 0 or keeps_for(rows, rare, row) == ended:
             stamps[row, ROW_FREED] = t
-            free_units(services, run, int64(rows[row, SERVICE]), int64(stamps[row, ROW_TAKEN]))
+            free_units(services, run, int64(rows[row, SERVICE]), int64(rows[row, TAKEN]))
             if before < 0:
                 spells[n, KEPT] = also
             else:
-                stamps[before, NEXT_ROW] = also
+                rows[before, NEXT_ROW] = also
         else:
             before = row
         row = also
+    if spells[n, KEPT] < 0:
+        spells[n, MARKS] &= ~KEEPS
 
 
 @hot
-def leave(rows, stamps, spells, services, events, heads, run, n, ended, may_keep, t):
+def leave(rows, rare, stamps, spells, services, heads, run, n, ended, may_keep, t):
     """Spell n leaves the row it holds: moved on, left or displaced."""
     i = int64(spells[n, ROW])
-    spells[n, HOLDS] = 0
+    marks = int64(spells[n, MARKS]) & ~HOLDS
     stamps[i, ROW_LEFT] = t
-    stamps[i, ROW_ENDED] = ended
-    if may_keep and rows[i, KEEP] >= 0:
-        stamps[i, NEXT_ROW] = spells[n, KEPT]
+    rows[i, ENDED] = ended
+    if may_keep and keeps_for(rows, rare, i) >= 0:
+        rows[i, NEXT_ROW] = spells[n, KEPT] if marks & KEEPS else -1
         spells[n, KEPT] = i
+        marks |= KEEPS
     else:
         stamps[i, ROW_FREED] = t
-        free_units(services, run, int64(rows[i, SERVICE]), int64(stamps[i, ROW_TAKEN] - spells[n, HANDED]))
-    if spells[n, KEPT] >= 0:
-        free_kept(rows, stamps, spells, services, run, n, i, t)
-    if rows[i, DEATH_AFTER] >= 0:
-        cancel(events, heads, run, DEATH, n)
-    child = int64(rows[i, CHILD])
-    if child >= 0:
-        spells[child, PARENT] = i
-        schedule(events, heads, run, READMISSION, child, t + int64(rows[i, READMISSION_GAP]))
+        free_units(services, run, int64(rows[i, SERVICE]), int64(rows[i, TAKEN]) - int64(spells[n, HANDED]))
+    spells[n, MARKS] = marks
+    if marks & KEEPS:
+        free_kept(rows, rare, stamps, spells, services, run, n, i, t)
+    cancel(spells, heads, run, DEATH, n)
+    more = int64(rows[i, RARE])
+    if more >= 0 and rare[more, CHILD] >= 0:
+        child = int64(rare[more, CHILD])
+        spells[child, PARENT] = n
+        schedule(spells, heads, run, READMISSION, child, t + int64(rare[more, READMISSION_GAP]))
 
 
 @cold
-def free_reserved(rows, stamps, spells, services, events, heads, run, n, taken_over, t):
+def free_reserved(rows, stamps, spells, services, heads, run, n, taken_over, t):
     """The reservation for spell n ends: what is not taken over is freed."""
     i = int64(spells[n, RESERVED])
-    spells[n, RESERVED] = -1
-    cancel(events, heads, run, RELEASE, n)
+    spells[n, MARKS] &= ~RESERVES
+    cancel(spells, heads, run, RELEASE, n)
     stamps[i, ROW_FREED] = t
-    free_units(services, run, int64(rows[i, SERVICE]), int64(stamps[i, ROW_TAKEN]) - taken_over)
+    free_units(services, run, int64(rows[i, SERVICE]), int64(rows[i, TAKEN]) - taken_over)
 
 
 @cold
-def end_spell(rows, stamps, spells, services, events, heads, run, n, phase, t):
+def end_spell(rows, rare, stamps, spells, services, heads, run, n, phase, t):
     """Spell n is over, GONE or DEAD: everything still kept or reserved is freed."""
     spells[n, PHASE] = phase
-    if spells[n, KEPT] >= 0:
-        free_kept(rows, stamps, spells, services, run, n, -1, t)
-    if spells[n, RESERVED] >= 0:
-        free_reserved(rows, stamps, spells, services, events, heads, run, n, 0, t)
+    if spells[n, MARKS] & KEEPS:
+        free_kept(rows, rare, stamps, spells, services, run, n, -1, t)
+    if spells[n, MARKS] & RESERVES:
+        free_reserved(rows, stamps, spells, services, heads, run, n, 0, t)
 
 
 @hot
-def ready(rows, stamps, spells, services, events, heads, run, n, t):
+def ready(rows, rare, stamps, spells, services, heads, run, n, t):
     """The work of the row spell n is in is done."""
     i = int64(spells[n, ROW])
+    more = int64(rows[i, RARE])
     stamps[i, ROW_READY] = t
-    if rows[i, ROW_DIES]:
-        give_back(rows, stamps, spells, services, run, n, DIED, -1, t)
-        end_spell(rows, stamps, spells, services, events, heads, run, n, DEAD, t)
+    if more >= 0 and rare[more, DIES]:
+        give_back(rows, rare, stamps, spells, services, run, n, DIED, -1, t)
+        end_spell(rows, rare, stamps, spells, services, heads, run, n, DEAD, t)
         return
     spells[n, PHASE] = BEFORE
     spells[n, TASK] = rows[i, FIRST_TASK]
@@ -566,14 +661,15 @@ def ready(rows, stamps, spells, services, events, heads, run, n, t):
     spells[n, HANDED] = 0
     if rows[i, RECOGNITION] == 0:
         recognise(stamps, spells, n, t)
-    if not rows[i, HOLD]:
-        ended = MOVED_ON if rows[i, NEXT] >= 0 else LEFT
-        leave(rows, stamps, spells, services, events, heads, run, n, ended, False, t)
-        return
-    if rows[i, DEATH_AFTER] >= 0:
-        schedule(events, heads, run, DEATH, n, t + int64(rows[i, DEATH_AFTER]))
-    if rows[i, UNFIT_AFTER] >= 0:
-        schedule(events, heads, run, UNFIT, n, t + int64(rows[i, UNFIT_AFTER]))
+    if more >= 0:
+        if not rare[more, HOLD]:
+            ended = MOVED_ON if rows[i, NEXT] >= 0 else LEFT
+            leave(rows, rare, stamps, spells, services, heads, run, n, ended, False, t)
+            return
+        if rare[more, DEATH_AFTER] >= 0:
+            schedule(spells, heads, run, DEATH, n, t + int64(rare[more, DEATH_AFTER]))
+        if rare[more, UNFIT_AFTER] >= 0:
+            schedule(spells, heads, run, UNFIT, n, t + int64(rare[more, UNFIT_AFTER]))
 
 
 @hot
@@ -583,7 +679,7 @@ def recognise(stamps, spells, n, t):
 
 
 @hot
-def grant(tasks, spells, events, heads, opened, minutes, first, run, n, t):
+def grant(tasks, spells, heads, opened, minutes, first, run, n, t):
     """Work on the task of spell n begins."""
     k = spells[n, TASK]
     tasks[k, TASK_GRANTED] = t
@@ -593,7 +689,7 @@ def grant(tasks, spells, events, heads, opened, minutes, first, run, n, t):
         end = next_open(opened, minutes, first, calendar, t, run[HORIZON])
     else:
         end = plus_open(opened, minutes, first, calendar, t, work, run[HORIZON])
-    schedule(events, heads, run, MAIN, n, end)
+    schedule(spells, heads, run, MAIN, n, end)
 
 
 @hot
@@ -616,19 +712,19 @@ def end_task(rows, tasks, stamps, spells, services, run, n, t):
 
 
 @hot
-def proceed(rows, tasks, stamps, spells, places, services, events, heads, opened, minutes, first, run, n, t):
+def proceed(rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run, n, t):
     """Carry spell n on, from task to task and row to row, until there is something to wait for."""
     while True:
         phase = spells[n, PHASE]
         if phase == WANTS:
             if spells[n, TARGET] >= 0:
-                if not want(rows, stamps, spells, places, services, events, heads, run, n, t):
+                if not want(rows, rare, stamps, spells, services, heads, tries, run, n, t):
                     return
-                accept(rows, stamps, spells, services, events, heads, run, n, t)
-            elif spells[n, HOLDS]:
-                go(rows, spells, events, heads, run, n)
+                accept(rows, rare, stamps, spells, services, heads, run, n, t)
+            elif spells[n, MARKS] & HOLDS:
+                go(rows, spells, heads, run, n)
             else:
-                end_spell(rows, stamps, spells, services, events, heads, run, n, GONE, t)
+                end_spell(rows, rare, stamps, spells, services, heads, run, n, GONE, t)
                 return
         k = int64(spells[n, TASK])
         i = int64(spells[n, ROW])
@@ -639,9 +735,9 @@ def proceed(rows, tasks, stamps, spells, places, services, events, heads, opened
             tasks[k, TASK_BEGAN] = t
             pool = int64(tasks[k, TASK_POOL])
             if pool >= 0:
-                join(places, services, run, pool, n, int64(rows[i, PRIORITY]) * run[HORIZON] + t, 1)
+                join(spells, services, run, pool, n, int64(rows[i, PRIORITY]) * run[HORIZON] + t, 1)
             else:
-                grant(tasks, spells, events, heads, opened, minutes, first, run, n, t)
+                grant(tasks, spells, heads, opened, minutes, first, run, n, t)
             return
         if spells[n, PHASE] == BEFORE:
             if stamps[i, ROW_RECOGNISED] < 0:
@@ -650,159 +746,168 @@ def proceed(rows, tasks, stamps, spells, places, services, events, heads, opened
                 spells[n, TARGET] = rows[i, NEXT]
                 spells[n, PHASE] = WANTS
             else:
-                go(rows, spells, events, heads, run, n)
+                go(rows, spells, heads, run, n)
             continue
         j = int64(spells[n, TARGET])
-        if spells[n, HOLDS]:
-            leave(rows, stamps, spells, services, events, heads, run, n, MOVED_ON if j >= 0 else LEFT, True, t)
+        if spells[n, MARKS] & HOLDS:
+            leave(rows, rare, stamps, spells, services, heads, run, n, MOVED_ON if j >= 0 else LEFT, True, t)
         if j >= 0:
-            start(rows, stamps, spells, events, heads, run, n, j, t)
+            start(rows, rare, stamps, spells, heads, run, n, j, t)
         else:
-            end_spell(rows, stamps, spells, services, events, heads, run, n, GONE, t)
+            end_spell(rows, rare, stamps, spells, services, heads, run, n, GONE, t)
         return
 
 
 @cold
-def proceed_rarely(rows, tasks, stamps, spells, places, services, events, heads, opened, minutes, first, run, n, t):
+def proceed_rarely(rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run, n, t):
     """`proceed`, for callers that need it too seldom to have it laid in."""
-    proceed(rows, tasks, stamps, spells, places, services, events, heads, opened, minutes, first, run, n, t)
+    proceed(rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run, n, t)
 
 
 @hot
-def arrive(rows, stamps, spells, services, events, heads, run, n, t):
+def arrive(rows, rare, stamps, spells, services, heads, run, n, t):
     """Spell n comes from nowhere and wants its first row, or is there already."""
-    j = int64(spells[n, FIRST_ROW])
-    spells[n, TARGET] = j
     spells[n, BASE] = t
     spells[n, PHASE] = WANTS
-    if spells[n, INITIAL]:
+    if spells[n, MARKS] & INITIAL:
+        j = int64(spells[n, TARGET])
         stamps[j, ROW_JOINED] = t
         stamps[j, ROW_ACCEPTED] = t
-        stamps[j, ROW_TAKEN] = rows[j, UNITS]
+        rows[j, TAKEN] = rows[j, UNITS]
         services[rows[j, SERVICE], IN_USE] += rows[j, UNITS]
-        start(rows, stamps, spells, events, heads, run, n, j, t)
+        start(rows, rare, stamps, spells, heads, run, n, j, t)
 
 
 # ------------------------------------------------------------------------------- what may cross a person's way
 
 
 @cold
-def break_off(tasks, spells, places, services, events, heads, run, n):
+def break_off(tasks, spells, services, heads, run, n):
     """Spell n leaves the queue it stands in, or its task at work is broken off; its timers end."""
     phase = spells[n, PHASE]
-    if places[n, QUEUE] >= 0:
-        quit_queue(places, services, run, n)
-        cancel(events, heads, run, PATIENCE_ENDS, n)
-        cancel(events, heads, run, DECLINE, n)
+    if spells[n, QUEUE] >= 0:
+        quit_queue(spells, services, run, n)
+        cancel(spells, heads, run, PATIENCE_ENDS, n)
+        cancel(spells, heads, run, DECLINE, n)
     elif phase in (BEFORE, AFTER):
         pool = int64(tasks[spells[n, TASK], TASK_POOL])
         if pool >= 0:
             free_units(services, run, pool, 1)
-    cancel(events, heads, run, MAIN, n)
-    cancel(events, heads, run, UNFIT, n)
-    cancel(events, heads, run, DEATH, n)
+    cancel(spells, heads, run, MAIN, n)
+    cancel(spells, heads, run, UNFIT, n)
+    cancel(spells, heads, run, DEATH, n)
 
 
 @cold
-def give_back(rows, stamps, spells, services, run, n, ended, heir, t):
+def give_back(rows, rare, stamps, spells, services, run, n, ended, heir, t):
     """Spell n ends: the rows it is in or was accepted in are given back, the former to a reservation for `heir`."""
     phase = spells[n, PHASE]
-    i = int64(spells[n, ROW])
     j = int64(spells[n, TARGET])
     if phase == QUEUES:
-        stamps[j, ROW_ENDED] = ended
+        rows[j, ENDED] = ended
     elif phase == AFTER and j >= 0:
-        stamps[j, ROW_ENDED] = ended
+        rows[j, ENDED] = ended
         stamps[j, ROW_FREED] = t
-        free_units(services, run, int64(rows[j, SERVICE]), int64(stamps[j, ROW_TAKEN]) - int64(spells[n, HANDED]))
-    if not spells[n, HOLDS]:
+        free_units(services, run, int64(rows[j, SERVICE]), int64(rows[j, TAKEN]) - int64(spells[n, HANDED]))
+    if not spells[n, MARKS] & HOLDS:
         return
-    spells[n, HOLDS] = 0
+    i = int64(spells[n, ROW])
+    spells[n, MARKS] &= ~HOLDS
     stamps[i, ROW_LEFT] = t
-    stamps[i, ROW_ENDED] = ended
-    if heir >= 0 and rows[i, KEPT_ON_READMISSION] > 0:
+    rows[i, ENDED] = ended
+    if heir >= 0 and kept_on_readmission(rows, rare, i) > 0:
         spells[heir, RESERVED] = i
+        spells[heir, MARKS] |= RESERVES
     else:
         stamps[i, ROW_FREED] = t
-        free_units(services, run, int64(rows[i, SERVICE]), int64(stamps[i, ROW_TAKEN]))
+        free_units(services, run, int64(rows[i, SERVICE]), int64(rows[i, TAKEN]))
+
+
+@hot
+def kept_on_readmission(rows, rare, i):
+    """For so many minutes the units of row i stay reserved for whoever is readmitted from it."""
+    more = int64(rows[i, RARE])
+    if more < 0:
+        return 0
+    return int64(rare[more, KEPT_ON_READMISSION])
 
 
 @cold
-def die(rows, tasks, stamps, spells, places, services, events, heads, run, n, t):
+def die(rows, rare, tasks, stamps, spells, services, heads, run, n, t):
     """Death while waiting."""
-    break_off(tasks, spells, places, services, events, heads, run, n)
-    give_back(rows, stamps, spells, services, run, n, DIED, -1, t)
-    end_spell(rows, stamps, spells, services, events, heads, run, n, DEAD, t)
+    break_off(tasks, spells, services, heads, run, n)
+    give_back(rows, rare, stamps, spells, services, run, n, DIED, -1, t)
+    end_spell(rows, rare, stamps, spells, services, heads, run, n, DEAD, t)
 
 
 @cold
-def readmit(rows, tasks, stamps, spells, places, services, events, heads, run, n, t):
+def readmit(rows, rare, tasks, stamps, spells, services, heads, run, n, t):
     """The readmission that is spell n is due: False when it falls away."""
-    i = int64(spells[n, PARENT])
-    parent = int64(rows[i, SPELL])
+    parent = int64(spells[n, PARENT])
     phase = spells[parent, PHASE]
     if phase == DEAD:
         return False
     if phase != GONE:
-        break_off(tasks, spells, places, services, events, heads, run, parent)
-        give_back(rows, stamps, spells, services, run, parent, READMITTED, n, t)
-        end_spell(rows, stamps, spells, services, events, heads, run, parent, GONE, t)
-        if spells[n, RESERVED] >= 0:
-            kept = int64(rows[spells[n, RESERVED], KEPT_ON_READMISSION])
-            schedule(events, heads, run, RELEASE, n, t + kept)
+        break_off(tasks, spells, services, heads, run, parent)
+        give_back(rows, rare, stamps, spells, services, run, parent, READMITTED, n, t)
+        end_spell(rows, rare, stamps, spells, services, heads, run, parent, GONE, t)
+        if spells[n, MARKS] & RESERVES:
+            kept = kept_on_readmission(rows, rare, int64(spells[n, RESERVED]))
+            schedule(spells, heads, run, RELEASE, n, t + kept)
     return True
 
 
 @cold
-def become_unfit(rows, tasks, stamps, spells, places, services, events, heads, run, n, t):
+def become_unfit(rows, rare, tasks, stamps, spells, services, heads, run, n, t):
     """Unfit again: spell n resumes in the same units."""
     i = int64(spells[n, ROW])
     if spells[n, PHASE] == QUEUES:
-        stamps[spells[n, TARGET], ROW_ENDED] = UNFIT_AGAIN
-    break_off(tasks, spells, places, services, events, heads, run, n)
-    j = int64(rows[i, UNFIT_TO])
+        rows[spells[n, TARGET], ENDED] = UNFIT_AGAIN
+    break_off(tasks, spells, services, heads, run, n)
+    j = int64(rare[rows[i, RARE], UNFIT_TO])
     units = int64(rows[j, UNITS])
     stamps[i, ROW_LEFT] = t
     stamps[i, ROW_FREED] = t
-    stamps[i, ROW_ENDED] = UNFIT_AGAIN
-    free_units(services, run, int64(rows[i, SERVICE]), int64(stamps[i, ROW_TAKEN]) - units)
-    free_kept(rows, stamps, spells, services, run, n, i, t)
+    rows[i, ENDED] = UNFIT_AGAIN
+    free_units(services, run, int64(rows[i, SERVICE]), int64(rows[i, TAKEN]) - units)
+    if spells[n, MARKS] & KEEPS:
+        free_kept(rows, rare, stamps, spells, services, run, n, i, t)
     stamps[j, ROW_JOINED] = t
     stamps[j, ROW_ACCEPTED] = t
-    stamps[j, ROW_TAKEN] = units
-    spells[n, DECLINED] = 0
-    start(rows, stamps, spells, events, heads, run, n, j, t)
+    rows[j, TAKEN] = units
+    spells[n, MARKS] &= ~DECLINED
+    start(rows, rare, stamps, spells, heads, run, n, j, t)
 
 
 @hot
-def turn_elsewhere(rows, stamps, spells, n, ended):
+def turn_elsewhere(rows, spells, n, ended):
     """Spell n has left the queue of its target (gave up or turned away) and wants what it would have otherwise."""
-    j = spells[n, TARGET]
-    stamps[j, ROW_ENDED] = ended
+    j = int64(spells[n, TARGET])
+    rows[j, ENDED] = ended
     spells[n, TARGET] = rows[j, OTHERWISE]
     spells[n, PHASE] = WANTS
 
 
 @cold
-def change_need(rows, stamps, spells, places, services, run, n):
+def change_need(rows, rare, spells, services, run, n):
     """Spell n stands in the queue of its target and needs something else: the key stays."""
-    s = int64(places[n, QUEUE])
-    key = int64(places[n, KEY])
-    quit_queue(places, services, run, n)
-    join(places, services, run, s, n, key, max(needed(rows, stamps, spells, n), 0))
+    s = int64(spells[n, QUEUE])
+    key = int64(spells[n, KEY])
+    quit_queue(spells, services, run, n)
+    join(spells, services, run, s, n, key, max(needed(rows, rare, spells, n), 0))
 
 
 @cold
-def release(rows, stamps, spells, places, services, events, heads, run, n, t):
+def release(rows, rare, stamps, spells, services, heads, run, n, t):
     """What was reserved for spell n is freed."""
     s = rows[spells[n, RESERVED], SERVICE]
-    free_reserved(rows, stamps, spells, services, events, heads, run, n, 0, t)
-    if spells[n, PHASE] == QUEUES and places[n, QUEUE] == s:
-        change_need(rows, stamps, spells, places, services, run, n)
+    free_reserved(rows, stamps, spells, services, heads, run, n, 0, t)
+    if spells[n, PHASE] == QUEUES and spells[n, QUEUE] == s:
+        change_need(rows, rare, spells, services, run, n)
 
 
 @cold
-def first_to_displace(rows, stamps, spells, services, order, s, units):
+def first_to_displace(rows, spells, services, order, s, units):
     """The list (by NEXT_ROW) of the rows of service s whose people make up so many units; its first, -1 for none."""
     found = last = int64(-1)
     for p in range(services[s, ORDER_FROM], services[s, ORDER_TO]):
@@ -811,25 +916,26 @@ def first_to_displace(rows, stamps, spells, services, order, s, units):
         i = int64(order[p])
         n = int64(rows[i, SPELL])
         if spells[n, ROW] == i and spells[n, PHASE] == STAYS:
-            units -= stamps[i, ROW_TAKEN]
+            units -= int64(rows[i, TAKEN])
             if last < 0:
                 found = i
             else:
-                stamps[last, NEXT_ROW] = i
-            stamps[i, NEXT_ROW] = -1
+                rows[last, NEXT_ROW] = i
+            rows[i, NEXT_ROW] = -1
             last = i
     return found
 
 
 @cold
-def displace(rows, stamps, spells, services, events, heads, run, n, t):
+def displace(rows, rare, stamps, spells, services, heads, run, n, t):
     """Spell n is put out of the row it is in and wants the row for the displaced."""
     i = int64(spells[n, ROW])
-    cancel(events, heads, run, MAIN, n)
+    cancel(spells, heads, run, MAIN, n)
     stamps[i, ROW_READY] = t
     spells[n, HANDED] = 0
-    leave(rows, stamps, spells, services, events, heads, run, n, DISPLACED, False, t)
-    spells[n, TARGET] = rows[i, DISPLACED_TO]
+    leave(rows, rare, stamps, spells, services, heads, run, n, DISPLACED, False, t)
+    more = int64(rows[i, RARE])
+    spells[n, TARGET] = rare[more, DISPLACED_TO] if more >= 0 else -1
     spells[n, BASE] = t
     spells[n, PHASE] = WANTS
 
@@ -853,19 +959,19 @@ def next_touched(run, s):
 
 
 @hot
-def wake(services, events, heads, run, s, t):
+def wake(spells, services, heads, run, s, t):
     """Service s must be looked at in minute t, when it opens or its quota is reset."""
     if services[s, WAKE_AT] < 0:
         services[s, WAKE_AT] = t
-        schedule(events, heads, run, WAKE, s, t)
+        schedule(spells, heads, run, WAKE, run[N_SPELLS] + s, t)
 
 
 @hot
-def may_accept(services, events, heads, opened, minutes, first, run, quota_day, quota_week, s, t):
+def may_accept(spells, services, heads, opened, minutes, first, run, quota_day, quota_week, s, t):
     """Is the calendar open in this minute and quota left? If not, the service is looked at again when they may be."""
     calendar = int64(services[s, CALENDAR])
     if calendar != ALWAYS_OPEN and opened[calendar, t + 1] == opened[calendar, t]:
-        wake(services, events, heads, run, s, next_open(opened, minutes, first, calendar, t, run[HORIZON]))
+        wake(spells, services, heads, run, s, next_open(opened, minutes, first, calendar, t, run[HORIZON]))
         return False
     if services[s, QUOTA]:
         day = t // DAY
@@ -879,7 +985,7 @@ def may_accept(services, events, heads, opened, minutes, first, run, quota_day, 
         if (quota_day[s, day] >= 0 and services[s, USED_DAY] >= quota_day[s, day]) or (
             quota_week[s, week] >= 0 and services[s, USED_WEEK] >= quota_week[s, week]
         ):
-            wake(services, events, heads, run, s, (day + 1) * DAY)
+            wake(spells, services, heads, run, s, (day + 1) * DAY)
             return False
         services[s, USED_DAY] += 1
         services[s, USED_WEEK] += 1
@@ -888,7 +994,7 @@ def may_accept(services, events, heads, opened, minutes, first, run, quota_day, 
 
 @hot
 def rounds(
-    rows, tasks, stamps, spells, places, services, events, heads, opened, minutes, first, run, quota_day, quota_week, t
+    rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run, quota_day, quota_week, t
 ):
     """Staff pools, then services, each accepting all it can, until a round accepts nobody.
 
@@ -900,18 +1006,18 @@ def rounds(
             free = services[s, CAPACITY] + services[s, ESCALATION] - services[s, IN_USE]
             if free <= 0:
                 break
-            n = first_that_fits(places, services, s, free) if services[s, FIRST_FIT] else int64(services[s, HEAD])
-            if n < 0 or places[n, NEED] > free:
+            n = first_that_fits(spells, services, s, free) if services[s, FIRST_FIT] else int64(services[s, HEAD])
+            if n < 0 or spells[n, NEED] > free:
                 break
-            if not may_accept(services, events, heads, opened, minutes, first, run, quota_day, quota_week, s, t):
+            if not may_accept(spells, services, heads, opened, minutes, first, run, quota_day, quota_week, s, t):
                 break
-            quit_queue(places, services, run, n)
+            quit_queue(spells, services, run, n)
             if spells[n, PHASE] == QUEUES:
-                accept(rows, stamps, spells, services, events, heads, run, n, t)
-                proceed(rows, tasks, stamps, spells, places, services, events, heads, opened, minutes, first, run, n, t)
+                accept(rows, rare, stamps, spells, services, heads, run, n, t)
+                proceed(rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run, n, t)
             else:
                 services[s, IN_USE] += 1
-                grant(tasks, spells, events, heads, opened, minutes, first, run, n, t)
+                grant(tasks, spells, heads, opened, minutes, first, run, n, t)
         run[DIRTY + (s >> 5)] &= ~(1 << (s & 31))
         after = next_touched(run, s + 1)
         s = after if after >= 0 else next_touched(run, 0)
@@ -982,61 +1088,98 @@ def next_fixed(run, steps, looks, displacements):
     return t
 
 
+@hot
+def look_ahead(rows, tasks, stamps, spells, heads, t):
+    """Ask for the lines that the first two events of the minutes to come will need, each in good time."""
+    event = int64(heads[t + 7])
+    if event != 0:
+        fetch(spells, (event - 1) >> KIND_BITS, PHASE)
+    event = int64(heads[t + 4])
+    if event != 0:
+        n = (event - 1) >> KIND_BITS
+        fetch_for(rows, tasks, stamps, spells, n)
+        event = int64(spells[n, NODES + 2 * ((event - 1) & WAKE)])
+        if event != 0:
+            fetch(spells, (event - 1) >> KIND_BITS, PHASE)
+    event = int64(heads[t + 2])
+    if event != 0:
+        event = int64(spells[(event - 1) >> KIND_BITS, NODES + 2 * ((event - 1) & WAKE)])
+        if event != 0:
+            fetch_for(rows, tasks, stamps, spells, (event - 1) >> KIND_BITS)
+
+
+@hot
+def fetch_for(rows, tasks, stamps, spells, n):
+    """Ask for the rows that spell n is in and comes to, and for its task."""
+    j = int64(spells[n, TARGET])
+    fetch(rows, j, 0)
+    fetch(rows, j + 1, 0)
+    fetch(stamps, j + 1, 0)
+    fetch(stamps, j, 0)
+    fetch(tasks, int64(spells[n, TASK]), 0)
+
+
 @njit(cache=True)
 def advance(
-    rows, tasks, stamps, spells, places, services, events, heads, opened, minutes, first, run,
+    rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run,
     quota_day, quota_week, steps, looks, rules, displacements, order, log, begin, end,
 ):  # fmt: skip
     """Run the minutes begin <= t < end (horizon at most). `order`: the rows of each service with displacements in the
     order in which they are displaced, ``order[ORDER_FROM:ORDER_TO]`` of the service."""
-    n_spells = int64(run[N_SPELLS])
+    horizon = int64(run[HORIZON])
     for t in range(begin, end):
         fixed = t == run[NEXT_FIXED]
-        if heads[PENDING, t] == 0 and not fixed:
+        look_ahead(rows, tasks, stamps, spells, heads, t)
+        if heads[t] == 0 and not fixed:
             continue
         if fixed:
             step(services, run, steps, t)
         first_pass = True
         while True:
-            while heads[PENDING, t] != 0:  # the lowest kind first; an event may bring on others in this minute
-                pending = int64(heads[PENDING, t])
+            while True:  # the lowest kind first; an event may bring on others in this minute
+                if heads[t] != 0:
+                    sort_out(spells, heads, run, t)
+                pending = int64(run[PENDING])
+                if pending == 0:
+                    break
                 kind = BIT[(pending & -pending) % 37]
-                node = int64(heads[kind, t]) - 1
-                if node < 0:
-                    heads[PENDING, t] = pending & (pending - 1)
+                event = int64(heads[horizon + kind])
+                if event == 0:
+                    run[PENDING] = pending & (pending - 1)
                     continue
-                n = node - kind * n_spells
-                cancel(events, heads, run, kind, n)
+                n = (event - 1) >> KIND_BITS
+                cancel(spells, heads, run, kind, n)
                 if kind == MAIN:
                     phase = spells[n, PHASE]
                     if phase == STAYS:
-                        ready(rows, stamps, spells, services, events, heads, run, n, t)
+                        ready(rows, rare, stamps, spells, services, heads, run, n, t)
                     elif phase == AWAY:
-                        arrive(rows, stamps, spells, services, events, heads, run, n, t)
+                        arrive(rows, rare, stamps, spells, services, heads, run, n, t)
                     else:
                         end_task(rows, tasks, stamps, spells, services, run, n, t)
                 elif kind == WAKE:
-                    services[n, WAKE_AT] = -1
-                    touch(run, n)
+                    s = n - run[N_SPELLS]
+                    services[s, WAKE_AT] = -1
+                    touch(run, s)
                     continue
                 elif kind == PATIENCE_ENDS:
-                    quit_queue(places, services, run, n)
-                    cancel(events, heads, run, DECLINE, n)
-                    turn_elsewhere(rows, stamps, spells, n, GAVE_UP)
+                    quit_queue(spells, services, run, n)
+                    cancel(spells, heads, run, DECLINE, n)
+                    turn_elsewhere(rows, spells, n, GAVE_UP)
                 elif kind == DECLINE:
-                    spells[n, DECLINED] = 1
-                    change_need(rows, stamps, spells, places, services, run, n)
+                    spells[n, MARKS] |= DECLINED
+                    change_need(rows, rare, spells, services, run, n)
                 elif kind == UNFIT:
-                    become_unfit(rows, tasks, stamps, spells, places, services, events, heads, run, n, t)
+                    become_unfit(rows, rare, tasks, stamps, spells, services, heads, run, n, t)
                 elif kind == DEATH:
-                    die(rows, tasks, stamps, spells, places, services, events, heads, run, n, t)
+                    die(rows, rare, tasks, stamps, spells, services, heads, run, n, t)
                 elif kind == RELEASE:
-                    release(rows, stamps, spells, places, services, events, heads, run, n, t)
-                elif readmit(rows, tasks, stamps, spells, places, services, events, heads, run, n, t):
-                    arrive(rows, stamps, spells, services, events, heads, run, n, t)
+                    release(rows, rare, stamps, spells, services, heads, run, n, t)
+                elif readmit(rows, rare, tasks, stamps, spells, services, heads, run, n, t):
+                    arrive(rows, rare, stamps, spells, services, heads, run, n, t)
                 if spells[n, PHASE] == WANTS or (kind == MAIN and (BEFORE <= spells[n, PHASE] <= AFTER)):
                     proceed(
-                        rows, tasks, stamps, spells, places, services, events, heads, opened, minutes, first, run, n, t
+                        rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run, n, t
                     )
             if first_pass and fixed:
                 while (
@@ -1047,20 +1190,20 @@ def advance(
                     run[NEXT_DISPLACEMENT] += 1
                     s = int64(displacements[k, DISPLACEMENT_SERVICE])
                     units = displacements[k, DISPLACEMENT_UNITS]
-                    i = first_to_displace(rows, stamps, spells, services, order, s, units)
+                    i = first_to_displace(rows, spells, services, order, s, units)
                     while i >= 0:
                         n = int64(rows[i, SPELL])
-                        i = int64(stamps[i, NEXT_ROW])
-                        displace(rows, stamps, spells, services, events, heads, run, n, t)
+                        i = int64(rows[i, NEXT_ROW])
+                        displace(rows, rare, stamps, spells, services, heads, run, n, t)
                         proceed_rarely(
-                            rows, tasks, stamps, spells, places, services, events, heads, opened, minutes, first, run,
+                            rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run,
                             n, t,
                         )  # fmt: skip
-            elif next_touched(run, 0) < 0 and run[FIRST_TRY] < 0:
+            elif next_touched(run, 0) < 0 and run[TRIES] == 0:
                 break
             while True:
                 rounds(
-                    rows, tasks, stamps, spells, places, services, events, heads, opened, minutes, first, run,
+                    rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run,
                     quota_day, quota_week, t,
                 )  # fmt: skip
                 if not (first_pass and fixed):
@@ -1069,22 +1212,20 @@ def advance(
                 look(services, run, looks, rules, t)  # and rounds again
             first_pass = False
             # Try-nows still queueing leave all together; then all want elsewhere, and another pass follows.
-            n = int64(run[FIRST_TRY])
-            run[FIRST_TRY] = -1
-            turned = n
-            while n >= 0:
+            last = int64(run[TRIES])
+            run[TRIES] = 0
+            for k in range(last):
+                n = int64(tries[k])
                 # Whoever was accepted, or readmitted in this very minute, is no longer in that queue.
                 if spells[n, PHASE] == QUEUES and rows[spells[n, TARGET], PATIENCE] == 0:
-                    quit_queue(places, services, run, n)
-                    cancel(events, heads, run, DECLINE, n)
-                    turn_elsewhere(rows, stamps, spells, n, TURNED_AWAY)
-                n = int64(spells[n, NEXT_TRY])
-            while turned >= 0:
-                n = turned
-                turned = int64(spells[n, NEXT_TRY])
+                    quit_queue(spells, services, run, n)
+                    cancel(spells, heads, run, DECLINE, n)
+                    turn_elsewhere(rows, spells, n, TURNED_AWAY)
+            for k in range(last):  # who tries again now is noted before this place
+                n = int64(tries[k])
                 if spells[n, PHASE] == WANTS:
                     proceed_rarely(
-                        rows, tasks, stamps, spells, places, services, events, heads, opened, minutes, first, run, n, t
+                        rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run, n, t
                     )
         if fixed:
             write_log(services, run, log, t)
@@ -1118,17 +1259,14 @@ def unpack(table, begin, columns):
 
 
 @njit(cache=True)
-def prepare(spells, places, events, heads, run, arrival):
+def prepare(spells, heads, run, arrival, first_row, initial):
     """Every spell away and in no queue; whoever has a minute of arrival comes then."""
-    rank = 1
-    for n in range(spells.shape[0]):
-        for c in range(INITIAL):
-            spells[n, c] = -1
-        spells[n, PHASE] = AWAY
-        spells[n, HOLDS] = 0
-        spells[n, DECLINED] = 0
-        places[n, QUEUE] = -1
-        rank = (rank * 1103515245 + 12345) % 2147483648  # any numbers do: they only keep the trees shallow
-        places[n, RANK] = rank
-        if arrival[n] >= 0:
-            schedule(events, heads, run, MAIN, n, arrival[n])
+    for n in range(len(arrival)):
+        spells[n, ROW] = -1
+        spells[n, QUEUE] = -1
+        spells[n, TARGET] = first_row[n]
+        if initial[n]:
+            spells[n, MARKS] = INITIAL
+            schedule(spells, heads, run, MAIN, n, 0)
+        elif arrival[n] >= 0:
+            schedule(spells, heads, run, MAIN, n, arrival[n])
