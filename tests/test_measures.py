@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from engine_places import HOUR, Builder, random_case, task
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ from flowsim.engine.spells import GAVE_UP, TURNED_AWAY, UNFIT_AGAIN, Spells
 from flowsim.measures.causes import charge
 from flowsim.measures.flow import Measured, measure
 from flowsim.measures.headline import HEADLINE, MEASURES
-from flowsim.measures.history import History
+from flowsim.measures.history import History, Intervals
 from flowsim.model.calendar import ALWAYS_OPEN, DAY
 from flowsim.model.capacity import NO_QUOTA, Network
 from flowsim.model.journeys import Journeys
@@ -175,6 +176,15 @@ def test_those_taken_ahead_in_the_same_minute_need_their_places_first() -> None:
     b.spell(0, [{"service": "reablement", "duration": DAY + 2 * HOUR}], initial=True)
     case = Case(b, WARD)
     assert case.causes() == {"capacity: reablement": 5 * HOUR, "calendar: reablement": (13 + 7) * HOUR}
+
+
+def test_those_taken_ahead_in_the_same_minute_need_their_starts_first() -> None:
+    b = Builder(days=3)
+    b.service("ward", 2)
+    b.service("reablement", 2, calendar=b.calendar("starts", hours=(9, 18)), quota_day=[1, 2, 2])
+    for hour in (20, 21):  # one start is left until midnight, for whoever asked first
+        b.spell(0, [{"service": "ward", "duration": hour * HOUR}, {"service": "reablement", "duration": DAY}])
+    assert Case(b, WARD).causes() == {"capacity: reablement": 3 * HOUR, "calendar: reablement": (13 + 9) * HOUR}
 
 
 def test_staff_and_their_calendar() -> None:
@@ -386,10 +396,67 @@ def test_trust_checks_notice_wrong_stamps() -> None:
         return {column: stamps}
 
     assert wrong(**moved("started", 1, 5))["check_conservation"] == 1  # five minutes nowhere
+    assert wrong(**moved("started", 1, -5))["check_conservation"] == 1  # five minutes in two places
+    assert wrong(**moved("joined", 0, -1))["check_conservation"] == 1  # in a stage without having come
     assert wrong(**moved("freed", 1, -3 * HOUR - 2 * DAY + 2 * HOUR))["check_log"] > 0
     assert wrong(**moved("accepted", 2, -30))["check_capacity"] == 1  # before the bed was free
     assert wrong(**moved("joined", 1, 30))["check_littles_law"] == 0  # joined later than accepted: no wait
     assert wrong(**moved("recognised", 2, -90))["check_causes"] == 90
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What everything is computed from
+
+QUEUES, MINUTES = 3, 2 * DAY
+SOME_INTERVALS = st.lists(
+    st.tuples(st.integers(0, QUEUES - 1), st.integers(0, 6), st.integers(0, 6), st.integers(-2, 5)), max_size=12
+)
+"""Queue, first and last in eighths of the run (so that many changes fall together), units."""
+
+
+@given(SOME_INTERVALS, st.integers(0, MINUTES), st.integers(0, MINUTES))
+def test_step_functions_are_the_minutes_counted_one_by_one(given_ones: list[tuple[int, ...]], a: int, b: int) -> None:
+    queue, one, other, units = (np.array(column, dtype=np.int64) for column in zip(*given_ones, strict=True)) if (
+        given_ones) else (np.zeros(0, dtype=np.int64),) * 4  # fmt: skip
+    start, end = np.minimum(one, other) * MINUTES // 6, np.maximum(one, other) * MINUTES // 6
+    steps = Intervals(queue, start, end, units).steps(QUEUES, MINUTES)
+    level = np.zeros((QUEUES, MINUTES + 1), dtype=np.int64)
+    for q, first, last, n in zip(queue, start, end, units, strict=True):
+        level[q, first:last] += n
+    every = np.arange(QUEUES)
+    assert steps.at(every, np.full(QUEUES, a)).tolist() == level[:, a].tolist()
+    assert steps.each_day().tolist() == level[:, DAY - 1 :: DAY].tolist()
+    first, last = sorted((a, b))
+    assert steps.area(first, last).tolist() == level[:, first:last].sum(axis=1).tolist()
+    for q in range(QUEUES):
+        minutes, levels = steps.of(q)
+        assert levels.tolist() == level[q, minutes].tolist()
+        changes = set(minutes[minutes > a].tolist()) | {MINUTES}
+        assert steps.next_change(every, np.full(QUEUES, a))[q] == min(changes)
+        assert set(np.flatnonzero(np.diff(level[q])) + 1) <= {0, *minutes.tolist(), MINUTES}
+
+
+def test_tables_of_narrow_numbers_give_the_same() -> None:
+    """Thousands of units for a year and more: unit-minutes beyond 2**31."""
+    b = Builder(days=400)
+    b.service("ward", 2)
+    b.service("home_care", 9000, steps=[(300 * DAY, 8000)])
+    for day in range(4):
+        care = {"service": "home_care", "duration": 390 * DAY, "units": 4000, "patience": 380 * DAY}
+        b.spell(day * DAY, [{"service": "ward", "duration": DAY}, care])
+    case = Case(b, {"ward": service("ward"), "home_care": service("home_care")})
+    wide = case.measure()
+    case.journeys = replace(case.journeys, rows=narrow(case.journeys.rows), tasks=narrow(case.journeys.tasks))
+    case.spells = narrow(case.spells)
+    found = case.measure()
+    pd.testing.assert_frame_equal(found.results, wide.results, check_exact=True)
+    pd.testing.assert_frame_equal(found.census, wide.census, check_exact=True)
+    assert case.values()["service_offered_load", "home_care"] > 1
+
+
+def narrow(table: Any) -> Any:
+    """The same table in int32."""
+    return replace(table, **{name: column.astype(np.int32) for name, column in vars(table).items()})
 
 
 # ---------------------------------------------------------------------------------------------------------------------

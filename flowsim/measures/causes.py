@@ -13,7 +13,9 @@ accepted in that minute ahead and for the person (and quota for that many), and 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +23,7 @@ from flowsim.engine.spells import GAVE_UP, TURNED_AWAY
 from flowsim.measures.history import History
 from flowsim.model.calendar import ALWAYS_OPEN, DAY
 from flowsim.model.capacity import NO_QUOTA
+from flowsim.model.journeys import NONE
 from flowsim.place import Place
 
 TRANSPORT = "transport"
@@ -43,14 +46,51 @@ class Charges:
     minutes: np.ndarray
 
 
+_Piece = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Rows, causes and minutes, of one length."""
+
+
 @dataclass(frozen=True)
-class _Pieces:
-    """Stretches of time of delayed rows with the cause they are charged to."""
+class _Waits:
+    """Stretches of time that delayed rows waited in a queue.
+
+    Attributes:
+        row: the delayed row.
+        queue: in which it waited.
+        start, end: minutes.
+        turn: as whom the person was accepted: a row, or the number of rows plus a task; -1 for never.
+        full: the cause while there was no capacity.
+        shut: the cause while only the calendar was in the way.
+    """
 
     row: np.ndarray
-    cause: np.ndarray
+    queue: np.ndarray
     start: np.ndarray
     end: np.ndarray
+    turn: np.ndarray
+    full: np.ndarray
+    shut: np.ndarray
+
+    @classmethod
+    def together(cls, *parts: _Waits) -> _Waits:
+        """All of these as one."""
+        return cls(*(np.concatenate(columns) for columns in zip(*(vars(p).values() for p in parts), strict=True)))
+
+    def __getitem__(self, which: np.ndarray) -> _Waits:
+        return _Waits(*(column[which] for column in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class _Delays:
+    """The delay of every row within the window: from `first` until `last`, (R,) each; nothing where they are equal."""
+
+    first: np.ndarray
+    last: np.ndarray
+
+    def within(self, row: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What of stretches of time lies within the delay of their rows."""
+        begins = np.maximum(start, self.first[row])
+        return begins, np.maximum(np.minimum(end, self.last[row]), begins)
 
 
 class _Causes:
@@ -99,184 +139,192 @@ def _transport_tasks(place: Place) -> set[str]:
 def charge(history: History, rows: np.ndarray, start: int, end: int) -> Charges:
     """The delay of these rows (recognised to left) within [start, end), in pieces that add up to it to the minute."""
     causes = _Causes(history)
-    waits = _queueing(history, causes, rows) + _staffing(history, causes, rows)
-    certain = [_cut(history, pieces, start, end) for pieces in waits]
-    found = [(p.row, p.cause, p.end - p.start) for p in certain]
-    found += _working(history, causes, rows, start, end)
-    row, cause, minutes = (np.concatenate(column) for column in zip(*found, strict=True))
+    first = np.maximum(history.spells.recognised, start)
+    delays = _Delays(first, np.maximum(np.minimum(history.left, end), first))
+    rows = rows[delays.last[rows] > delays.first[rows]]
+    tasks = _tasks_of(history, rows)
+    waits = _Waits.together(*_queueing(history, causes, rows), _staffing(history, causes, tasks))
+    pieces = [*_split(history, delays, waits), *_working(history, causes, delays, tasks)]
+    row, cause, minutes = (np.concatenate(column) for column in zip(*pieces, strict=True))
     some = minutes > 0
     return Charges(causes.names, row[some], cause[some], minutes[some])
 
 
-def _cut(history: History, pieces: _Pieces, start: int, end: int) -> _Pieces:
-    """What of the pieces lies within the delay of their rows and within [start, end)."""
-    first = np.maximum(np.maximum(pieces.start, history.spells.recognised[pieces.row]), start)
-    last = np.minimum(np.minimum(pieces.end, history.left[pieces.row]), end)
-    return _Pieces(pieces.row, pieces.cause, first, np.maximum(last, first))
-
-
-def _queueing(history: History, causes: _Causes, rows: np.ndarray) -> list[_Pieces]:
+def _queueing(history: History, causes: _Causes, rows: np.ndarray) -> Iterator[_Waits]:
     """Waiting for the next row, for what was turned to when that was given up, and so on."""
     journeys, s = history.journeys.rows, history.spells
-    found: list[_Pieces] = []
     holder, wanted = rows, journeys.next[rows]
-    while True:
+    while len(holder):
         asked = (wanted >= 0) & (s.joined[wanted] >= s.recognised[holder]) & (s.joined[wanted] <= history.left[holder])
         holder, wanted = holder[asked], wanted[asked]
-        if not len(holder):
-            return found
-        queue, joined, until = journeys.service[wanted], s.joined[wanted], history.waited_until[wanted]
-        turn = np.where(s.accepted[wanted] >= 0, wanted, -1)
-        found += _split(history, causes, holder, queue, joined, until, turn)
+        queue = journeys.service[wanted]
+        turn = np.where(s.accepted[wanted] >= 0, wanted, NONE)
+        until = history.waited_until[wanted]
+        yield _Waits(holder, queue, s.joined[wanted], until, turn, causes.full[queue], causes.shut[queue])
         elsewhere = np.isin(s.ended[wanted], (GAVE_UP, TURNED_AWAY))
         holder, wanted = holder[elsewhere], journeys.otherwise[wanted[elsewhere]]
 
 
 def _tasks_of(history: History, rows: np.ndarray) -> np.ndarray:
-    """Indices of the tasks of these rows that began."""
+    """Indices of the tasks of these rows that began and took time."""
     of_row = np.zeros(len(history.journeys.rows.spell), dtype=bool)
     of_row[rows] = True
-    return np.flatnonzero(of_row[history.task_row] & (history.spells.task_began >= 0))
+    return np.flatnonzero(of_row[history.task_row] & (history.task_over > history.spells.task_began))
 
 
-def _staffing(history: History, causes: _Causes, rows: np.ndarray) -> list[_Pieces]:
+def _staffing(history: History, causes: _Causes, tasks: np.ndarray) -> _Waits:
     """Tasks waiting for staff."""
-    tasks, s = _tasks_of(history, rows), history.spells
+    s = history.spells
     tasks = tasks[history.journeys.tasks.pool[tasks] >= 0]
     granted = s.task_granted[tasks] >= 0
     until = np.where(granted, s.task_granted[tasks], history.task_over[tasks])
-    row = history.task_row[tasks]
+    turn = np.where(granted, len(history.journeys.rows.spell) + tasks, NONE)
     pool = history.journeys.tasks.pool[tasks]
-    moving = causes.work[history.journeys.tasks.kind[tasks]] == causes.transport
-    carried = tasks[moving]
-    transport = _Pieces(row[moving], np.full(len(carried), causes.transport), s.task_began[carried], until[moving])
-    n_rows = len(history.journeys.rows.spell)
-    turn = np.where(granted, n_rows + tasks, -1)[~moving]
-    return [
-        transport,
-        *_split(history, causes, row[~moving], pool[~moving], s.task_began[tasks[~moving]], until[~moving], turn),
-    ]
+    moves = causes.work[history.journeys.tasks.kind[tasks]] == causes.transport
+    full, shut = (np.where(moves, causes.transport, table[pool]) for table in (causes.full, causes.shut))
+    return _Waits(history.task_row[tasks], pool, s.task_began[tasks], until, turn, full, shut)
 
 
-def _working(
-    history: History, causes: _Causes, rows: np.ndarray, start: int, end: int
-) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Tasks at work, as (row, cause, minutes): open minutes are the task's, closed ones the calendar's."""
-    tasks, s = _tasks_of(history, rows), history.spells
-    tasks = tasks[s.task_granted[tasks] >= 0]
-    kind, calendar = history.journeys.tasks.kind[tasks], history.journeys.tasks.calendar[tasks]
-    pieces = _Pieces(history.task_row[tasks], kind, s.task_granted[tasks], history.task_over[tasks])
-    pieces = _cut(history, pieces, start, end)
-    length = pieces.end - pieces.start
-    opened = length.copy()
-    for c in np.unique(calendar[calendar != ALWAYS_OPEN]):
-        here = calendar == c
-        opened[here] = history.network.calendars.open_between(int(c), pieces.start[here], pieces.end[here])
-    return [(pieces.row, causes.work[kind], opened), (pieces.row, causes.closed[kind], length - opened)]
+def _working(history: History, causes: _Causes, delays: _Delays, tasks: np.ndarray) -> list[_Piece]:
+    """Tasks at work: open minutes are the task's, closed ones the calendar's."""
+    table, network = history.journeys.tasks, history.network
+    tasks = tasks[history.spells.task_granted[tasks] >= 0]
+    row = history.task_row[tasks]
+    first, last = delays.within(row, history.spells.task_granted[tasks], history.task_over[tasks])
+    at_work = np.flatnonzero(last > first)
+    row, first, last, task = row[at_work], first[at_work], last[at_work], tasks[at_work]
+    kind, calendar = table.kind[task], table.calendar[task]
+    opened = last - first
+    closes = np.flatnonzero(calendar != ALWAYS_OPEN)
+    total = network.calendars.opened
+    opened[closes] = total[calendar[closes], last[closes]] - total[calendar[closes], first[closes]]
+    return [(row, causes.work[kind], opened), (row, causes.closed[kind], last - first - opened)]
 
 
-def _split(
-    history: History,
-    causes: _Causes,
-    row: np.ndarray,
-    queue: np.ndarray,
-    start: np.ndarray,
-    end: np.ndarray,
-    turn: np.ndarray,
-) -> list[_Pieces]:
-    """Waits in a queue in two: until the capacity was there, and what was only the calendar after that.
+def _split(history: History, delays: _Delays, waits: _Waits) -> list[_Piece]:
+    """Waits in two: until the capacity was there, and what was only the calendar after that."""
+    first, last = delays.within(waits.row, waits.start, waits.end)
+    some = np.flatnonzero(last > first)
+    waits, first, last = waits[some], first[some], last[some]
+    change = np.clip(_capacity_there(history, waits), first, last)
+    return [(waits.row, waits.full, change - first), (waits.row, waits.shut, last - change)]
 
-    `turn` says as whom the person was accepted: a row, or the number of rows plus a task; -1 for never.
+
+def _capacity_there(history: History, waits: _Waits) -> np.ndarray:
+    """From when on only the calendar kept each person: (n,) minutes in [start, end]; `end` where it never did."""
+    there = waits.end.copy()
+    who = np.flatnonzero(_taken_as_it_opened(history, waits))
+    turns = _Turns(history, waits.queue[who], waits.end[who])
+    place = turns.place[waits.turn[who]]
+    who, place = who[place >= 0], place[place >= 0]
+    queue, end = waits.queue[who], waits.end[who]
+    minute = np.maximum(waits.start[who], _closed_since(history, queue, end))
+    while len(who):
+        free = history.capacity.at(queue, minute) - history.use.at(queue, minute)
+        fits = (free >= turns.needed[place]) & (turns.quota_left(queue, minute) >= turns.rank[place])
+        there[who[fits]] = minute[fits]
+        midnight = (minute // DAY + 1) * DAY
+        change = np.minimum(history.use.next_change(queue, minute), history.capacity.next_change(queue, minute))
+        minute = np.minimum(change, midnight)
+        on = ~fits & (minute < end)
+        who, place, queue, end, minute = who[on], place[on], queue[on], end[on], minute[on]
+    return there
+
+
+def _taken_as_it_opened(history: History, waits: _Waits) -> np.ndarray:
+    """(n,) bool: was the person accepted in a minute in which the queue opened?"""
+    calendar, minute = history.network.calendar[waits.queue], waits.end
+    found = (waits.turn >= 0) & (calendar != ALWAYS_OPEN) & (minute > 0) & (minute < history.horizon)
+    some = np.flatnonzero(found)
+    opened, c, t = history.network.calendars.opened, calendar[some], minute[some]
+    found[some] = (opened[c, t + 1] > opened[c, t]) & (opened[c, t] == opened[c, t - 1])
+    return found
+
+
+def _closed_since(history: History, queue: np.ndarray, minute: np.ndarray) -> np.ndarray:
+    """The minute from which each queue, closed in the minute before this one, had been closed."""
+    calendars, calendar = history.network.calendars, history.network.calendar[queue]
+    opened = calendars.opened[calendar, minute]
+    last_open = calendars.minutes[np.maximum(calendars.first[calendar] + opened - 1, 0)]
+    return np.where(opened > 0, last_open + 1, 0)
+
+
+class _Accepted(NamedTuple):
+    """Some of those who were accepted and took something: (A,) each.
+
+    Attributes:
+        turn: as whom: a row, or the number of rows plus a task.
+        row: the row, a task's too.
+        queue, minute: where and when.
+        joined: when they joined that queue, or the one that gives their place in it.
+        units: what they took.
     """
-    change = end.copy()
-    waited = np.flatnonzero((turn >= 0) & (history.network.calendar[queue] != ALWAYS_OPEN) & (end > start))
-    for q in np.unique(queue[waited]):
-        mine = waited[queue[waited] == q]
-        change[mine] = _Opening(history, int(q)).capacity_there(turn[mine], start[mine], end[mine])
-    return [_Pieces(row, causes.full[queue], start, change), _Pieces(row, causes.shut[queue], change, end)]
+
+    turn: np.ndarray
+    row: np.ndarray
+    queue: np.ndarray
+    minute: np.ndarray
+    joined: np.ndarray
+    units: np.ndarray
+
+    @classmethod
+    def by(cls, history: History, queues: np.ndarray) -> _Accepted:
+        """Everybody these queues accepted."""
+        rows, tasks, s = history.journeys.rows, history.journeys.tasks, history.spells
+        asked = np.zeros(history.n_queues + 1, dtype=bool)  # one more for no pool
+        asked[queues] = True
+        row = np.flatnonzero(asked[rows.service] & (s.accepted >= 0))
+        row = row[(history.need[row] > 0) & ~history.initial[row]]
+        since = rows.since[row]
+        joined = np.where((since >= 0) & (s.joined[since] >= 0), s.joined[since], s.joined[row])
+        of_rows = (row, row, rows.service[row], s.accepted[row], joined, history.need[row])
+        task = np.flatnonzero(asked[tasks.pool] & (s.task_granted >= 0))
+        one = np.ones(len(task), dtype=np.int64)
+        begun, granted = s.task_began[task], s.task_granted[task]
+        of_tasks = (task + len(rows.spell), history.task_row[task], tasks.pool[task], granted, begun, one)
+        return cls(*(np.concatenate(columns) for columns in zip(of_rows, of_tasks, strict=True)))
 
 
-class _Opening:
-    """One queue with a calendar: who was accepted in the minutes it opened, and what was free while it was closed."""
+class _Turns:
+    """Whose turn it was in some minutes of some queues.
 
-    def __init__(self, history: History, queue: int) -> None:
-        self.history, self.queue = history, queue
-        calendars, calendar = history.network.calendars, int(history.network.calendar[queue])
-        opened = calendars.opened[calendar]
-        self.is_open = opened[1:] > opened[:-1]
-        first, last = calendars.first[calendar], calendars.first[calendar + 1]
-        self.open_minute = calendars.minutes[first:last].astype(np.int64)
-        self._note_acceptances()
-        self._note_free_units()
+    Attributes:
+        place: (rows and tasks,) where each who was accepted then stands in the following; -1 for everybody else.
+        rank: (A,) how many were accepted in that queue and minute up to this one, this one included.
+        needed: (A,) how many units they took between them.
+    """
 
-    def _note_acceptances(self) -> None:
-        """Everybody who took something, in the order in which they were taken."""
-        rows, tasks, s = self.history.journeys.rows, self.history.journeys.tasks, self.history.spells
-        number = self.history.journeys.spells.number
-        n_rows = len(rows.spell)
-        if self.queue < self.history.network.n_pools:
-            task = np.flatnonzero((tasks.pool == self.queue) & (s.task_granted >= 0))
-            row, minute, joined = self.history.task_row[task], s.task_granted[task], s.task_began[task]
-            who, need = task + n_rows, np.ones(len(task), dtype=np.int64)
-        else:
-            takers, first = self.history.takers
-            row = takers[first[self.queue] : first[self.queue + 1]]
-            minute, who, need = s.accepted[row], row, self.history.need[row]
-            since = rows.since[row]
-            joined = np.where((since >= 0) & (s.joined[since] >= 0), s.joined[since], s.joined[row])
-        order = np.lexsort((row, number[rows.spell[row]], joined, rows.priority[row], minute))
-        minute, who, need = minute[order], who[order], need[order]
-        self.taken_at = minute
-        begins = np.append(True, minute[1:] != minute[:-1]) if len(minute) else np.zeros(0, dtype=bool)
+    def __init__(self, history: History, queue: np.ndarray, minute: np.ndarray) -> None:
+        self.history = history
+        everybody = _Accepted.by(history, np.unique(queue))
+        key = self._key(everybody.queue, everybody.minute)
+        self.all_keys = np.sort(key)
+        then = np.flatnonzero(np.isin(key, self._key(queue, minute)))
+        some, key = _Accepted(*(column[then] for column in everybody)), key[then]
+        rows, number = history.journeys.rows, history.journeys.spells.number
+        order = np.lexsort((some.row, number[rows.spell[some.row]], some.joined, rows.priority[some.row], key))
+        key, units = key[order], some.units[order]
+        begins = np.append(True, key[1:] != key[:-1])[: len(key)]
         group = np.flatnonzero(begins)[np.cumsum(begins) - 1]
-        rank = np.arange(len(minute)) - group + 1
-        total = np.cumsum(need)
-        needed = total - (total - need)[group]
-        by_who = np.argsort(who)
-        self.who, self.rank, self.needed = who[by_who], rank[by_who], needed[by_who]
+        self.rank = np.arange(len(key)) - group + 1
+        total = np.cumsum(units)
+        self.needed = total - (total - units)[group]
+        self.place = np.full(len(rows.spell) + len(history.journeys.tasks.kind), NONE, dtype=np.int32)
+        self.place[some.turn[order]] = np.arange(len(order))
 
-    def _note_free_units(self) -> None:
-        """Free units and what is left of the quotas, when each minute of change was over."""
-        network, horizon = self.history.network, self.history.horizon
-        use_minute, use = self.history.use.of(self.queue)
-        cap_minute, cap = self.history.capacity.of(self.queue)
-        days = np.arange(-(-horizon // DAY))
-        self.minute = np.unique(np.concatenate([use_minute, cap_minute, days * DAY]))
-        self.free = _level(cap_minute, cap, self.minute) - _level(use_minute, use, self.minute)
-        day = np.minimum(self.minute // DAY, len(days) - 1)
+    def quota_left(self, queue: np.ndarray, minute: np.ndarray) -> np.ndarray:
+        """How many more each queue might have accepted on that day and in that week, when the minute was over."""
+        network = self.history.network
+        day = minute // DAY
         week = (day + network.first_weekday) // 7
         monday = np.maximum(week * 7 - network.first_weekday, 0)
-        taken = np.searchsorted(self.taken_at, self.minute, side="right")
-        self.quota = np.full(len(self.minute), np.iinfo(np.int64).max)
-        for quota, since in ((network.quota_day[self.queue, day], day), (network.quota_week[self.queue, week], monday)):
-            used = taken - np.searchsorted(self.taken_at, since * DAY)
-            self.quota = np.where(quota == NO_QUOTA, self.quota, np.minimum(self.quota, quota - used))
+        left = np.full(len(queue), np.iinfo(np.int64).max)
+        taken = np.searchsorted(self.all_keys, self._key(queue, minute), side="right")
+        for quota, since in ((network.quota_day[queue, day], day), (network.quota_week[queue, week], monday)):
+            used = taken - np.searchsorted(self.all_keys, self._key(queue, since * DAY))
+            left = np.where(quota == NO_QUOTA, left, np.minimum(left, quota - used))
+        return left
 
-    def capacity_there(self, turn: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """From when on only the calendar kept each person: (n,) minutes in [start, end]; `end` where it never did."""
-        change = end.copy()
-        place = np.searchsorted(self.who, turn)
-        known = (place < len(self.who)) & (self.who[np.minimum(place, len(self.who) - 1)] == turn)
-        at_opening = known & (end > 0) & ~self.is_open[np.maximum(end - 1, 0)]
-        who = np.flatnonzero(at_opening & self.is_open[np.minimum(end, len(self.is_open) - 1)])
-        rank, needed = self.rank[place[who]], self.needed[place[who]]
-        before = np.searchsorted(self.open_minute, end[who]) - 1
-        closed_from = np.where(before >= 0, self.open_minute[before] + 1, 0)
-        earliest = np.maximum(start[who], closed_from)
-        at = np.searchsorted(self.minute, earliest, side="right") - 1
-        unsure = np.arange(len(who))
-        while len(unsure):
-            fits = (self.free[at[unsure]] >= needed[unsure]) & (self.quota[at[unsure]] >= rank[unsure])
-            sure = unsure[fits]
-            change[who[sure]] = np.maximum(self.minute[at[sure]], earliest[sure])
-            unsure = unsure[~fits]
-            at[unsure] += 1
-            unsure = unsure[at[unsure] < len(self.minute)]
-            unsure = unsure[self.minute[at[unsure]] < end[who[unsure]]]
-        return change
-
-
-def _level(change: np.ndarray, level: np.ndarray, minute: np.ndarray) -> np.ndarray:
-    """The level of a step function when each minute was over; 0 before its first change."""
-    place = np.searchsorted(change, minute, side="right") - 1
-    return np.where(place >= 0, level[place], 0) if len(level) else np.zeros(len(minute), dtype=np.int64)
+    def _key(self, queue: np.ndarray, minute: np.ndarray) -> np.ndarray:
+        """A queue and a minute as one number."""
+        return queue * np.int64(self.history.horizon + 1) + minute

@@ -7,6 +7,7 @@ import numpy as np
 from flowsim.engine.spells import DISPLACED
 from flowsim.measures.causes import Charges
 from flowsim.measures.history import NOT_YET, History
+from flowsim.model.capacity import UNLIMITED
 
 
 def unexplained_delay(history: History, charges: Charges, rows: np.ndarray, start: int, end: int) -> int:
@@ -20,32 +21,25 @@ def lost_people(history: History) -> int:
     """The largest difference, in any minute, between arrivals less those gone and the people found somewhere.
 
     A person is found queueing for a first place, in a stage, or between two while holding nothing (let go when ready,
-    or displaced); whoever had left one stage without having come to the next would be missing.
+    or displaced). Who is found in each stage from its start until it is left, and is gone when the last is left, is
+    found all the time: lost are those between leaving a stage and coming to the next, or being gone. The difference
+    counts backwards too: found twice, or after being gone.
     """
     rows, s = history.journeys.rows, history.spells
-    arrived, gone = history.arrived, history.gone
-    came = np.flatnonzero(arrived < NOT_YET)
-    first_start = np.full(len(arrived), NOT_YET, dtype=np.int64)
-    order = history.order
-    heads = order[history.previous[order] < 0]
-    first_start[rows.spell[heads]] = s.started[heads]
-    between = order[((rows.hold[order] == 0) | (s.ended[order] == DISPLACED)) & (s.left[order] >= 0)]
-    after = history.following[between]
-    until = np.where(after >= 0, s.started[after], gone[rows.spell[between]])
-    balance = np.zeros(history.horizon + 1, dtype=np.int64)
-    for begin, end, sign in (
-        (arrived[came], gone[came], 1),
-        (arrived[came], np.minimum(first_start[came], gone[came]), -1),
-        (s.started[order], history.left[order], -1),
-        (s.left[between], until, -1),
-    ):
-        balance += sign * _changes(begin, history.horizon)
-        balance -= sign * _changes(end, history.horizon)
-    return int(np.abs(np.cumsum(balance)[: history.horizon]).max(initial=0))
-
-
-def _changes(minute: np.ndarray, horizon: int) -> np.ndarray:
-    return np.bincount(np.minimum(minute, horizon), minlength=horizon + 1)
+    found_next = history.gone[rows.spell]
+    never_came = (history.arrived == NOT_YET)[rows.spell]
+    odd = np.flatnonzero((s.started >= 0) & ((found_next < s.started) | never_came))
+    odd = odd[history.previous[odd] < 0]  # in a first stage after being gone
+    begins, ends = [found_next[odd]], [s.started[odd]]
+    earlier, later = history.pairs
+    found_next[earlier] = s.started[later]
+    lost = np.flatnonzero((s.started >= 0) & (found_next != history.left))
+    nothing_held = ((rows.hold[lost] == 0) | (s.ended[lost] == DISPLACED)) & (s.left[lost] >= 0)
+    lost = lost[~nothing_held]
+    begins, ends = [*begins, history.left[lost]], [*ends, found_next[lost]]
+    minute, place = np.unique(np.concatenate(begins + ends), return_inverse=True)
+    difference = np.cumsum(np.bincount(place, weights=np.repeat((1, -1), len(place) // 2)))
+    return int(np.abs(difference[minute < history.horizon]).max(initial=0))
 
 
 def littles_law_gap(history: History, start: int, end: int) -> float:
@@ -55,7 +49,7 @@ def littles_law_gap(history: History, start: int, end: int) -> float:
     those already waiting still waited in it, less what was waited after it.
     """
     waiting, n = history.waiting, history.n_queues
-    area = history.queue_length.area(n, start, end)
+    area = history.queue_length.area(start, end)
     joined = (waiting.start >= start) & (waiting.start < end)
     own = np.bincount(waiting.queue, weights=joined * (waiting.end - waiting.start), minlength=n)
     earlier = (waiting.start < start) & (waiting.end > start)
@@ -76,14 +70,15 @@ def log_gap(history: History) -> int:
 
 def above_capacity(history: History) -> int:
     """How often a queue's use rose to more than its capacity. Starting above it, or its falling, does not count."""
-    use = history.use
-    if not len(use.key):
-        return 0
-    queue, minute = use.queue, use.minute
-    before = np.append(0, use.level[:-1]) * np.append(False, queue[1:] == queue[:-1])
-    earlier = np.maximum(minute - 1, 0)
-    was_open = history.capacity.at(queue, earlier)
-    stepped = history.planned_capacity.at(queue, minute) - history.planned_capacity.at(queue, earlier)
+    use, capacity, planned = history.use, history.capacity, history.planned_capacity
+    lowest = np.full(history.n_queues, UNLIMITED)
+    np.minimum.at(lowest, history.spells.log_service, history.spells.log_capacity)
+    above_lowest = np.flatnonzero((use.level > np.repeat(lowest, np.diff(use.first))) & (use.minute > 0))
+    queue = np.searchsorted(use.first, above_lowest, side="right") - 1
+    level, minute = use.level[above_lowest], use.minute[above_lowest]
+    before = np.where(above_lowest > use.first[queue], use.level[above_lowest - 1], 0)
+    was_open = capacity.at(queue, minute - 1)
+    stepped = planned.at(queue, minute) - planned.at(queue, minute - 1)
     # within the minute: a step comes before the acceptances, escalation after them
-    open_units = np.maximum(np.maximum(history.capacity.at(queue, minute), was_open), was_open + stepped)
-    return int(((use.level > before) & (use.level > open_units) & (minute > 0)).sum())
+    open_units = np.maximum(np.maximum(capacity.at(queue, minute), was_open), was_open + stepped)
+    return int(((level > before) & (level > open_units)).sum())

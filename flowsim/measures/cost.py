@@ -1,84 +1,157 @@
-"""What the services cost, and who pays.
+"""What the services and the schemes cost, and who pays.
 
 `per: day` pays each unit for every day in use, `hour_of_care` for every hour delivered (a package of so many hours a
 week, for as long as it is in use), `start` for every person who came. Staff are paid for being there, not for being at
-work: their capacity, by the day. A block that is `paid_whether_used` is taken to be
-used last: what of it nobody used is paid for as well. Neighbours' own services are left out.
+work: by the day, or by the opening hour of their calendar; per start they are paid for each task. A block that is
+`paid_whether_used` is taken to be used last: what of it nobody used is paid for as well. The lines of `costs` are paid
+whatever happens. Neighbours' own services are left out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import get_args
+
 import numpy as np
 
 from flowsim.measures.history import History
+from flowsim.model.calendar import DAY
 from flowsim.model.capacity import block_amount, queue_name, split
-from flowsim.place import Service
+from flowsim.place import CostLine, Payer, Place, Service
+
+PAYERS: tuple[str, ...] = get_args(Payer)
+HOUR, WEEK, YEAR = 60, 7 * DAY, 365 * DAY
+"""Minutes; a year of money is 365 days of it, as in every measure "a year"."""
 
 
-def costs(history: History, start: int, end: int) -> dict[str, float]:
-    """Pounds within [start, end) by kind of service or staff pool; those without a unit cost are left out."""
-    use = history.in_use.area(history.n_queues, start, end)
-    open_units = history.capacity.area(history.n_queues, start, end)
-    found = {}
+@dataclass(frozen=True)
+class Spent:
+    """Pounds spent on a service, a staff pool or a line of `costs`, and the share of them that each payer pays."""
+
+    name: str
+    pounds: float
+    payers: Mapping[str, float]
+
+
+def costs(history: History, start: int, end: int) -> list[Spent]:
+    """What was spent within [start, end): services and pools in the network's order, then schemes; those without a
+    cost are left out."""
+    use = history.use.area(start, end)
+    found = []
     for k, kind in enumerate(history.kind_names):
         service = history.service_of(kind)
-        if service.cost is None:
-            continue
-        ours = np.flatnonzero((history.kind == k) & ~history.is_neighbour)
-        if service.cost.per == "start":
-            found[kind] = service.cost.amount * _starts(history, ours, start, end)
-        elif kind in history.place.pools:
-            found[kind] = service.cost.amount * float(open_units[ours].sum()) / 1440  # for being there
-        else:
-            unused = sum(_unused_blocks(history, kind, service, int(q), start, end) for q in ours)
-            found[kind] = _price(service) * (float(use[ours].sum()) + unused)
+        if service.cost is not None:
+            ours = np.flatnonzero((history.kind == k) & ~history.is_neighbour)
+            pounds = service.cost.amount * _paid_for(history, kind, service, ours, use, start, end)
+            found.append(Spent(kind, pounds, service.cost.payers))
+    return [*found, *lines(history.place, start, end)]
+
+
+def lines(place: Place, start: int, end: int) -> Iterator[Spent]:
+    """What the lines of `costs` come to within [start, end); until the policy starts, those of the place before it.
+
+    The names depend on the place alone: a line that costs nothing in the window is there.
+    """
+    run = place.run
+    begins = run.measured_from if run.policy_start is None else run.minute_of(run.policy_start)
+    spans = [(place, 0, run.horizon)]
+    if place.before is not None:
+        spans = [(place.before, 0, begins), (place, begins, run.horizon)]
+    for declared, first, last in spans:
+        for name, line in declared.costs.items():
+            minutes = _minutes_within(line, place, max(first, start), min(last, end))
+            yield Spent(name, line.amount * run.scale * minutes / _minutes_each(line), line.payers)
+
+
+def by_name(spent: list[Spent]) -> dict[str, float]:
+    """Pounds by service, pool or scheme."""
+    found: dict[str, float] = {}
+    for one in spent:
+        found[one.name] = found.get(one.name, 0.0) + one.pounds
     return found
 
 
-def by_payer(history: History, by_kind: dict[str, float]) -> dict[str, float]:
-    """The same by payer: "all", then NHS, council, person."""
-    found = {"all": sum(by_kind.values()), "NHS": 0.0, "council": 0.0, "person": 0.0}
-    for kind, pounds in by_kind.items():
-        cost = history.service_of(kind).cost
-        assert cost is not None
-        found[cost.payer] += pounds
+def by_payer(spent: list[Spent]) -> dict[str, float]:
+    """Pounds by payer: "all", then NHS, council, person."""
+    found = {"all": sum(one.pounds for one in spent)} | dict.fromkeys(PAYERS, 0.0)
+    for one in spent:
+        for payer, share in one.payers.items():
+            found[payer] += share * one.pounds
     return found
 
 
-def _price(service: Service) -> float:
-    """Pounds for one engine unit in use for one minute."""
-    cost = service.cost
-    assert cost is not None
-    if cost.per == "day":
-        return cost.amount / 1440 / service.units_each
-    return cost.amount / service.units_each / (7 * 1440)
+def _minutes_within(line: CostLine, place: Place, start: int, end: int) -> int:
+    run = place.run
+    first = 0 if line.from_date is None else run.minute_of(line.from_date)
+    last = run.horizon if line.to_date is None else run.minute_of(line.to_date)
+    return max(min(last, end) - max(first, start), 0)
+
+
+def _minutes_each(line: CostLine) -> int:
+    """The minutes that a line's amount is for."""
+    if line.from_date is not None and line.to_date is not None and line.per == "total":
+        return (line.to_date - line.from_date).days * DAY
+    return YEAR if line.per == "year" else WEEK
+
+
+def _paid_for(
+    history: History, kind: str, service: Service, queues: np.ndarray, use: np.ndarray, start: int, end: int
+) -> float:
+    """How often the amount of a service's cost is paid within [start, end): starts, unit-days or hours."""
+    assert service.cost is not None
+    pool = kind in history.place.pools
+    if service.cost.per == "start":
+        return _tasks(history, queues, start, end) if pool else _starts(history, queues, start, end)
+    if service.cost.per == "hour_of_staff":
+        return sum(_open_minutes(history, int(q), start, end) for q in queues) / HOUR
+    if pool:  # for being there
+        return float(history.capacity.area(start, end)[queues].sum()) / DAY
+    unused = sum(_unused_blocks(history, kind, service, int(q), start, end) for q in queues)
+    minutes_each = DAY if service.cost.per == "day" else WEEK
+    return (float(use[queues].sum()) + unused) / minutes_each / service.units_each
 
 
 def _starts(history: History, queues: np.ndarray, start: int, end: int) -> int:
-    started = history.spells.started
-    new = (started >= start) & (started < end) & ~history.continues & ~history.initial
-    return int((new & np.isin(history.journeys.rows.service, queues)).sum())
+    ours = np.zeros(history.n_queues, dtype=bool)
+    ours[queues] = True
+    rows = np.flatnonzero(ours[history.journeys.rows.service])
+    started = history.spells.started[rows]
+    new = (started >= start) & (started < end) & ~history.continues[rows] & ~history.initial[rows]
+    return int(np.count_nonzero(new))
+
+
+def _tasks(history: History, pools: np.ndarray, start: int, end: int) -> int:
+    granted = history.spells.task_granted
+    return int(((granted >= start) & (granted < end) & np.isin(history.journeys.tasks.pool, pools)).sum())
+
+
+def _open_minutes(history: History, pool: int, start: int, end: int) -> float:
+    """Staff-minutes in which a pool was open within [start, end)."""
+    minute, level = history.capacity.of(pool)
+    first = np.clip(minute, start, end)
+    last = np.append(first[1:], end)
+    opened = history.network.calendars.open_between(int(history.network.calendar[pool]), first, last)
+    return float((level * opened).sum())
 
 
 def _unused_blocks(history: History, kind: str, service: Service, queue: int, start: int, end: int) -> float:
     """Unit-minutes of blocks paid whether used or not that nobody used in this queue."""
     run = history.place.run
-    paid = np.zeros(history.horizon + 1)
+    blocks = []
     for block in service.blocks.values():
         if block.paid_whether_used and block.add > 0:
-            for unit, units in split(service, block_amount(block) * run.scale, block.split).items():
-                if queue_name(kind, unit) == history.network.names[queue]:
-                    first, last = run.minute_of(block.from_date), run.minute_of(block.end)
-                    paid[max(first, 0) : max(min(last, history.horizon), 0)] += units
-    if not paid[start:end].any():
+            units = split(service, block_amount(block) * run.scale, block.split)
+            paid = sum(n for unit, n in units.items() if queue_name(kind, unit) == history.network.names[queue])
+            blocks.append((run.minute_of(block.from_date), run.minute_of(block.end), paid))
+    if not blocks:
         return 0.0
-    unused = _minute_by_minute(*history.capacity.of(queue), history.horizon)
-    unused -= _minute_by_minute(*history.use.of(queue), history.horizon)
-    return float(np.minimum(paid[:-1], np.maximum(unused, 0))[start:end].sum())
-
-
-def _minute_by_minute(change: np.ndarray, level: np.ndarray, horizon: int) -> np.ndarray:
-    """A step function's level when each minute of the run was over: (horizon,) int64; 0 before its first change."""
-    ends = np.append(change, horizon)
-    lengths = np.maximum(np.diff(np.minimum(ends, horizon)), 0)
-    return np.concatenate([np.zeros(min(ends[0], horizon), dtype=np.int64), np.repeat(level, lengths)])
+    edges = [np.array([start, end, *(edge for first, last, _ in blocks for edge in (first, last))])]
+    edges += [steps.of(queue)[0] for steps in (history.capacity, history.use)]
+    minute = np.unique(np.clip(np.concatenate(edges), start, end))
+    paid_for = np.zeros(len(minute))
+    for first, last, units_paid in blocks:
+        paid_for += units_paid * ((minute >= first) & (minute < last))
+    here = np.full(len(minute), queue)
+    unused = np.maximum(history.capacity.at(here, minute) - history.use.at(here, minute), 0)
+    return float((np.minimum(paid_for, unused)[:-1] * np.diff(minute)).sum())

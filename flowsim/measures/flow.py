@@ -10,20 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from flowsim.engine.spells import DIED, MOVED_ON, Spells
 from flowsim.measures import checks, cost
+from flowsim.measures.bcf import National
 from flowsim.measures.causes import TRANSPORT, Charges, charge
+from flowsim.measures.harm import expected_extra_deaths
 from flowsim.measures.headline import MEASURES
 from flowsim.measures.history import History, count_each_day
-from flowsim.measures.services import Services, Value, mean, ratio
+from flowsim.measures.services import Services, Value, mean, percent, ratio
 from flowsim.measures.stays import Stays, all_stays, has_level, went_home
 from flowsim.model.calendar import ALWAYS_OPEN
 from flowsim.model.capacity import Network
-from flowsim.model.journeys import Journeys
+from flowsim.model.journeys import WAY_OUT, Journeys
 from flowsim.place import WEEKDAYS, Place
 
 ALL = "all"
@@ -81,8 +84,8 @@ class _Measuring:
         self.stays = all_stays(history)
         self.ward = self._of_role("ward")
         self.ed = self._of_role("ed")
-        is_ward = history.rows_with("ward")
-        self.delayed = np.flatnonzero(is_ward & (history.spells.recognised >= 0) & (history.spells.started >= 0))
+        self.in_ward = history.rows_with("ward")
+        self.delayed = np.flatnonzero(self.in_ward & (history.spells.recognised >= 0) & (history.spells.started >= 0))
         self.is_emergency = self._emergencies()
         self.days = slice(start // 1440, end // 1440)
 
@@ -97,6 +100,7 @@ class _Measuring:
             *self._emergency_department(),
             *self._outcomes(),
             *self._after_reablement(),
+            *self._national(),
             *self._costs(),
             *services.values(),
         ]
@@ -128,7 +132,7 @@ class _Measuring:
     # who is who ------------------------------------------------------------------------------------------------------
 
     def _of_role(self, role: str) -> Stays:
-        return self.stays[self.history.rows_with(role)[self.stays.first]]
+        return self.stays[self.history.queues_with(role)[self.stays.service]]
 
     def _emergencies(self) -> np.ndarray:
         """(N,) bool: the spells of the stream `emergency`; all where there is no such stream."""
@@ -136,17 +140,18 @@ class _Measuring:
             return has_level(self.history, "stream", "emergency")
         return np.ones(len(self.history.journeys.spells.number), dtype=bool)
 
-    def _site_of(self, row: np.ndarray) -> np.ndarray:
-        """The site of each row, an index into `sites`: its queue's, else the person's; -1 for none."""
+    @cached_property
+    def _site(self) -> np.ndarray:
+        """(R,) int8, the site of every row, an index into `sites`: its queue's, else the person's; -1 for none."""
         history = self.history
-        by_queue = np.array([self.sites.index(u) if u in self.sites else -1 for u in history.unit_name])
-        of_queue = by_queue[history.journeys.rows.service[row]]
-        words = history.journeys.levels.get("site", ())
-        if "site" not in history.journeys.attributes:
-            return of_queue
-        by_level = np.array([*(self.sites.index(w) if w in self.sites else -1 for w in words), -1])
-        of_person = by_level[history.journeys.attributes["site"][history.journeys.rows.spell[row]]]
-        return np.where(of_queue >= 0, of_queue, of_person)
+        number = {name: i for i, name in enumerate(self.sites)}
+        by_queue = np.array([number.get(unit, -1) for unit in history.unit_name], dtype=np.int8)
+        found = by_queue[history.journeys.rows.service]
+        if "site" in history.journeys.attributes:
+            by_level = np.array([*(number.get(w, -1) for w in history.journeys.levels["site"]), -1], dtype=np.int8)
+            rest = np.flatnonzero(found < 0)
+            found[rest] = by_level[history.journeys.attributes["site"][history.journeys.rows.spell[rest]]]
+        return found
 
     def _pathway_of(self, spell: np.ndarray) -> np.ndarray:
         """Index into `pathways`, one more for those who have none."""
@@ -157,13 +162,14 @@ class _Measuring:
 
     def _everywhere(self, row: np.ndarray) -> list[tuple[str, np.ndarray]]:
         """("all", everybody), then each site with its mask."""
-        site = self._site_of(row)
+        site = self._site[row]
         return [(ALL, np.ones(len(row), dtype=bool)), *((name, site == i) for i, name in enumerate(self.sites))]
 
     def _inside(self, minute: np.ndarray) -> np.ndarray:
         return (minute >= self.start) & (minute < self.end)
 
-    def _live(self) -> Stays:
+    @cached_property
+    def live(self) -> Stays:
         """Live discharges from wards in the window."""
         return self.ward[self.ward.alive & self._inside(self.ward.left)]
 
@@ -173,18 +179,23 @@ class _Measuring:
         journeys = self.history.journeys
         scale = self.year / 1440
         pathway = self._pathway_of(journeys.rows.spell[charges.row])
-        n_causes, n_pathways = len(charges.names), len(self.pathways) + 1
-        shown = np.flatnonzero(self._can_hold_up(charges.names) | (np.bincount(charges.cause, minlength=n_causes) > 0))
-        for where, here in self._everywhere(charges.row):
-            minutes = (charges.minutes * here).astype(np.float64)
+        by_cause = self._minutes(charges, charges.cause, len(charges.names))
+        by_pathway = self._minutes(charges, pathway, len(self.pathways) + 1)
+        shown = np.flatnonzero(self._can_hold_up(charges.names) | (by_cause[0] > 0))
+        for i, where in enumerate([ALL, *self.sites]):
             prefix = "" if where == ALL else f"{where} | "
-            yield "delayed_bed_days", where, float(minutes.sum()) * scale
-            by_cause = np.bincount(charges.cause, weights=minutes, minlength=n_causes) * scale
-            for i in shown:
-                yield "delayed_bed_days_by_cause", prefix + charges.names[i], float(by_cause[i])
-            by_pathway = np.bincount(pathway, weights=minutes, minlength=n_pathways) * scale
-            for name, days in zip([*self.pathways, NO_PATHWAY], by_pathway, strict=True):
-                yield "delayed_bed_days_by_pathway", prefix + name, float(days)
+            yield "delayed_bed_days", where, float(by_cause[i].sum()) * scale
+            for cause in shown:
+                yield "delayed_bed_days_by_cause", prefix + charges.names[cause], float(by_cause[i, cause]) * scale
+            for name, minutes in zip([*self.pathways, NO_PATHWAY], by_pathway[i], strict=True):
+                yield "delayed_bed_days_by_pathway", prefix + name, float(minutes) * scale
+
+    def _minutes(self, charges: Charges, group: np.ndarray, n: int) -> np.ndarray:
+        """(1 + sites, n) delayed minutes of everybody and of each site, by group."""
+        n_sites = len(self.sites) + 1  # one more for none
+        code = (self._site[charges.row] % n_sites).astype(np.int64) * n + group
+        by_site = np.bincount(code, weights=charges.minutes, minlength=n_sites * n).reshape(n_sites, n)
+        return np.vstack([by_site.sum(axis=0), by_site[:-1]])
 
     def _can_hold_up(self, causes: tuple[str, ...]) -> np.ndarray:
         """(C,) bool: which causes can delay people in wards; the others are shown only where they did."""
@@ -200,6 +211,9 @@ class _Measuring:
         services = {k for k, s in place.services.items() if s.role not in ("ed", "same_day", "ward", "outside")}
         has_calendar = self.history.kind[self.history.network.calendar != ALWAYS_OPEN]
         shut = {self.history.kind_names[k] for k in has_calendar} & (services | pools)
+        shocks = [shock for p in (place, place.before) if p for s in p.services.values() if s.role == "ward"
+                  for shock in s.shocks.values()]  # fmt: skip
+        shut |= {WAY_OUT} if any(shock.closes_way_out for shock in shocks) else set()
         able = {
             *(f"task: {t}" for t in tasks),
             *(f"calendar: {n}" for n in tasks | shut),
@@ -210,12 +224,12 @@ class _Measuring:
         return np.array([name in able for name in causes])
 
     def _discharges(self) -> Iterator[Value]:
-        live = self._live()
+        live = self.live
         recognised = self.history.spells.recognised[live.last]
         ready = self.history.spells.ready[live.last]
         late = np.where(recognised >= 0, live.left // 1440 - recognised // 1440, 0)
-        overnight = live.nights >= 1
-        occupied = count_each_day(*self._present(), self.history.days)[:, self.days]
+        overnight, by_17 = live.nights >= 1, live.left % 1440 <= 17 * 60
+        occupied = self.occupied[:, self.days]
         for i, (where, here) in enumerate(self._everywhere(live.last)):
             counted = here & overnight
             delays = late[counted]
@@ -225,7 +239,7 @@ class _Measuring:
             yield "bed_days_lost_share", where, 100 * ratio(float(delays.sum()), float(nights))
             waits = (recognised - ready)[counted & (recognised >= 0)]
             yield "hidden_wait_days_mean", where, mean(waits) / 1440
-            yield "discharged_by_17_share", where, 100 * mean(live.left[here] % 1440 <= 17 * 60)
+            yield "discharged_by_17_share", where, percent(by_17, here)
             yield "live_discharges_a_day", where, float(here.sum()) / self.window_days
             yield from self._by_weekday(where, live.left[here])
         yield from self._pathway_shares(live)
@@ -262,25 +276,34 @@ class _Measuring:
             stay = nights[counted & here]
             yield "los_days_mean", where, mean(stay)
             yield "los_days_median", where, float(np.median(stay)) if len(stay) else float("nan")
-            yield "in_hospital_death_share", where, 100 * mean(died[emergency & here])
+            yield "in_hospital_death_share", where, percent(died, emergency & here)
         came = self.ward[self._inside(self.ward.started)]
         came = came[~self.history.initial[came.first]]
         for where, here in self._everywhere(came.first):
             yield "admissions_a_day", where, float(here.sum()) / self.window_days
 
-    def _present(self) -> tuple[np.ndarray, int, np.ndarray, np.ndarray]:
-        """Rows in wards as (site, one more for none; number of those; from; until)."""
-        history = self.history
-        row = np.flatnonzero(history.rows_with("ward") & (history.spells.started >= 0))
-        site = self._site_of(row) % (len(self.sites) + 1)
-        return site, len(self.sites) + 1, history.spells.started[row], history.left[row]
+    @cached_property
+    def occupied(self) -> np.ndarray:
+        """(sites and one more for none, days) people in wards at 23:59."""
+        history, n = self.history, len(self.sites) + 1
+        row = np.flatnonzero(self.in_ward & (history.spells.started >= 0))
+        return count_each_day(self._site[row] % n, n, history.spells.started[row], history.left[row], history.days)
+
+    @cached_property
+    def late(self) -> np.ndarray:
+        """(sites and one more for none, pathways and one more for none, days) people delayed in wards at 23:59."""
+        history, row = self.history, self.delayed
+        n, n_pathways = len(self.sites) + 1, len(self.pathways) + 1
+        group = self._site[row] % n * n_pathways + self._pathway_of(history.journeys.rows.spell[row])
+        recognised = history.spells.recognised[row]
+        end = np.maximum(history.left[row], recognised)
+        return count_each_day(group, n * n_pathways, recognised, end, history.days).reshape(n, n_pathways, -1)
 
     def _beds(self) -> Iterator[Value]:
         history, days = self.history, self.history.days
         n = len(self.sites) + 1
-        occupied = count_each_day(*self._present(), days)[:, self.days]
-        delayed = count_each_day(*self._waiting_to_leave(), days)[:, self.days]
-        site = self._site_of(self.ward.last) % n
+        occupied, delayed = self.occupied[:, self.days], self.late.sum(axis=1)[:, self.days]
+        site = self._site[self.ward.last] % n
         from_day_21 = (self.ward.started // 1440 + 21) * 1440
         long = count_each_day(site, n, from_day_21, np.maximum(self.ward.left, from_day_21), days)[:, self.days]
         queues = np.flatnonzero(history.queues_with("ward"))
@@ -296,13 +319,6 @@ class _Measuring:
             yield "los_21_plus_share", where, 100 * ratio(float(long[pick].sum()), full)
             yield "acute_occupancy", where, 100 * ratio(full, open_beds)
 
-    def _waiting_to_leave(self) -> tuple[np.ndarray, int, np.ndarray, np.ndarray]:
-        """Recognised rows in wards as (site, one more for none; number of those; from; until)."""
-        n = len(self.sites) + 1
-        site = self._site_of(self.delayed) % n
-        recognised = self.history.spells.recognised[self.delayed]
-        return site, n, recognised, np.maximum(self.history.left[self.delayed], recognised)
-
     # emergency department --------------------------------------------------------------------------------------------
 
     def _emergency_department(self) -> Iterator[Value]:
@@ -315,36 +331,40 @@ class _Measuring:
         whole = out.left - s.joined[out.first]
         admitted = self._admitted(out)
         boarding = out.left - s.ready[out.last]
+        held: list[tuple[str, np.ndarray]] = []
         for where, here in self._everywhere(out.last):
-            yield "ed_four_hour_share", where, 100 * mean(whole[here] <= 240)
-            yield "ed_12_hour_share", where, 100 * mean(whole[here] > 720)
-            waits = boarding[here & admitted]
+            yield "ed_four_hour_share", where, percent(whole <= 240, here)
+            yield "ed_12_hour_share", where, percent(whole > 720, here)
+            to_bed = np.flatnonzero(here & admitted)
+            waits = boarding[to_bed]
+            held.append((where, whole[to_bed]))
             yield "boarding_hours_mean", where, mean(waits) / 60
             yield "trolley_12_hour_count", where, float((waits > 720).sum()) * self.year
             yield "ed_admissions_a_day", where, len(waits) / self.window_days
+        yield from expected_extra_deaths(held, self.year)
 
     def _admitted(self, stays: Stays) -> np.ndarray:
         """(n,) bool: did the stay end in going to a ward?"""
         moved = self.history.spells.ended[stays.last] == MOVED_ON
-        return moved & (stays.after >= 0) & self.history.rows_with("ward")[stays.after]
+        return moved & (stays.after >= 0) & self.in_ward[stays.after]
 
     # outcomes --------------------------------------------------------------------------------------------------------
 
     def _outcomes(self) -> Iterator[Value]:
-        live = self._live()
+        live = self.live
         home = went_home(live)
         back = self.history.returned[live.spell]
         again = (back >= live.left) & (back - live.left <= READMISSION_WINDOW)
         followed = live.left < self.end - READMISSION_WINDOW
         pathway = self._pathway_of(live.spell)
         for where, here in self._everywhere(live.last):
-            yield "usual_residence_share", where, 100 * mean(home[here])
-            yield "readmission_30_day_share", where, 100 * mean(again[here & followed])
+            yield "usual_residence_share", where, percent(home, here)
+            yield "readmission_30_day_share", where, percent(again, here & followed)
         for i, name in enumerate(self.pathways):
-            yield "readmission_30_day_share", name, 100 * mean(again[followed & (pathway == i)])
+            yield "readmission_30_day_share", name, percent(again, followed & (pathway == i))
         if len(self.pathways) > 1:
             supported = followed & (pathway > 0) & (pathway < len(self.pathways))
-            yield "readmission_30_day_share", "after intermediate care", 100 * mean(again[supported])
+            yield "readmission_30_day_share", "after intermediate care", percent(again, supported)
         s = self.history.spells
         in_hospital = self.history.rows_with("ward", "ed", "same_day")
         dead = np.flatnonzero((s.ended == DIED) & self._inside(s.left) & in_hospital)
@@ -354,22 +374,29 @@ class _Measuring:
     def _after_reablement(self) -> Iterator[Value]:
         """Of those who left a community service with slots, who needed no long-term care."""
         history = self.history
-        over = self.stays[self.stays.alive & self._inside(self.stays.left)]
-        kind = history.kind[history.journeys.rows.service[over.first]]
-        needs = (over.after >= 0) & history.rows_with("home_care", "care_home")[over.after]
+        over = self._of_role("community")
+        over = over[over.alive & self._inside(over.left)]
+        kind = history.kind[over.service]
+        long_term = history.queues_with("home_care", "care_home")
+        needs = (over.after >= 0) & long_term[history.journeys.rows.service[over.after]]
         for k, name in enumerate(history.kind_names):
             service = history.service_of(name)
             if service.role == "community" and service.unit == "slots":
-                yield "no_long_term_care_share", name, 100 * mean(~needs[kind == k])
+                yield "no_long_term_care_share", name, percent(~needs, kind == k)
+
+    def _national(self) -> Iterator[Value]:
+        emergency, everywhere = self.is_emergency, self._everywhere
+        found = National(self.history, self.stays, self.ward, self.delayed, emergency, everywhere, self.start, self.end)
+        return found.values()
 
     # costs and checks ------------------------------------------------------------------------------------------------
 
     def _costs(self) -> Iterator[Value]:
-        by_kind = cost.costs(self.history, self.start, self.end)
-        for payer, pounds in cost.by_payer(self.history, by_kind).items():
+        spent = cost.costs(self.history, self.start, self.end)
+        for payer, pounds in cost.by_payer(spent).items():
             yield "cost_total", payer, pounds * self.year
-        for kind, pounds in by_kind.items():
-            yield "cost_by_service", kind, pounds * self.year
+        for name, pounds in cost.by_name(spent).items():
+            yield "cost_by_service", name, pounds * self.year
 
     def _checks(self, charges: Charges, overloaded: int) -> Iterator[Value]:
         history = self.history
@@ -386,20 +413,13 @@ class _Measuring:
     def _census(self) -> pd.DataFrame:
         history, days = self.history, self.history.days
         series: list[tuple[str, str, np.ndarray]] = []
-        occupied = count_each_day(*self._present(), days)
-        site, n, start, end = self._waiting_to_leave()
-        n_pathways = len(self.pathways) + 1
-        group = site * n_pathways + self._pathway_of(history.journeys.rows.spell[self.delayed])
-        delayed = count_each_day(group, n * n_pathways, start, end, days).reshape(n, n_pathways, days)
         for i, where in enumerate([ALL, *self.sites]):
             pick = slice(None) if where == ALL else slice(i - 1, i)
-            late = delayed[pick].sum(axis=0)
-            series.append((where, "occupied", occupied[pick].sum(axis=0)))
+            late = self.late[pick].sum(axis=0)
+            series.append((where, "occupied", self.occupied[pick].sum(axis=0)))
             series.append((where, "delayed", late.sum(axis=0)))
             series += [(where, f"delayed {name}", late[p]) for p, name in enumerate([*self.pathways, NO_PATHWAY])]
-        use, waiting = history.in_use, history.waiting
-        in_use = count_each_day(use.queue, history.n_queues, use.start, use.end, days, use.units)
-        queueing = count_each_day(waiting.queue, history.n_queues, waiting.start, waiting.end, days)
+        in_use, queueing = history.use.each_day(), history.queue_length.each_day()
         boarding = self._boarding()
         is_ed = history.queues_with("ed")
         for q, name in enumerate(history.network.names):
@@ -420,11 +440,10 @@ class _Measuring:
         """People in each emergency department whose admission was decided: (S, days)."""
         history, s = self.history, self.history.spells
         rows = history.journeys.rows
-        last = self.ed.last
-        decided = last[s.ready[last] >= 0]
-        next_row = rows.next[decided]
-        for_ward = (next_row >= 0) & history.rows_with("ward")[next_row] & (s.joined[next_row] >= 0)
-        boards = decided[for_ward]
+        next_row = rows.next[self.ed.last]
+        for_ward = np.flatnonzero((next_row >= 0) & self.in_ward[next_row])
+        boards, next_row = self.ed.last[for_ward], next_row[for_ward]
+        boards = boards[(s.ready[boards] >= 0) & (s.joined[next_row] >= 0)]
         end = np.maximum(history.left[boards], s.ready[boards])
         return count_each_day(rows.service[boards], history.n_queues, s.ready[boards], end, history.days)
 

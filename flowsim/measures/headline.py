@@ -306,7 +306,122 @@ _FURTHER = (
     ),
 )  # fmt: skip
 
+_DTOC = "NHS England delayed transfers of care (to 2020); Better Care Fund 2014-20"
+_BCF = "Better Care Fund"
+
+_NATIONAL = (
+    Measure(
+        "dtoc_days_a_month", "Delayed transfers of care, days a month", "days per 100,000 adults",
+        "Nights (23:59) that residents of the place spent in acute beds recognised as not meeting the "
+        "criteria to reside, a month (a twelfth of 365 days), per 100,000 adult residents; the old count began "
+        "later, when the move was agreed, and found about one in 2.7 of these.",
+        f"{_DTOC} (DL-31)", -1,
+    ),
+    Measure(
+        "dtoc_days_a_quarter", "Delayed transfers of care, days a quarter", "days per 100,000 adults",
+        "The same, a quarter (a fourth of 365 days).",
+        f"{_DTOC} (DL-31)", -1,
+    ),
+    Measure(
+        "dtoc_beds", "Delayed transfers of care, beds on a mean night", "beds per 100,000 adults",
+        "The same, on a mean night: the delayed beds of residents per 100,000 adult residents.",
+        "Adult social care outcomes framework 2C (to 2020) (DL-31)", -1,
+    ),
+    Measure(
+        "drd_days_mean", "Days from discharge ready date", "days",
+        "Date of leaving less date of recognition, mean over all live discharges after at least one night, "
+        "those without delay counted as nought.",
+        f"{_DRD}; {_BCF} 2025/26 (DL-12)", -1,
+    ),
+    Measure(
+        "drd_on_day_share", "Discharged on the discharge ready date", "%",
+        "Of live discharges after at least one night, those that left on the date they were recognised as "
+        "ready.",
+        f"{_DRD}; {_BCF} 2025/26 (DL-13)", 1,
+    ),
+    Measure(
+        "los_14_plus_share", "Beds held for 14 days or more", "%",
+        "People in acute beds at 23:59 who came 14 or more days before, as a share of all in acute beds "
+        "then.",
+        f"NHS England long length of stay reporting; {_BCF} 2021/22 (AC-21)", -1,
+    ),
+    Measure(
+        "los_14_plus_discharges", "Discharged after 14 days or more", "%",
+        "Of live discharges from acute beds after at least one night, those after 14 nights or more.",
+        f"{_BCF} 2021/22 (AC-21)", -1,
+    ),
+    Measure(
+        "los_21_plus_discharges", "Discharged after 21 days or more", "%",
+        "Of live discharges from acute beds after at least one night, those after 21 nights or more.",
+        f"{_BCF} 2021/22 (AC-20)", -1,
+    ),
+    Measure(
+        "avoidable_admissions", "Avoidable admissions", "per 100,000 adults a year",
+        "Emergency admissions of residents to acute beds and same-day units that the place counts as "
+        "avoidable (metrics.avoidable), not age-standardised, per 100,000 adult residents.",
+        f"{_BCF} 2014-25: ambulatory care sensitive conditions (SD-01, SD-02, AE-36)", -1,
+    ),
+    Measure(
+        "emergency_admissions_65", "Emergency admissions at 65 and over", "per 100,000 aged 65+ a year",
+        "Emergency admissions to acute beds and same-day units of residents whom the place counts as 65 or "
+        "over (metrics.aged_65_and_over), readmissions included, per 100,000 residents of that age.",
+        f"{_BCF} 2025/26", -1,
+    ),
+    Measure(
+        "falls_admissions_65", "Emergency admissions for falls at 65 and over", "per 100,000 aged 65+ a year",
+        "Of the emergency admissions at 65 and over, those that the place counts as due to a fall "
+        "(metrics.falls), not age-standardised, per 100,000 residents of that age.",
+        f"{_BCF} 2023-25 (SD-03)", -1,
+    ),
+    Measure(
+        "residential_admissions_65", "Long-term admissions to care homes at 65 and over",
+        "per 100,000 aged 65+ a year",
+        "Residents counted as 65 or over who come to a care home to stay and did not live in one, whoever "
+        "pays (the national count has only those a council supports), per 100,000 residents of that age.",
+        f"Adult social care outcomes framework 2A; {_BCF} 2014-26 (CH-13)", -1,
+    ),
+    Measure(
+        "home_at_91_days_share", "At home 91 days after discharge into reablement", "%",
+        "Of people counted as 65 or over who went from an acute bed into a service with slots, those 91 "
+        "days later neither dead nor in an acute bed, a community bed or a care home; deaths at home after the "
+        "last service are not in the model; discharges of the window's last 91 days are left out.",
+        f"Adult social care outcomes framework 2B; {_BCF} 2014-25 (IC-30)", 1,
+    ),
+    Measure(
+        "readmission_6_month_share", "Readmitted within six months", "%",
+        "Of live discharges from acute beds, those followed by a readmission within 182 days, of those the "
+        "model makes: after the gap its stages declare and not by chance later, so it is below any published rate; "
+        "the window's last 182 days of discharges are left out.",
+        "Sefton's Better Care Fund plan 2014 (AC-28, IC-06)", -1,
+    ),
+    Measure(
+        "deaths_share_of_discharges", "Discharges that are deaths", "%",
+        "Of stays in acute beds that ended, those that ended in death; the share of all deaths that happen in "
+        "hospital cannot be given, since most deaths elsewhere are not in the model.",
+        "NHS Digital hospital episode statistics: method of discharge (AC-24, AC-25)", -1,
+    ),
+    Measure(
+        "expected_extra_deaths_of_waiting", "Deaths expected of long waits for a bed", "people a year",
+        "One for every 82 people admitted from the emergency department after more than 6 and up to 8 hours "
+        "from arrival, and one for every 72 after longer (8 to 12 hours in the study), within 30 days and scaled to "
+        "365 days: an association of published evidence, with the ends of its own 95 % interval beside it; nobody in "
+        "the model dies of it.",
+        "Jones and others, Emergency Medicine Journal 2022;39:168 (HA-01, HA-02, HA-10, ASM-154)", -1, adds_up=True,
+    ),
+)  # fmt: skip
+
 HEADLINE: dict[str, Measure] = {m.id: m for m in _HEADLINE}
 """The measures every comparison shows, by id, in order."""
-MEASURES: dict[str, Measure] = HEADLINE | {m.id: m for m in _FURTHER}
+MEASURES: dict[str, Measure] = HEADLINE | {m.id: m for m in (*_FURTHER, *_NATIONAL)}
 """Every measure there is, by id, in order."""
+NATIONAL: dict[str, tuple[str, ...]] = {
+    "Delay": (
+        "drd_days_mean", "delay_days_mean", "drd_on_day_share", "dtoc_days_a_month", "dtoc_days_a_quarter", "dtoc_beds",
+    ),
+    "Long stays": ("los_14_plus_share", "los_21_plus_share", "los_14_plus_discharges", "los_21_plus_discharges"),
+    "Admissions": ("emergency_admissions_65", "avoidable_admissions", "falls_admissions_65"),
+    "Where people live afterwards": ("usual_residence_share", "residential_admissions_65", "home_at_91_days_share"),
+    "Coming back": ("readmission_30_day_share", "readmission_6_month_share"),
+    "Deaths": ("deaths_in_hospital", "deaths_share_of_discharges", "expected_extra_deaths_of_waiting"),
+}  # fmt: skip
+"""The national set, past and present, by theme: ids of measures, some of them headline measures."""

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.sparse import coo_array
 
 from flowsim.engine.spells import (
     DIED,
     DISPLACED,
+    ENDINGS,
     GAVE_UP,
     LEFT,
     NEVER,
@@ -27,39 +29,41 @@ from flowsim.model.capacity import UNLIMITED, Network
 from flowsim.model.journeys import NONE, Journeys
 from flowsim.place import Place, Service
 
-NOT_YET = 2**40
-"""Later than any minute of a run."""
+NOT_YET = 2**30
+"""Later than any minute of a run; small enough for int32."""
+
+_ENDS_SPELL = np.isin(np.arange(len(ENDINGS)), (LEFT, DIED, READMITTED))
+"""By how a row ended: did that end the spell?"""
 
 
 @dataclass(frozen=True)
 class Intervals:
-    """So many units in a queue from `start` until `end`; int64 arrays of one length."""
+    """So many units in a queue from `start` until `end`; integer arrays of one length."""
 
     queue: np.ndarray
     start: np.ndarray
     end: np.ndarray
     units: np.ndarray
 
-    def __add__(self, other: Intervals) -> Intervals:
-        return Intervals(
-            *(np.concatenate([getattr(self, f), getattr(other, f)]) for f in ("queue", "start", "end", "units"))
-        )
+    @classmethod
+    def together(cls, *parts: Intervals) -> Intervals:
+        """All of these as one."""
+        return cls(*(np.concatenate([getattr(p, f) for p in parts]) for f in ("queue", "start", "end", "units")))
 
-    def area(self, n: int, start: int, end: int) -> np.ndarray:
-        """Unit-minutes of each of n queues within [start, end): (n,) float64."""
-        inside = np.minimum(self.end, end) - np.maximum(self.start, start)
-        return np.bincount(self.queue, weights=np.maximum(inside, 0) * self.units, minlength=n).astype(np.float64)
+    def steps(self, n: int, horizon: int) -> Steps:
+        """The same as step functions of time for n queues.
 
-    def steps(self, horizon: int) -> Steps:
-        """The same as step functions of time."""
-        key = np.concatenate([self.queue, self.queue]) * (horizon + 1) + np.concatenate([self.start, self.end])
-        change = np.concatenate([self.units, -self.units])
-        small = len(key) == 0 or int(key.max()) < 2**31
-        order = np.argsort(key.astype(np.int32) if small else key)
-        key = key[order]
-        level = np.cumsum(change[order])
-        last = np.flatnonzero(np.append(key[1:] != key[:-1], True)) if len(key) else np.zeros(0, dtype=np.int64)
-        return Steps(key[last], level[last], horizon)
+        The changes are put in order as those of a sparse table of minutes by queues, which is turned from minutes to
+        queues: that takes two passes over them, where sorting would take twenty.
+        """
+        minute = np.concatenate([self.start, self.end], dtype=np.int32)
+        queue = np.concatenate([self.queue, self.queue], dtype=np.int32)
+        change = np.concatenate([self.units, -self.units], dtype=np.int32)
+        changes = coo_array((change, (minute, queue)), shape=(horizon + 1, n))
+        changes.has_canonical_format = True  # or else those of one minute would be sorted and added up at once
+        by_queue = changes.tocsr().tocsc()
+        by_queue.sum_duplicates()
+        return Steps(by_queue.indptr, by_queue.indices, np.cumsum(by_queue.data, dtype=np.int64), horizon)
 
 
 @dataclass(frozen=True)
@@ -67,43 +71,76 @@ class Steps:
     """A step function of time for every queue.
 
     Attributes:
-        key: (K,) int64, sorted: ``queue * (horizon + 1) + minute`` of each change.
+        first: (S + 1,) where each queue's changes begin: queue q has ``first[q] : first[q + 1]``.
+        minute: (K,) the minutes of change, in order within a queue.
         level: (K,) int64, the level when that minute was over; before a queue's first change it is 0.
         horizon: minutes in the run.
     """
 
-    key: np.ndarray
+    first: np.ndarray
+    minute: np.ndarray
     level: np.ndarray
     horizon: int
 
-    @property
-    def queue(self) -> np.ndarray:
-        return self.key // (self.horizon + 1)
+    @classmethod
+    def from_log(cls, queue: np.ndarray, minute: np.ndarray, level: np.ndarray, n: int, horizon: int) -> Steps:
+        """From one entry a change, in any order, for n queues."""
+        order = np.lexsort((minute, queue))
+        first = np.append(0, np.cumsum(np.bincount(queue, minlength=n)))
+        return cls(first, minute[order], level[order].astype(np.int64), horizon)
 
-    @property
-    def minute(self) -> np.ndarray:
-        return self.key % (self.horizon + 1)
+    @cached_property
+    def key(self) -> np.ndarray:
+        """(K,) int64, sorted: ``queue * (horizon + 1) + minute`` of each change."""
+        return np.repeat(np.arange(len(self.first) - 1), np.diff(self.first)) * (self.horizon + 1) + self.minute
 
     def of(self, queue: int) -> tuple[np.ndarray, np.ndarray]:
         """The minutes of change of one queue and the levels after them."""
-        first, last = np.searchsorted(self.key, [queue * (self.horizon + 1), (queue + 1) * (self.horizon + 1)])
-        return self.key[first:last] - queue * (self.horizon + 1), self.level[first:last]
+        own = slice(self.first[queue], self.first[queue + 1])
+        return self.minute[own], self.level[own]
 
     def at(self, queue: np.ndarray, minute: np.ndarray) -> np.ndarray:
         """The level of each queue when each minute was over."""
-        if not len(self.key):
+        if not len(self.minute):
             return np.zeros(len(queue), dtype=np.int64)
-        place = np.searchsorted(self.key, queue * (self.horizon + 1) + minute, side="right") - 1
-        same = (place >= 0) & (self.key[place] // (self.horizon + 1) == queue)
-        return np.where(same, self.level[place], 0)
+        last = self._until(queue, minute) - 1
+        return np.where(last >= self.first[queue], self.level[last], 0)
 
-    def area(self, n: int, start: int, end: int) -> np.ndarray:
-        """Unit-minutes of each of n queues within [start, end): (n,) float64."""
-        queue, minute = self.queue, self.minute
-        until = np.append(minute[1:], self.horizon) if len(minute) else minute
-        until = np.where(np.append(queue[1:] == queue[:-1], False), until, self.horizon) if len(minute) else minute
-        inside = np.maximum(np.minimum(until, end) - np.maximum(minute, start), 0)
-        return np.bincount(queue, weights=inside * self.level, minlength=n).astype(np.float64)
+    def each_day(self) -> np.ndarray:
+        """The level of every queue at 23:59 of each day: (S, days) float64."""
+        n, midnight = len(self.first) - 1, np.arange(1, self.horizon // 1440 + 1) * 1440 - 1
+        level = self.at(np.repeat(np.arange(n), len(midnight)), np.tile(midnight, n))
+        return level.reshape(n, -1).astype(np.float64)
+
+    def next_change(self, queue: np.ndarray, minute: np.ndarray) -> np.ndarray:
+        """The minute of each queue's first change after each minute; the horizon where there is none."""
+        if not len(self.minute):
+            return np.full(len(queue), self.horizon)
+        following = self._until(queue, minute)
+        there = following < self.first[queue + 1]
+        return np.where(there, self.minute[np.minimum(following, len(self.minute) - 1)], self.horizon)
+
+    def _until(self, queue: np.ndarray, minute: np.ndarray) -> np.ndarray:
+        """How many changes of this and of earlier queues there were up to the end of each minute."""
+        return np.searchsorted(self.key, queue.astype(np.int64) * (self.horizon + 1) + minute, side="right")
+
+    def area(self, start: int, end: int) -> np.ndarray:
+        """Unit-minutes of each queue within [start, end): (S,) float64."""
+        return (self._area_before(end) - self._area_before(start)).astype(np.float64)
+
+    def _area_before(self, minute: int) -> np.ndarray:
+        """Unit-minutes of each queue before a minute: (S,) int64."""
+        found = np.zeros(len(self.first) - 1, dtype=np.int64)
+        last = self._until(np.arange(len(found)), np.full(len(found), minute)) - 1
+        some = np.flatnonzero(last >= self.first[:-1])
+        first, last = self.first[some], last[some]
+        found[some] = self._passed[last] - self._passed[first] + self.level[last] * (minute - self.minute[last])
+        return found
+
+    @cached_property
+    def _passed(self) -> np.ndarray:
+        """(K,) int64, unit-minutes up to each change, of its queue and of all before it: only differences mean much."""
+        return np.append(0, np.cumsum(self.level[:-1] * np.diff(self.minute)))
 
 
 class History:
@@ -148,32 +185,39 @@ class History:
     def order(self) -> np.ndarray:
         """The rows that were started, by spell and then by time."""
         started = np.flatnonzero(self.spells.started >= 0)
-        key = self.journeys.rows.spell[started] * (self.horizon + 1) + self.spells.started[started]
-        return started if (key[1:] >= key[:-1]).all() else started[np.argsort(key, kind="stable")]
+        spell, minute = self.journeys.rows.spell[started], self.spells.started[started]
+        later = (spell[1:] > spell[:-1]) | ((spell[1:] == spell[:-1]) & (minute[1:] >= minute[:-1]))
+        return started if later.all() else started[np.lexsort((minute, spell))]
+
+    @cached_property
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of one spell that were started one after the other: (the earlier ones, the later ones)."""
+        spell = self.journeys.rows.spell[self.order]
+        same = np.flatnonzero(spell[1:] == spell[:-1])
+        return self.order[same], self.order[same + 1]
 
     @cached_property
     def following(self) -> np.ndarray:
         """(R,) the row of the same spell that was started next, -1 for none."""
-        return self._neighbours(self.order[:-1], self.order[1:])
+        earlier, later = self.pairs
+        found = np.full(len(self.journeys.rows.spell), NONE, dtype=np.int64)
+        found[earlier] = later
+        return found
 
     @cached_property
     def previous(self) -> np.ndarray:
         """(R,) the row the person was in, or came from, when joining this row's queue; -1 for none or never joined."""
         spell, started, joined = self.journeys.rows.spell, self.spells.started, self.spells.joined
-        found = self._neighbours(self.order[1:], self.order[:-1])
+        earlier, later = self.pairs
+        found = np.full(len(spell), NONE, dtype=np.int64)
+        found[later] = earlier
         rest = np.flatnonzero((joined >= 0) & (started < 0))  # joined and never came: between two starts
         if len(rest) and len(self.order):
-            width = self.horizon + 1
+            width = np.int64(self.horizon + 1)
             keys = spell[self.order] * width + started[self.order]
             place = np.searchsorted(keys, spell[rest] * width + joined[rest], side="left") - 1
             before = self.order[place]
             found[rest] = np.where((place >= 0) & (spell[before] == spell[rest]), before, NONE)
-        return found
-
-    def _neighbours(self, of: np.ndarray, neighbour: np.ndarray) -> np.ndarray:
-        found = np.full(len(self.journeys.rows.spell), NONE, dtype=np.int64)
-        same = self.journeys.rows.spell[of] == self.journeys.rows.spell[neighbour]
-        found[of[same]] = neighbour[same]
         return found
 
     @cached_property
@@ -184,9 +228,12 @@ class History:
     @cached_property
     def continues(self) -> np.ndarray:
         """(R,) bool: the row is in the queue the person already held (a resize, or unfit again): nobody new came."""
-        before = self.previous
         service = self.journeys.rows.service
-        return (before >= 0) & (service[before] == service) & self.held_on[before]
+        later = np.flatnonzero(self.previous >= 0)
+        before = self.previous[later]
+        found = np.zeros(len(service), dtype=bool)
+        found[later] = (service[before] == service[later]) & self.held_on[before]
+        return found
 
     @cached_property
     def initial(self) -> np.ndarray:
@@ -203,12 +250,20 @@ class History:
         return np.where(self.spells.left >= 0, self.spells.left, self.horizon)
 
     @cached_property
+    def child(self) -> np.ndarray:
+        """(N,) the spell that is each one's readmission, -1 for none."""
+        rows = self.journeys.rows
+        parents = np.flatnonzero(rows.child >= 0)
+        found = np.full(len(self.journeys.spells.number), NONE, dtype=np.int64)
+        found[rows.spell[parents]] = rows.child[parents]
+        return found
+
+    @cached_property
     def returned(self) -> np.ndarray:
         """(N,) the minute at which the readmission of each spell arrived, -1 for none."""
-        found = np.full(len(self.journeys.spells.number), NEVER, dtype=np.int64)
-        parents = np.flatnonzero(self.journeys.rows.child >= 0)
-        child = self.journeys.rows.child[parents]
-        found[self.journeys.rows.spell[parents]] = self.spells.joined[self.journeys.spells.first_row[child]]
+        parents = np.flatnonzero(self.child >= 0)
+        found = np.full(len(self.child), NEVER, dtype=np.int64)
+        found[parents] = self.spells.joined[self.journeys.spells.first_row[self.child[parents]]]
         return found
 
     @cached_property
@@ -239,9 +294,9 @@ class History:
         rows, s = self.journeys.rows, self.spells
         gone = np.full(len(self.journeys.spells.number), NOT_YET, dtype=np.int64)
         displaced = (s.ended == DISPLACED) & (rows.displaced_to < 0)
-        out = (s.left >= 0) & (np.isin(s.ended, (LEFT, DIED, READMITTED)) | displaced)
+        out = np.flatnonzero((s.left >= 0) & (_ENDS_SPELL[s.ended] | displaced))
         gone[rows.spell[out]] = s.left[out]
-        nowhere = np.flatnonzero(np.isin(s.ended, (GAVE_UP, TURNED_AWAY)) & (rows.otherwise < 0))
+        nowhere = np.flatnonzero(((s.ended == GAVE_UP) | (s.ended == TURNED_AWAY)) & (rows.otherwise < 0))
         before = self.previous[nowhere]
         free = (before < 0) | (self.left[before] <= s.joined[nowhere])
         gone[rows.spell[nowhere[free]]] = self.waited_until[nowhere[free]]
@@ -254,24 +309,29 @@ class History:
         """(T,) the row each task belongs to."""
         rows = self.journeys.rows
         count = rows.n_before + rows.n_after
-        return np.repeat(np.arange(len(count)), count)
+        return np.repeat(np.arange(len(count), dtype=np.int32), count)
 
     @cached_property
     def task_over(self) -> np.ndarray:
-        """(T,) when each task that began was done or broken off; the horizon where it still runs."""
-        s, row = self.spells, self.task_row
+        """(T,) when each task that began was done or broken off; the horizon where it still runs; -1 if none began."""
+        s = self.spells
+        unfinished = np.flatnonzero((s.task_began >= 0) & (s.task_ended < 0))
+        row = self.task_row[unfinished]
         broken_off = np.where(self.held_on[row], self.left[row], self.returned[self.journeys.rows.spell[row]])
-        broken_off = np.where(broken_off >= 0, broken_off, self.horizon)
-        return np.where(s.task_ended >= 0, s.task_ended, broken_off)
+        over = s.task_ended.copy()
+        over[unfinished] = np.where(broken_off >= 0, broken_off, self.horizon)
+        return over
 
     # units -----------------------------------------------------------------------------------------------------------
 
     @cached_property
     def handed_over(self) -> np.ndarray:
         """(R,) units of the row before, in the same service, that counted towards this one when it was accepted."""
-        before, units = self.previous, self.spells.units
-        counts = self.continues & (self.spells.accepted >= 0) & (self.journeys.rows.keep[before] == NONE)
-        return np.where(counts, np.minimum(units[before], units), 0)
+        units, found = self.spells.units, np.zeros_like(self.spells.units)
+        later = np.flatnonzero(self.continues & (self.spells.accepted >= 0))
+        later = later[self.journeys.rows.keep[self.previous[later]] == NONE]
+        found[later] = np.minimum(units[self.previous[later]], units[later])
+        return found
 
     @cached_property
     def need(self) -> np.ndarray:
@@ -281,46 +341,44 @@ class History:
         kept = (s.ended == READMITTED) & (s.left >= 0) & (rows.kept_on_readmission > 0)
         reserved = np.flatnonzero(kept & (s.freed >= 0))
         if len(reserved):
-            child = np.full(len(self.journeys.spells.number), NONE, dtype=np.int64)
-            parents = np.flatnonzero(rows.child >= 0)
-            child[rows.spell[parents]] = rows.child[parents]
-            key = child[rows.spell[reserved]] * self.n_queues + rows.service[reserved]
+            child = self.child[rows.spell[reserved]]
+            key = child * self.n_queues + rows.service[reserved]
             order = np.argsort(key)
             key, reserved = key[order], reserved[order]
-            wanted = rows.spell * self.n_queues + rows.service
+            came_back = np.zeros(len(self.child), dtype=bool)
+            came_back[child] = True
+            row = np.flatnonzero(came_back[rows.spell] & (s.accepted >= 0))
+            wanted = rows.spell[row].astype(np.int64) * self.n_queues + rows.service[row]
             place = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
-            taken = (key[place] == wanted) & (s.accepted >= 0) & (s.accepted == s.freed[reserved[place]])
-            need = need - np.where(taken, s.units[reserved[place]], 0)
+            taken = (key[place] == wanted) & (s.accepted[row] == s.freed[reserved[place]])
+            need[row[taken]] -= s.units[reserved[place[taken]]]
         return np.maximum(need, 0)
 
     @cached_property
-    def takers(self) -> tuple[np.ndarray, np.ndarray]:
-        """The rows that took something of their queue's free units, by queue; where each queue's begin, (S + 1,)."""
-        rows = np.flatnonzero((self.spells.accepted >= 0) & (self.need > 0) & ~self.initial)
-        queue = self.journeys.rows.service[rows].astype(np.int16)
-        order = np.argsort(queue, kind="stable")
-        return rows[order], np.searchsorted(queue[order], np.arange(self.n_queues + 1))
+    def staff_at_work(self) -> Intervals:
+        """The staff of every pool, one a task, while they were at work; tasks of no length are left out."""
+        tasks, granted = self.journeys.tasks, self.spells.task_granted
+        at_work = np.flatnonzero((tasks.pool >= 0) & (granted >= 0) & (self.task_over > granted))
+        ones = np.ones(len(at_work), dtype=np.int64)
+        return Intervals(tasks.pool[at_work], granted[at_work], self.task_over[at_work], ones)
 
     @cached_property
     def in_use(self) -> Intervals:
         """What was in use of every queue, staff pools included; units passed on within a service count once."""
-        rows, s = self.journeys.rows, self.spells
+        service, s = self.journeys.rows.service, self.spells
         had = np.flatnonzero(s.accepted >= 0)
         freed = np.where(s.freed[had] >= 0, s.freed[had], self.horizon)
-        whole = Intervals(rows.service[had], s.accepted[had], freed, s.units[had])
+        whole = Intervals(service[had], s.accepted[had], freed, s.units[had])
         twice = np.flatnonzero(self.handed_over > 0)
         end = np.maximum(self.left[self.previous[twice]], s.accepted[twice])
-        passed = Intervals(rows.service[twice], s.accepted[twice], end, -self.handed_over[twice])
-        at_work = np.flatnonzero((self.journeys.tasks.pool >= 0) & (s.task_granted >= 0))
-        pool = self.journeys.tasks.pool[at_work]
-        staff = Intervals(pool, s.task_granted[at_work], self.task_over[at_work], np.ones(len(pool), dtype=np.int64))
-        return whole + passed + staff
+        passed = Intervals(service[twice], s.accepted[twice], end, -self.handed_over[twice])
+        return Intervals.together(whole, passed, self.staff_at_work)
 
     @cached_property
     def waiting(self) -> Intervals:
         """The people in every queue, staff pools' included; who was accepted in the minute of asking is left out."""
         rows, s = self.journeys.rows, self.spells
-        waits = np.flatnonzero(self.waited_until > s.joined)
+        waits = np.flatnonzero((s.joined >= 0) & (self.waited_until > s.joined))
         tasks = np.flatnonzero((self.journeys.tasks.pool >= 0) & (s.task_began >= 0))
         until = np.where(s.task_granted[tasks] >= 0, s.task_granted[tasks], self.task_over[tasks])
         queue = np.concatenate([rows.service[waits], self.journeys.tasks.pool[tasks]])
@@ -331,28 +389,24 @@ class History:
     @cached_property
     def use(self) -> Steps:
         """`in_use` as step functions."""
-        return self.in_use.steps(self.horizon)
+        return self.in_use.steps(self.n_queues, self.horizon)
 
     @cached_property
     def queue_length(self) -> Steps:
         """`waiting` as step functions."""
-        return self.waiting.steps(self.horizon)
+        return self.waiting.steps(self.n_queues, self.horizon)
 
     @cached_property
     def capacity(self) -> Steps:
         """What was open in every queue, escalation included."""
         s = self.spells
-        order = np.lexsort((s.log_minute, s.log_service))
-        key = s.log_service[order].astype(np.int64) * (self.horizon + 1) + s.log_minute[order]
-        return Steps(key, s.log_capacity[order].astype(np.int64), self.horizon)
+        return Steps.from_log(s.log_service, s.log_minute, s.log_capacity, self.n_queues, self.horizon)
 
     @cached_property
     def planned_capacity(self) -> Steps:
         """What was to be open in every queue, escalation apart."""
-        network = self.network
-        order = np.lexsort((network.step_minute, network.step_service))
-        key = network.step_service[order] * (self.horizon + 1) + network.step_minute[order]
-        return Steps(key, network.step_capacity[order], self.horizon)
+        n = self.network
+        return Steps.from_log(n.step_service, n.step_minute, n.step_capacity, self.n_queues, self.horizon)
 
     @cached_property
     def is_limited(self) -> np.ndarray:
@@ -370,11 +424,11 @@ class History:
         return int(opened[end]) - int(opened[start])
 
 
-def count_each_day(group: np.ndarray, n: int, start: np.ndarray, end: np.ndarray, days: int,
-                   units: np.ndarray | None = None) -> np.ndarray:  # fmt: skip
-    """How many (or how many units) of each of n groups were there at 23:59 of each day: (n, days) float64."""
+def count_each_day(group: np.ndarray, n: int, start: np.ndarray, end: np.ndarray, days: int) -> np.ndarray:
+    """How many of each of n groups were there at 23:59 of each day: (n, days) float64."""
     first = np.clip(start // 1440, 0, days)
     last = np.maximum(np.clip(end // 1440, 0, days), first)
-    came = np.bincount(group * (days + 1) + first, weights=units, minlength=n * (days + 1))
-    went = np.bincount(group * (days + 1) + last, weights=units, minlength=n * (days + 1))
+    group = group.astype(np.int64) * (days + 1)
+    came = np.bincount(group + first, minlength=n * (days + 1))
+    went = np.bincount(group + last, minlength=n * (days + 1))
     return np.cumsum((came - went).reshape(n, days + 1), axis=1)[:, :days].astype(np.float64)

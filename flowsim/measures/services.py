@@ -35,11 +35,11 @@ class Services:
         self.load = self._offered()
         open_share = np.array([history.open_minutes(q, start, end) for q in range(self.n)]) / max(self.minutes, 1)
         is_pool = np.arange(self.n) < history.network.n_pools
-        self.capacity = history.capacity.area(self.n, start, end)
+        self.capacity = history.capacity.area(start, end)
         self.can_do = self.capacity * np.where(is_pool, open_share, 1.0)
-        self.used = history.in_use.area(self.n, start, end)
+        self.used = history.use.area(start, end)
         self.used[: history.network.n_pools] = self._staff_at_work()
-        self.queued = history.waiting.area(self.n, start, end)
+        self.queued = history.queue_length.area(start, end)
 
     def values(self) -> Iterator[Value]:
         """Every measure of every group, in order."""
@@ -74,17 +74,17 @@ class Services:
         history, s = self.history, self.history.spells
         rows, tasks = history.journeys.rows, history.journeys.tasks
         new = ~history.continues & ~history.initial
-        inside = self._inside(s.accepted) & new
-        granted = self._inside(s.task_granted) & (tasks.pool >= 0)
-        queue = np.concatenate([rows.service[inside], tasks.pool[granted]])
-        wait = np.concatenate([(s.accepted - s.joined)[inside], (s.task_granted - s.task_began)[granted]])
+        accepted = np.flatnonzero(self._inside(s.accepted) & new)
+        granted = np.flatnonzero(self._inside(s.task_granted) & (tasks.pool >= 0))
+        queue = np.concatenate([rows.service[accepted], tasks.pool[granted]])
+        since = np.concatenate([s.joined[accepted], s.task_began[granted]])
+        until = np.concatenate([s.accepted[accepted], s.task_granted[granted]])
         refused = self._inside(history.waited_until) & (s.accepted < 0) & (history.waited_until < history.horizon)
-        gave_up = np.bincount(rows.service[refused], minlength=self.n)
+        gave_up = np.bincount(rows.service[np.flatnonzero(refused)], minlength=self.n)
         taken = np.bincount(queue, minlength=self.n)
-        came = np.bincount(rows.service[self._inside(s.started) & new], minlength=self.n)
+        came = np.bincount(rows.service[np.flatnonzero(self._inside(s.started) & new)], minlength=self.n)
         came[: history.network.n_pools] = taken[: history.network.n_pools]
-        for name, queues, which in self._grouped(queue):
-            waits = wait[which]
+        for name, queues, waits in self._grouped(queue, (until - since).astype(np.int32)):
             yield "service_wait_days_mean", name, mean(waits) / 1440
             yield "service_wait_days_p90", name, (float(np.percentile(waits, 90)) if len(waits) else np.nan) / 1440
             lost, all_out = float(gave_up[queues].sum()), float((gave_up + taken)[queues].sum())
@@ -94,32 +94,30 @@ class Services:
     def _stays(self) -> Iterator[Value]:
         over = self.stays[self.stays.ended & self._inside(self.stays.left)]
         queue = self.history.journeys.rows.service[over.last]
-        length = over.left - over.started
-        for name, queues, which in self._grouped(queue):
+        length = (over.left - over.started).astype(np.int32)
+        for name, queues, stay in self._grouped(queue, length):
             if queues[0] >= self.history.network.n_pools:
-                stay = length[which]
                 yield "service_stay_days_mean", name, mean(stay) / 1440
                 yield "service_stay_days_median", name, (float(np.median(stay)) if len(stay) else np.nan) / 1440
 
     def _inside(self, minute: np.ndarray) -> np.ndarray:
         return (minute >= self.start) & (minute < self.end)
 
-    def _grouped(self, queue: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        """Each group with the positions in `queue` that belong to it."""
+    def _grouped(self, queue: np.ndarray, values: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """Each group with its queues and those of the values that belong to them."""
         order = np.argsort(queue.astype(np.int16), kind="stable")
-        bounds = np.searchsorted(queue[order], np.arange(self.n + 1))
+        of_queue = np.split(values[order], np.cumsum(np.bincount(queue, minlength=self.n))[:-1])
         for name, queues in self.groups:
-            yield name, queues, np.concatenate([order[bounds[q] : bounds[q + 1]] for q in queues])
+            yield name, queues, np.concatenate([of_queue[q] for q in queues])
 
     def _staff_at_work(self) -> np.ndarray:
         """Minutes in which staff were at work while their pool was open, by pool: (n_pools,)."""
-        history, use = self.history, self.history.in_use
-        found = np.zeros(history.network.n_pools)
-        first, last = np.maximum(use.start, self.start), np.minimum(use.end, self.end)
-        for pool in range(history.network.n_pools):
-            mine = (use.queue == pool) & (last > first)
-            calendar = int(history.network.calendar[pool])
-            found[pool] = history.network.calendars.open_between(calendar, first[mine], last[mine]).sum()
+        network, work = self.history.network, self.history.staff_at_work
+        found = np.zeros(network.n_pools)
+        first, last = np.maximum(work.start, self.start), np.minimum(work.end, self.end)
+        for pool in range(network.n_pools):
+            mine = np.flatnonzero((work.queue == pool) & (last > first))
+            found[pool] = network.calendars.open_between(int(network.calendar[pool]), first[mine], last[mine]).sum()
         return found
 
     def _offered(self) -> np.ndarray:
@@ -130,32 +128,44 @@ class Services:
         """
         history, s = self.history, self.history.spells
         rows, tasks = history.journeys.rows, history.journeys.tasks
-        declined = (s.units > rows.units) & (s.units == rows.declined_units)
-        planned = np.where(declined, rows.declined_duration, rows.duration)
-        planned = np.where((s.ready >= 0) & (s.started >= 0) & (s.ended != DISPLACED), s.ready - s.started, planned)
         units = np.where(s.accepted >= 0, s.units, rows.units)
+        done = (s.ready >= 0) & (s.ended != DISPLACED)
+        planned = np.where(done, s.ready - s.started, rows.duration)
+        more = np.flatnonzero(s.units > rows.units)
+        declined = more[~done[more] & (s.units[more] == rows.declined_units[more])]
+        planned[declined] = rows.declined_duration[declined]
+
         freed = np.flatnonzero(self._inside(s.freed) & (s.accepted >= 0))
-        beyond = self._sum(rows.service[freed], units[freed] * (s.freed - s.accepted - planned)[freed])
-        per_unit = beyond / np.maximum(self._sum(rows.service[freed], units[freed]), 1)
+        queue = rows.service[freed]
+        beyond = self._sum(queue, units[freed], s.freed[freed] - s.accepted[freed] - planned[freed])
+        per_unit = beyond / np.maximum(self._sum(queue, units[freed]), 1)
+
         asks = np.flatnonzero(self._inside(s.joined) & ~history.initial)
         queue = rows.service[asks]
         self.asked = self._sum(queue, units[asks])
-        load = self._sum(queue, units[asks] * planned[asks]) + self.asked * per_unit
+        load = self._sum(queue, units[asks], planned[asks]) + self.asked * per_unit
+
         work = np.flatnonzero(self._inside(s.task_began) & (tasks.pool >= 0))
         actual = np.where(s.task_granted[work] >= 0, history.task_over[work] - s.task_granted[work], 0)
         minutes = np.where(tasks.minutes[work] > 0, tasks.minutes[work], actual)
         load += self._sum(tasks.pool[work], minutes)
-        self.asked += self._sum(tasks.pool[work], np.ones(len(work)))
+        self.asked += np.bincount(tasks.pool[work], minlength=self.n)
         self.effective = np.maximum(load, 0)
         return self.effective
 
-    def _sum(self, queue: np.ndarray, values: np.ndarray) -> np.ndarray:
-        return np.bincount(queue, weights=values, minlength=self.n).astype(np.float64)
+    def _sum(self, queue: np.ndarray, units: np.ndarray, minutes: np.ndarray | int = 1) -> np.ndarray:
+        """Units times minutes by queue: (S,) float64."""
+        return np.bincount(queue, weights=np.multiply(units, minutes, dtype=np.float64), minlength=self.n)
 
 
 def ratio(above: float, below: float) -> float:
     """`above / below`; not a number where there is nothing to divide by."""
     return above / below if below else float("nan")
+
+
+def percent(yes: np.ndarray, among: np.ndarray) -> float:
+    """The share of those `among` (n, bool) of whom it is true (n, bool); not a number of nobody."""
+    return 100 * ratio(int(np.count_nonzero(yes & among)), int(np.count_nonzero(among)))
 
 
 def mean(values: np.ndarray) -> float:

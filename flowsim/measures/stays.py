@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from flowsim.engine.spells import DISPLACED, LEFT, MOVED_ON
+from flowsim.engine.spells import DISPLACED, ENDINGS, LEFT, MOVED_ON
 from flowsim.measures.history import History
 from flowsim.place import OTHER, Place, Table
 
 TOGETHER = ("ward", "ed", "same_day")
 """Roles whose kinds of service make one stay between them; elsewhere each kind is its own."""
+
+
+_LIVE = np.isin(np.arange(len(ENDINGS)), (MOVED_ON, LEFT, DISPLACED))
+"""By how a stay's last row ended: did the person live, and was not readmitted?"""
 
 
 @dataclass(frozen=True)
@@ -30,27 +35,32 @@ class Stays:
     first: np.ndarray
     last: np.ndarray
 
-    @property
+    @cached_property
     def spell(self) -> np.ndarray:
         return self.history.journeys.rows.spell[self.first]
 
-    @property
+    @cached_property
+    def service(self) -> np.ndarray:
+        """The queue the stay began in."""
+        return self.history.journeys.rows.service[self.first]
+
+    @cached_property
     def started(self) -> np.ndarray:
         return self.history.spells.started[self.first]
 
-    @property
+    @cached_property
     def left(self) -> np.ndarray:
         return self.history.left[self.last]
 
-    @property
+    @cached_property
     def ended(self) -> np.ndarray:
         return self.history.spells.left[self.last] >= 0
 
-    @property
+    @cached_property
     def alive(self) -> np.ndarray:
-        return self.ended & np.isin(self.history.spells.ended[self.last], (MOVED_ON, LEFT, DISPLACED))
+        return self.ended & _LIVE[self.history.spells.ended[self.last]]
 
-    @property
+    @cached_property
     def after(self) -> np.ndarray:
         return self.history.following[self.last]
 
@@ -60,6 +70,8 @@ class Stays:
         return self.left // 1440 - self.started // 1440
 
     def __getitem__(self, which: np.ndarray) -> Stays:
+        """Some of them, by a mask or by their places."""
+        which = np.flatnonzero(which) if which.dtype == bool else which
         return Stays(self.history, self.first[which], self.last[which])
 
 
@@ -72,8 +84,9 @@ def all_stays(history: History) -> Stays:
     if not len(order):
         return Stays(history, order, order)
     spell, kind = rows.spell[order], group[rows.service[order]]
-    begins = np.append(True, (spell[1:] != spell[:-1]) | (kind[1:] != kind[:-1]))
-    return Stays(history, order[begins], order[np.append(begins[1:], True)])
+    ends = np.append((spell[1:] != spell[:-1]) | (kind[1:] != kind[:-1]), True)
+    last = np.flatnonzero(ends)
+    return Stays(history, order[np.append(0, last[:-1] + 1)], order[last])
 
 
 def went_home(stays: Stays) -> np.ndarray:
@@ -97,8 +110,8 @@ def went_home(stays: Stays) -> np.ndarray:
     back = goes_on & care_home[queue]
     home[back] = has_level(history, "care_home_resident", "yes")[stays.spell[back]]
     deciding = journeys.rows.stage[np.where(goes_on, after, stays.last)]
-    for code in np.unique(deciding):
-        table = _usual_residence(history.place, journeys.stages[code])
+    for code, stage in enumerate(journeys.stages):
+        table = _usual_residence(history.place, stage)
         if table is not None:
             here = np.flatnonzero(deciding == code)
             home[here] = _says_yes(table, history, stays.spell[here], home[here])
