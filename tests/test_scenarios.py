@@ -1,0 +1,265 @@
+"""Every shipped scenario: what it says of itself, that it runs the same in both engines; and the plans' 33 rows."""
+
+from __future__ import annotations
+
+import io
+import re
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from rich.console import Console
+
+from flowsim import cli
+from flowsim.compose import Composition, compose, load, options
+from flowsim.engine import DEFAULT, usable
+from flowsim.evidence import read_register
+from flowsim.experiment.replicate import Simulated, simulate
+from flowsim.experiment.verify import verify_engines
+from flowsim.files import folders, read_yaml
+from flowsim.measures.headline import MEASURES
+from flowsim.place import Place, PlaceError
+from flowsim.present.show import show_scenarios
+
+pytestmark = pytest.mark.filterwarnings("ignore::flowsim.place.FlowsimNotice")
+ROOT = Path(__file__).parents[1]
+SCENARIOS = sorted(options("scenario"))
+USERS = ("system-flow analysts", "intermediate-care groups", "winter planners", "everyone")
+SMALL = ("scale=0.1", "start_date=2024-09-23", "days=28", "warm_up_days=14")
+"""A tenth of Sefton in the four weeks in which the dated capacities begin."""
+WINTER = (*SMALL[:1], "start_date=2024-12-02", *SMALL[2:])
+"""For scenarios whose dates all lie in winter."""
+STEP_UP = ("crisis_response_two_hour", "virtual_ward", "care_home_in_reach", "extended_gp_and_111")
+FROM_THE_ED = ("same_day_emergency_care", "emergency_respite")
+
+
+@lru_cache
+def composed(name: str) -> Composition:
+    return compose(f"scenario={name}")
+
+
+def small(*overrides: str) -> Place:
+    """A small place, in autumn or, where a scenario has dates in winter only, in winter."""
+    try:
+        return load(*overrides, *SMALL)
+    except ValueError as error:
+        if "dates in the run" not in str(error):
+            raise
+        return load(*overrides, *WINTER)
+
+
+def run(place: Place) -> Simulated:
+    return simulate(place, 1, 0, usable(DEFAULT))
+
+
+# -- what a scenario says of itself ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_scenario_says_why_and_for_whom_and_what_is_known(name: str) -> None:
+    file = composed(name).scenarios[name]
+    assert file.title
+    assert len(file.rationale) > 50
+    assert any(user in file.for_whom.lower() for user in USERS)
+    assert name in ("baseline", "all_three") or file.evidence
+    assert all(part.title for part in file.parts.values())
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_number_of_a_scenario_has_a_source(name: str) -> None:
+    table = composed(name).evidence()
+    assert list(table[table["source"] == ""]["key"]) == []
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_parts_can_be_switched_the_other_way(name: str) -> None:
+    small(f"scenario={name}", *(f"{switch}={str(not active).lower()}" for switch, active in switches(name)))
+
+
+def switches(name: str) -> list[tuple[str, bool]]:
+    """Every switch of a scenario, and whether it is on."""
+    return [
+        (f"scenario.{of}.parts.{part_name}.active", part.active)
+        for of, scenario in composed(name).scenarios.items()
+        for part_name, part in scenario.parts.items()
+    ]
+
+
+def test_scenarios_are_shown_in_groups_by_user() -> None:
+    out = io.StringIO()
+    show_scenarios([], Console(file=out, width=200))
+    told = out.getvalue()
+    assert [line for line in told.splitlines() if line.startswith("-- ")] == [
+        f"-- For {user} --" for user in ("everyone", *sorted(USERS[:3]))
+    ]
+    winter = told.partition("-- For winter planners --")[2]
+    assert "care_home_pressure: " in winter
+    assert "home_first: " not in winter
+    assert "not for this place" not in told
+
+
+# -- that it runs ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_both_engines_agree_on_a_small_place(name: str) -> None:
+    verdict = next(verify_engines(small(f"scenario={name}"), seed=2, replications=1))
+    assert verdict.rows > 2_000
+    assert not verdict.difference
+
+
+@pytest.mark.parametrize(
+    "stack",
+    [
+        "+".join((*STEP_UP, *FROM_THE_ED)),
+        "home_first+reablement_expansion+right_sized_packages",
+        "transfer_of_care_hub+continuing_healthcare+discharge_to_assess",
+    ],
+)
+def test_scenarios_stack(stack: str) -> None:
+    verdict = next(verify_engines(small(f"scenario={stack}"), seed=3, replications=1))
+    assert not verdict.difference
+
+
+def started(done: Simulated, stage: str) -> np.ndarray:
+    """The minutes at which people started in a stage."""
+    here = done.journeys.rows.stage == done.journeys.stages.index(stage)
+    minutes = np.asarray(done.spells.started)[here]
+    return np.sort(minutes[minutes >= 0])
+
+
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [
+        ("crisis_response_two_hour", ("crisis_visit", "crisis_care", "reablement_step_up")),
+        ("virtual_ward", ("virtual_ward", "virtual_ward_early")),
+        ("care_home_in_reach", ("care_home_visit", "television_link")),
+        ("extended_gp_and_111", ("extended_gp", "call_111")),
+        ("same_day_emergency_care", ("same_day_instead",)),
+        ("emergency_respite", ("emergency_placement",)),
+        ("home_first", ("home_first", "home_first_tapering", "home_first_last_weeks")),
+        ("care_home_pressure", ("nursing_offer", "residential_offer", "dementia_offer", "care_home_found_again")),
+        ("right_sized_packages", ("home_care_reviewed",)),
+        ("bridging", ("bridged", "reablement_in_turn", "home_from_hospital")),
+        ("home_care_market", ("home_care_found_again",)),
+        ("end_of_life", ("hospice_care",)),
+    ],
+)
+def test_people_use_what_a_scenario_opens(name: str, stages: tuple[str, ...]) -> None:
+    done = run(load(f"scenario={name}", "scale=0.5", "start_date=2024-09-02", "days=63", "warm_up_days=28"))
+    for stage in stages:
+        assert len(started(done, stage)) > 0, stage
+
+
+# -- what it may not do ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [*STEP_UP, *FROM_THE_ED, "home_first", "end_of_life", "transfer_of_care_hub"])
+def test_a_service_brings_nobody_from_nowhere(name: str) -> None:
+    before, after = (run(small(f"scenario={one}")).journeys for one in ("baseline", name))
+    first = [j.spells.number[j.spells.number % 16 == 0] for j in (before, after)]
+    assert np.array_equal(*first)
+
+
+@pytest.mark.parametrize("name", STEP_UP)
+def test_nobody_who_would_die_in_hospital_is_spared_by_going_elsewhere(name: str) -> None:
+    journeys = run(small(f"scenario={name}")).journeys
+    levels, attributes = journeys.levels, journeys.attributes
+    called = attributes["way_in"] >= 0
+    assert called.any()
+    assert not (called & (attributes["dies"] == levels["dies"].index("yes"))).any()
+
+
+def test_a_reviewed_package_is_smaller_than_the_same_persons_was() -> None:
+    journeys = run(small("scenario=right_sized_packages")).journeys
+    rows, stages = journeys.rows, journeys.stages
+    first = np.flatnonzero((rows.stage == stages.index("home_care")) & (rows.next >= 0))
+    first = first[rows.stage[rows.next[first]] == stages.index("home_care_reviewed")]
+    smaller = rows.units[rows.next[first]] / rows.units[first]
+    limits = rows.units[first] > 3.5 * 60 / 0.8  # the least package is not made smaller
+    assert set(smaller[limits].round(1)) == {0.8, 1.0}
+
+
+def test_a_size_is_taken_from_a_stage_that_has_one() -> None:
+    with pytest.raises(PlaceError, match=r"home_care\.sized_as: 'reablement' was given; .* home_care_found_again"):
+        load("place.stages.home_care.sized_as=reablement")
+
+
+def test_the_stress_of_an_empty_market_puts_people_out_and_finds_them_care_again() -> None:
+    done = run(load("scenario=home_care_market", "start_date=2024-09-02", "days=63", "warm_up_days=28"))
+    assert len(started(done, "home_care_found_again")) >= 0.9 * len(done.network.displacement_minute)
+
+
+# -- a service of one's own --------------------------------------------------------------------------------------------
+
+
+def flat_block() -> str:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    told = text.partition("### A service of your own: the step-down flat")[2]
+    found = re.search(r"```yaml\n(.*?)```", told, re.S)
+    assert found is not None
+    return found[1]
+
+
+def test_a_step_down_flat_takes_one_block_and_no_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["new", "place", "my_county"]) == 0
+    block = yaml.safe_load(flat_block())
+    (tmp_path / "scenarios" / "scenario").mkdir(exist_ok=True)
+    scenario = {"title": "Step-down flats", "place": block}
+    (tmp_path / "scenarios" / "scenario" / "flats.yaml").write_text(yaml.safe_dump(scenario), encoding="utf-8")
+    chosen = ("place=my_county", "scenario=flats", "start_date=2024-04-01", "days=90", "warm_up_days=60")
+    full = "place.services.reablement.capacity=40"  # so that people wait
+    place = load(*chosen, full, scenarios_dir=tmp_path / "scenarios")
+
+    verdict = next(verify_engines(place, seed=1, replications=1))
+    assert not verdict.difference
+    done = run(place)
+    rows, stages, spells = done.journeys.rows, done.journeys.stages, done.spells
+    asked = started(done, "step_down_flat")
+    assert len(asked) > 10
+    flat = np.flatnonzero((rows.stage == stages.index("step_down_flat")) & (spells.accepted >= 0))
+    days = [place.run.date_of(int(minute)).weekday() for minute in spells.accepted[flat]]
+    assert max(days) < 5
+
+    in_turn = np.flatnonzero((rows.stage == stages.index("reablement_in_turn")) & (spells.accepted >= 0))
+    assert len(in_turn) > 10
+    first_asked = spells.joined[rows.since[in_turn]]
+    assert (spells.joined[in_turn] - first_asked >= 3 * 1440).all()
+    assert (spells.accepted[in_turn] >= spells.joined[in_turn]).all()
+
+
+# -- the plans' 33 rows ------------------------------------------------------------------------------------------------
+
+
+def table_rows() -> list[list[str]]:
+    lines = (ROOT / "docs" / "services.md").read_text(encoding="utf-8").splitlines()
+    return [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines if re.match(r"\| \d+ \|", line)]
+
+
+def test_all_rows_of_the_plans_are_there() -> None:
+    assert [int(row[0]) for row in table_rows()] == list(range(1, 34))
+
+
+@pytest.mark.parametrize("row", table_rows(), ids=lambda row: row[1])
+def test_what_a_row_names_exists(row: list[str]) -> None:
+    _, plan, mechanism, where, evidence, grade = row
+    assert plan
+    assert mechanism
+    names = re.findall(r"`([^`]+)`", where)
+    assert names
+    for name in names:
+        first, *rest = name.split(".")
+        if first == "place":
+            node = read_yaml(ROOT / "scenarios" / "place" / "sefton.yaml")
+            for key in rest:
+                node = node[key]
+        elif first == "measure":
+            assert rest[0] in MEASURES
+        else:
+            assert not rest or rest[0] in read_yaml(options("scenario")[first])["parts"]
+    register = read_register(folders(None))
+    grades = [register[one].grade for one in evidence.split(", ")]
+    assert grade == max(grades)
