@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 
-from flowsim.engine import DEFAULT
 from flowsim.experiment.runner import Result, run_all
+from flowsim.experiment.settings import Settings
 from flowsim.experiment.statistics import ratio_interval, smallest_detectable, t_interval, wide_values
 from flowsim.experiment.store import write_csv
 from flowsim.measures.headline import HEADLINE, MEASURES
-from flowsim.place import Place, PlaceError, Service
+from flowsim.place import Payer, Place, PlaceError, Service, refuse
 
 NO_CLEAR_CHANGE = "no clear change"
 NO_INTERVAL = "one replication: no interval"
 SERVICE_LOAD = "service_offered_load"
 SERVICE_WAIT = "service_wait_days_mean"
 COST_BY_SERVICE = "cost_by_service"
+COST_TOTAL = "cost_total"
 DELAYED_BED_DAYS = "delayed_bed_days"
+FEWEST_TO_JUDGE = 5
+"""Replications below which a ratio of variances says nothing."""
+ROUNDING = 1e-20
+"""Of two variances: below this share the smaller is nought but for rounding."""
 
 
 class Comparison(Result):
@@ -59,6 +64,10 @@ class Comparison(Result):
         found.insert(1, "title", titles)
         return found.reset_index(drop=True)
 
+    def pairing_gain(self) -> pd.DataFrame:
+        """What it gains that the same people come in every scenario; see `pairing_gain`."""
+        return pairing_gain(self.results, self.baseline, self.others)
+
     def what_breaks_next(self) -> pd.DataFrame:
         """Services ranked by the change in their load and wait; see `what_breaks_next`."""
         return what_breaks_next(self.differences)
@@ -68,49 +77,43 @@ class Comparison(Result):
         services = self.places[self.baseline].services
         return cost_of_released_bed_days(self.results, self.baseline, self.others, services)
 
+    def net_cost(self, cashable: float | None = None) -> pd.DataFrame:
+        """What each scenario costs more or less, by payer, if the saving in acute beds comes and if it does not.
+
+        `cashable`: the share of the cost of beds no longer used that is saved in money; None for what each scenario's
+        place says (`place.metrics.cashable`, nought unless it is set). See `net_costs`.
+        """
+        if cashable is not None and not 0 <= cashable <= 1:
+            raise refuse("cashable", cashable, "a share from 0 to 1")
+        return net_costs(self.results, self.places, cashable)
+
 
 def compare(
-    places: Mapping[str, Place] | list[Place],
-    *,
-    replications: int | None = None,
-    seed: int = 1,
-    jobs: int | None = None,
-    engine: str = DEFAULT,
-    out: str | Path | None = None,
-    keep_spells: bool = False,
-    window: str = "all",
-    progress: bool = True,
-    command: str | None = None,
+    places: Mapping[str, Place] | list[Place], settings: Settings, run: Callable[..., Result] = run_all
 ) -> Comparison:
     """Run every place with the same people and compare each with the first. Raises PlaceError.
 
     A list is named by the places' scenarios (a name that comes again is numbered); a mapping gives its own names. All
-    places must have the same run: start, length, warm-up and scale.
+    places must have the same run: start, length, warm-up and scale. `run` does the replications: `runner.run_all`, or
+    something that stops when it knows enough (`precision.run_until`).
     """
     named = dict(places) if isinstance(places, Mapping) else name_places(places)
-    if len(named) < 2:
-        raise PlaceError(f"scenarios: {', '.join(named) or 'none'} was given; allowed: at least two to compare.")
-    first_name, first = next(iter(named.items()))
-    for name, place in named.items():
-        spans = [(p.run.first_date, p.run.start_date, p.run.end_date, p.run.scale) for p in (first, place)]
-        if spans[0] != spans[1]:
-            raise PlaceError(f"scenarios: {name} and {first_name} have different start, days, warm_up_days or scale.")
-    result = run_all(
-        named,
-        verb="compare",
-        replications=replications,
-        seed=seed,
-        jobs=jobs,
-        engine=engine,
-        out=out,
-        keep_spells=keep_spells,
-        window=window,
-        progress=progress,
-        command=command,
-    )
+    check_same_run(named)
+    result = run(named, settings, verb="compare")
     comparison = Comparison.of(result)
     write_csv(result.out / "comparison.csv", comparison.differences)
     return comparison
+
+
+def check_same_run(places: Mapping[str, Place]) -> None:
+    """Raises PlaceError unless there are two places or more, all with the same start, length, warm-up and scale."""
+    if len(places) < 2:
+        raise PlaceError(f"scenarios: {', '.join(places) or 'none'} was given; allowed: at least two to compare.")
+    first_name, first = next(iter(places.items()))
+    for name, place in places.items():
+        spans = [(p.run.first_date, p.run.start_date, p.run.end_date, p.run.scale) for p in (first, place)]
+        if spans[0] != spans[1]:
+            raise PlaceError(f"scenarios: {name} and {first_name} have different start, days, warm_up_days or scale.")
 
 
 def name_places(places: list[Place]) -> dict[str, Place]:
@@ -182,6 +185,52 @@ def _change(found: pd.DataFrame) -> np.ndarray:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# What pairing gains
+
+
+def pairing_gain(results: pd.DataFrame, baseline: str, others: tuple[str, ...]) -> pd.DataFrame:
+    """How many times more replications would be needed if other people came in each scenario, by headline measure.
+
+    That is the variance of the difference of independent runs, ``var(scenario) + var(baseline)``, over that of the
+    paired differences. Columns scenario, measure, title, unit, n, correlation (between scenario and baseline over
+    replications), sd_unpaired and sd_paired (of one replication's difference), ratio (infinite where every paired
+    difference is the same). Measures of the whole place; none with fewer than two replications, or that never vary.
+    """
+    whole = results[(results["where"] == "all") & results["measure"].isin(list(HEADLINE))]
+    before = wide_values(whole, baseline)
+    rows = []
+    for scenario in others:
+        after = wide_values(whole, scenario).reindex(index=before.index, columns=before.columns)
+        for key, old, new in zip(before.index, before.to_numpy(dtype=float), after.to_numpy(dtype=float), strict=True):
+            both = np.isfinite(old) & np.isfinite(new)
+            n = int(both.sum())
+            if n < 2:
+                continue
+            covariance = np.cov(old[both], new[both], ddof=1)
+            apart = covariance[0, 0] + covariance[1, 1]
+            if apart <= 0:
+                continue
+            paired = float(np.var(new[both] - old[both], ddof=1))
+            spread = float(np.sqrt(covariance[0, 0] * covariance[1, 1]))
+            correlation = covariance[0, 1] / spread if spread else np.nan
+            ratio = apart / paired if paired > ROUNDING * apart else np.inf
+            measure = HEADLINE[str(key[0])]
+            sds = (float(np.sqrt(apart)), float(np.sqrt(paired)))
+            rows.append([scenario, measure.id, measure.title, measure.unit, n, correlation, *sds, ratio])
+    columns = ["scenario", "measure", "title", "unit", "n", "correlation", "sd_unpaired", "sd_paired", "ratio"]
+    found = pd.DataFrame(rows, columns=columns)
+    order = {measure: at for at, measure in enumerate(HEADLINE)}
+    place = {name: at for at, name in enumerate(others)}
+    by = pd.DataFrame({"measure": found["measure"].map(order), "scenario": found["scenario"].map(place)})
+    return found.loc[by.sort_values(["measure", "scenario"], kind="stable").index].reset_index(drop=True)
+
+
+def where_pairing_does_not_help(gain: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `pairing_gain` whose ratio is at most one, where there are enough replications to say so."""
+    return gain[(gain["ratio"] <= 1) & (gain["n"] >= FEWEST_TO_JUDGE)].reset_index(drop=True)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # What breaks next
 
 
@@ -244,6 +293,53 @@ def cost_of_released_bed_days(
         ratio, low, high = ratio_interval(above, below) if clear else (np.nan, np.nan, np.nan)
         rows.append([scenario, below.mean(), clear, above.mean(), ratio, low, high])
     return pd.DataFrame(rows, columns=["scenario", "released", "released_clear", "cost", "ratio", "low", "high"])
+
+
+SAVING_COMES, SAVING_FAILS = "the saving comes", "the saving does not come"
+
+
+def net_costs(results: pd.DataFrame, places: Mapping[str, Place], cashable: float | None = None) -> pd.DataFrame:
+    """Every scenario's cost less that of the first of `places`, by payer: twice, since a bed-day released is no money.
+
+    Acute beds cost by the day in use. Where the saving comes, all of their change counts; where it does not, only the
+    share `cashable` of it (None: what the scenario's own place declares), for beds are staffed whether in use or not.
+    Columns scenario, case, cashable, payer ("all", then each), beds (the mean change in what acute beds cost), then n,
+    difference, low, high, sd, smallest_detectable and change as in `paired_differences`; pounds a year.
+    """
+    first, *others = places
+    total = {name: _by_where(results, name, COST_TOTAL).reindex(["all", *get_args(Payer)]) for name in places}
+    beds = {name: _cost_of_beds(results, name, place) for name, place in places.items()}
+    frames = []
+    for name in others:
+        saved = places[name].metrics.cashable if cashable is None else cashable
+        change, of_beds = total[name] - total[first], beds[name] - beds[first]
+        for case, share in ((SAVING_COMES, 1.0), (SAVING_FAILS, saved)):
+            samples = (change - (1 - share) * of_beds).to_numpy(dtype=float)
+            n, difference, sd, low, high = t_interval(samples)
+            least = smallest_detectable(n, sd)
+            found = pd.DataFrame({"scenario": name, "case": case, "cashable": share, "payer": change.index})
+            found = found.assign(beds=of_beds.mean(axis=1).to_numpy(), n=n, difference=difference)
+            found = found.assign(low=low, high=high, sd=sd, smallest_detectable=least)
+            frames.append(found.assign(change=_change(found))[n > 0])
+    return pd.concat(frames, ignore_index=True)
+
+
+def _by_where(results: pd.DataFrame, scenario: str, measure: str) -> pd.DataFrame:
+    """A measure of one scenario: one row a `where`, one column a replication."""
+    own = results[(results["scenario"] == scenario) & (results["measure"] == measure)]
+    return own.pivot(index="where", columns="replication", values="value")
+
+
+def _cost_of_beds(results: pd.DataFrame, scenario: str, place: Place) -> pd.DataFrame:
+    """What acute beds cost each payer: one row a payer ("all" too), one column a replication; nought where none."""
+    spent = _by_where(results, scenario, COST_BY_SERVICE)
+    found = pd.DataFrame(0.0, index=["all", *get_args(Payer)], columns=spent.columns)
+    for name, service in place.services.items():
+        if service.role == "ward" and service.cost is not None and name in spent.index:
+            found.loc["all"] += spent.loc[name]
+            for payer, share in service.cost.payers.items():
+                found.loc[payer] += share * spent.loc[name]
+    return found
 
 
 def _paired_sum(

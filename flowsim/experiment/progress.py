@@ -31,13 +31,14 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
-    def advance(self, cells: int) -> None:
-        """So many more cells are done."""
-        before, self.done = self.done, self.done + cells
+    def advance(self, cells: int, failed: int = 0) -> None:
+        """So many more cells have ended; so many of all of them have failed."""
+        before, self.done = self.done, min(self.cells, self.done + cells)
+        failures = f", {failed} failed" if failed else ""
         if self._bar is not None:
-            self._bar.update(self._task, completed=self.done)
+            self._bar.update(self._task, completed=self.done, failures=failures)
         elif self.enabled and before * 10 // self.cells < self.done * 10 // self.cells:
-            print(f"{self.done} of {self.cells} cells done, {self._left()}.", file=sys.stderr, flush=True)
+            print(f"{self.done} of {self.cells} cells done{failures}, {self._left()}.", file=sys.stderr, flush=True)
 
     def _left(self) -> str:
         passed = time.perf_counter() - self.began
@@ -53,6 +54,7 @@ class Progress:
             TextColumn("replications x scenarios"),
             BarColumn(),
             MofNCompleteColumn(),
+            TextColumn("{task.fields[failures]}"),
             TextColumn("after"),
             TimeElapsedColumn(),
             TextColumn("left"),
@@ -60,5 +62,5 @@ class Progress:
             console=Console(stderr=True),
             transient=True,
         )
-        self._task = self._bar.add_task("cells", total=self.cells, completed=self.done)
+        self._task = self._bar.add_task("cells", total=self.cells, completed=self.done, failures="")
         self._bar.start()

@@ -8,39 +8,33 @@ equals parallel, to the byte. A cell that fails is a row in the manifest and los
 from __future__ import annotations
 
 import contextlib
-import os
+import functools
 import shlex
-import signal
 import sys
-import threading
 import time
-import traceback
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-import numpy as np
 import pandas as pd
 
-from flowsim.engine import DEFAULT, ENGINES, usable
-from flowsim.engine import engine as engine_named
+from flowsim.engine import usable
+from flowsim.experiment import executors
 from flowsim.experiment import store as stores
+from flowsim.experiment.assemble import assemble
+from flowsim.experiment.cells import CellFile
+from flowsim.experiment.executors import ClusterError
+from flowsim.experiment.jobs import PARTS, Job, Made, Outcome, Scenario, pack
 from flowsim.experiment.progress import Progress
+from flowsim.experiment.replicate import measured_period
+from flowsim.experiment.settings import WINDOWS, Settings
 from flowsim.experiment.statistics import mean_interval
-from flowsim.experiment.store import Configuration, Store
+from flowsim.experiment.store import Configuration, Store, StoreError
 from flowsim.experiment.warm_up import warm_up_notice
 from flowsim.place import Place, PlaceError, refuse
 
-if TYPE_CHECKING:
-    from flowsim.engine.spells import Spells
-    from flowsim.measures.flow import Measured
-    from flowsim.model.capacity import Network
-    from flowsim.model.cohort import Cohort
-    from flowsim.model.journeys import Journeys
-
-WINDOWS = ("all", "during", "after")
 DEFAULT_REPLICATIONS = 20
 FEWEST_REPLICATIONS = 3
 REFERENCE_DAYS = 25_800
@@ -48,56 +42,12 @@ REFERENCE_DAYS = 25_800
 they end within ten minutes on two cores. It takes about 8 seconds of an idle core for a Sefton year with its warm-up
 (491 days), so this is about seven minutes of one idle core; the rest is for measuring and for slower, busier ones."""
 GIB_A_WORKER = 1.5
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# One cell
-
-
-@dataclass(frozen=True)
-class Simulated:
-    """One replication of one scenario, before anything is measured."""
-
-    network: Network
-    journeys: Journeys
-    spells: Spells
-
-
-def simulate(
-    place: Place, seed: int, replication: int, engine: str = DEFAULT, cohort: Cohort | None = None
-) -> Simulated:
-    """Sample (unless a cohort is given), plan and run. The same arguments give the same tables, with either engine."""
-    from flowsim.model.cohort import Cohort
-    from flowsim.model.network import build_network
-    from flowsim.model.plan import plan
-
-    run = engine_named(engine)
-    network = build_network(place)
-    journeys = plan(place, Cohort(seed, replication) if cohort is None else cohort, network)
-    return Simulated(network, journeys, run(journeys, network))
-
-
-def replicate(
-    place: Place,
-    seed: int,
-    replication: int,
-    engine: str = DEFAULT,
-    span: tuple[int, int] | None = None,
-    cohort: Cohort | None = None,
-) -> Measured:
-    """One cell: simulate and measure over `span` (first minute and the first after; default all that is measured)."""
-    return _measured(place, simulate(place, seed, replication, engine, cohort), span or measured_period(place))
-
-
-def _measured(place: Place, done: Simulated, span: tuple[int, int]) -> Measured:
-    from flowsim.measures.flow import measure
-
-    return measure(place, done.network, done.journeys, done.spells, span)
-
-
-def measured_period(place: Place) -> tuple[int, int]:
-    """First minute that counts and the first after the run."""
-    return place.run.measured_from, place.run.horizon
+PLACES_PACKED = 256
+"""Places kept ready for travelling to workers."""
+REPLICATIONS_A_JOB = 5
+"""Replications of each of its scenarios that a job has, where there are more scenarios than cells in a job."""
+REPLICATIONS_OF_WARM_UP = 100
+"""The length of the warm-up is judged by the first so many replications, at most."""
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -145,129 +95,29 @@ def _blocks(places: Iterable[Place]) -> list[tuple[Any, Any]]:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Jobs: what one worker does at a time
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One replication of one scenario, with the digest its files are named by."""
-
-    scenario: str
-    key: str
-    place: Place
-
-
-@dataclass(frozen=True)
-class Job:
-    """Cells of one replication: one with the reference engine (good balance), all with the compiled (one cohort)."""
-
-    replication: int
-    cells: tuple[Cell, ...]
-    seed: int
-    engine: str
-    span: tuple[int, int]
-    out: Path
-    keep_spells: bool
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a cell ended; `error` is empty when it is finished."""
-
-    scenario: str
-    replication: int
-    seed: int
-    cpu_seconds: float
-    error: str = ""
-
-
-def work(job: Job) -> list[Outcome]:
-    """Do the cells of a job and write them; an error ends its own cell only."""
-    from flowsim.model.cohort import Cohort
-
-    outcomes = []
-    cohort = Cohort(job.seed, job.replication)
-    for cell in job.cells:
-        began = time.process_time()
-        error = ""
-        try:
-            _work_cell(job, cell, cohort)
-        except Exception as mistake:  # whatever went wrong is told and loses no other cell
-            error = _told(mistake)
-        outcomes.append(Outcome(cell.scenario, job.replication, job.seed, time.process_time() - began, error))
-    return outcomes
-
-
-def work_elsewhere(job: Job) -> list[Outcome]:
-    """`work` in a process of its own, where Ctrl-C is left to the process that started it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return work(job)
-
-
-def _work_cell(job: Job, cell: Cell, cohort: Cohort) -> None:
-    done = simulate(cell.place, job.seed, job.replication, job.engine, cohort)
-    measured = _measured(cell.place, done, job.span)
-    store = Store(job.out)
-    if job.keep_spells:
-        store.write_spells(cell.scenario, job.replication, spell_tables(done))
-    store.write_cell(cell.key, cell.scenario, job.replication, measured.results, measured.census)
-
-
-def _told(mistake: Exception) -> str:
-    """An error in one line, with the place in the code where it was raised."""
-    last = traceback.extract_tb(mistake.__traceback__)[-1]
-    return f"{type(mistake).__name__}: {mistake} ({Path(last.filename).name}:{last.lineno})"
-
-
-def spell_tables(done: Simulated) -> dict[str, pd.DataFrame]:
-    """Every stamp with its words: `stages` (one row a stage of a spell), `tasks` and `capacity` (the log)."""
-    from flowsim.engine.spells import ENDINGS
-    from flowsim.model.capacity import REASONS
-
-    spells, journeys = done.spells, done.journeys
-    rows, tasks = journeys.rows, journeys.tasks
-    services = np.array(done.network.names, dtype=object)
-
-    def words(names: Iterable[str], codes: np.ndarray) -> np.ndarray:
-        return np.array(list(names), dtype=object)[codes]
-
-    stamps = ("joined", "accepted", "started", "ready", "recognised", "left", "freed", "units")
-    stages = pd.DataFrame(
-        {
-            "spell": journeys.spells.number[rows.spell],
-            "row": np.arange(len(rows.spell)),
-            "stage": words(journeys.stages, rows.stage),
-            "service": services[rows.service],
-            **{name: getattr(spells, name) for name in stamps},
-            "ended": words(ENDINGS, spells.ended),
-        }
-    )
-    counts = rows.n_before + rows.n_after
-    own = np.repeat(rows.first_task - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
-    by_task = pd.DataFrame(
-        {
-            "row": np.repeat(np.arange(len(counts)), counts),
-            "task": words(journeys.task_names, tasks.kind[own]),
-            "began": spells.task_began[own],
-            "granted": spells.task_granted[own],
-            "ended": spells.task_ended[own],
-        }
-    )
-    log = pd.DataFrame(
-        {
-            "minute": spells.log_minute,
-            "service": services[spells.log_service],
-            "capacity": spells.log_capacity,
-            "in_use": spells.log_in_use,
-            "queue": spells.log_queue,
-            "reason": words(REASONS, spells.log_reason),
-        }
-    )
-    return {"stages": stages, "tasks": by_task, "capacity": log}
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # The experiment
+
+
+class Written(Mapping[str, Place]):
+    """The places of a results folder by scenario, each read when it is asked for."""
+
+    def __init__(self, store: Store, names: tuple[str, ...]) -> None:
+        self._store = store
+        self._names = names
+        self._read: dict[str, Place] = {}
+
+    def __getitem__(self, name: str) -> Place:
+        if name not in self._read:
+            if name not in self._names:
+                raise KeyError(name)
+            self._read[name] = stores.read_config(self._store.config_file(name))
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @dataclass(frozen=True)
@@ -283,7 +133,7 @@ class Result:
     """
 
     out: Path
-    places: dict[str, Place]
+    places: Mapping[str, Place]
     failures: tuple[Outcome, ...] = ()
     notices: tuple[str, ...] = ()
     interrupted: bool = False
@@ -292,13 +142,14 @@ class Result:
     def read(cls, out: str | Path) -> Self:
         """The result in a folder that an earlier run left. Raises PlaceError when it holds none."""
         store = Store(out)
-        names = store.manifest.get("configuration", {}).get("scenarios", {})
+        manifest = store.manifest
+        names = manifest.get("configuration", {}).get("scenarios", {})
         if not names or not (store.out / "results.parquet").is_file():
             raise PlaceError(f"{out}: this folder holds no results.")
-        places = {name: stores.read_config(store.out / "config" / f"{stores.file_name(name)}.yaml") for name in names}
-        failures = tuple(Outcome(**failure) for failure in store.manifest.get("failures", []))
-        stopped = store.manifest.get("status") == "interrupted"
-        return cls(store.out, places, failures, tuple(store.manifest.get("notices", [])), stopped)
+        keys = ("scenario", "replication", "seed", "error")
+        failures = tuple(Outcome(**{key: row[key] for key in keys}) for row in manifest.get("failures", []))
+        stopped = manifest.get("status") == "interrupted"
+        return cls(store.out, Written(store, tuple(names)), failures, tuple(manifest.get("notices", [])), stopped)
 
     @property
     def scenarios(self) -> tuple[str, ...]:
@@ -325,6 +176,13 @@ class Result:
     def census(self) -> pd.DataFrame:
         """Columns scenario, replication, date, where, state, count: every night at 23:59, warm-up included."""
         return Store(self.out).census()
+
+    def nights(self, **only: Any) -> pd.DataFrame:
+        """The rows of `census` with these states, where, scenarios or of the first replications; see `Store.census`.
+
+        No others are read into memory, of which a large experiment's census has more than there is.
+        """
+        return Store(self.out).census(**only)
 
     def summary(self, headline: bool = True) -> pd.DataFrame:
         """Columns scenario, measure, where, unit, n, mean, low, high: means over replications with 95 % intervals."""
@@ -356,130 +214,117 @@ def default_jobs() -> int:
     return stores.cores() if memory is None else max(1, min(stores.cores(), int(memory / GIB_A_WORKER)))
 
 
-def run(
-    place: Place,
-    *,
-    replications: int | None = None,
-    seed: int = 1,
-    jobs: int | None = None,
-    engine: str = DEFAULT,
-    out: str | Path | None = None,
-    keep_spells: bool = False,
-    window: str = "all",
-    progress: bool = True,
-    command: str | None = None,
-) -> Result:
-    """Run one scenario. `replications` None: the documented default (`default_replications`). Raises PlaceError."""
-    return run_all(
-        {place.scenario.name: place},
-        verb="run",
-        replications=replications,
-        seed=seed,
-        jobs=jobs,
-        engine=engine,
-        out=out,
-        keep_spells=keep_spells,
-        window=window,
-        progress=progress,
-        command=command,
-    )
+def run(place: Place, settings: Settings) -> Result:
+    """Run one scenario. Raises PlaceError."""
+    return run_all({place.scenario.name: place}, settings, verb="run")
 
 
 def run_all(
-    places: dict[str, Place],
+    places: Mapping[str, Place],
+    settings: Settings,
     *,
     verb: str,
-    replications: int | None = None,
-    seed: int = 1,
-    jobs: int | None = None,
-    engine: str = DEFAULT,
-    out: str | Path | None = None,
-    keep_spells: bool = False,
-    window: str = "all",
-    progress: bool = True,
-    command: str | None = None,
+    replications: Mapping[str, int] | None = None,
+    census: bool = True,
 ) -> Result:
-    """Run every replication of every place that `out` does not hold yet, and put all of them together there."""
-    check_settings(replications, seed, jobs, engine)
-    engine = usable(engine)
+    """Run every replication of every place that `out` does not hold yet, and put all of them together there.
+
+    Args:
+        places: one a scenario, by name; the first is the one compared with.
+        settings: how it is done.
+        verb: names the folder when `settings.out` is None, and stands in the manifest.
+        replications: how many of each scenario, instead of `settings.replications`.
+        census: put the census together too; without, it is read from the cells when it is asked for.
+
+    Raises PlaceError; StoreError when the folder cannot be written: what is finished stays.
+    """
     began, cpu = time.perf_counter(), time.process_time()
-    notices = []
-    if replications is None:
-        replications = default_replications(places, engine)
-        if replications < DEFAULT_REPLICATIONS:
-            notices.append(
-                f"With the reference engine the default is lowered from {DEFAULT_REPLICATIONS} to {replications} "
-                "replications, so that this ends within about ten minutes on two cores; give replications=N for more."
-            )
-    configuration = Configuration(places, seed, engine, window, window_span(window, places))
-    command = command or told_command()
-    store = Store(stores.default_out(verb) if out is None else out)
-    store.open(configuration, command)
-    earlier = store.manifest
+    engine = usable(settings.engine)
+    counts, notices = _counts(places, settings, engine, replications)
+    span = window_span(settings.window, places)
+    configuration = Configuration(places, settings.seed, engine, settings.window, span)
+    store = Store(stores.default_out(verb) if settings.out is None else settings.out)
+    command = settings.command or told_command()
+    notices += store.open(configuration, command)
+    described = configuration.described()
+    earlier = store.manifest if store.manifest.get("configuration") == described else {}
     manifest = {
         "command": command,
         "verb": verb,
         "status": "running",
-        "replications": replications,
-        "seed": seed,
+        "replications": max(counts.values()),
+        "seed": settings.seed,
         "engine": engine,
-        "window": window,
-        "configuration": configuration.described(),
+        "window": settings.window,
+        "configuration": described,
+        "counts": counts,
+        "assembled": store.manifest.get("assembled", {}),
         "versions": stores.versions(),
         "machine": stores.machine(),
         "git_commit": stores.git_commit(),
     }
     store.write_manifest(manifest)
-    todo = [
-        (name, replication)
-        for replication in range(replications)
-        for name, key in configuration.keys.items()
-        if not store.has(key, name, replication, keep_spells)
-    ]
-    jobs = min(jobs or default_jobs(), max(1, len(todo)))
-    cells = replications * len(places)
-    if progress and notices:
+    if settings.progress and notices:
         print(*notices, sep="\n", file=sys.stderr)
-    outcomes: list[Outcome] = []
-    interrupted = False
-    with Progress(cells, cells - len(todo), enabled=progress) as shown:
-        try:
-            for finished in _outcomes(_jobs(configuration, todo, store.out, keep_spells), jobs):
-                outcomes += finished
-                shown.advance(len(finished))
-        except KeyboardInterrupt:
-            interrupted = True
-    done = store.assemble(configuration, replications)
-    failures = tuple(sorted((o for o in outcomes if o.error), key=lambda o: (o.replication, o.scenario)))
-    if interrupted:
+    experiment = _Experiment(store, configuration, counts, settings, census)
+    try:
+        with store.at_work():
+            experiment.run()
+    except (StoreError, ClusterError) as trouble:
+        kept = f"{experiment.finished} of {sum(counts.values())} cells are finished and kept"
+        with contextlib.suppress(StoreError):
+            store.write_manifest(manifest | {"status": "interrupted", "cells": experiment.done})
+        raise type(trouble)(f"{trouble} {kept}; when it is mended, the same command goes on.") from None
+    except KeyboardInterrupt:
+        store.write_manifest(manifest | {"status": "interrupted", "cells": experiment.done})
+        raise KeyboardInterrupt(f"the same command with out={store.out} goes on") from None
+    failures = experiment.failures
+    if experiment.interrupted:
         notices.append(
-            f"Stopped with {sum(done.values())} of {cells} cells done; the same command with out={store.out} goes on."
+            f"Stopped with {experiment.finished} of {sum(counts.values())} cells done; "
+            f"the same command with out={store.out} goes on."
         )
-    notices += _warm_up(store, places) if done[next(iter(places))] else []
+    notices += experiment.notices
+    notices += _warm_up(store, places) if experiment.done[next(iter(places))] else []
+    seconds = [experiment.seconds[part] for part in PARTS]
+    here = time.process_time() - cpu
+    status = "interrupted" if experiment.interrupted else "failures" if failures else "complete"
     manifest |= {
-        "status": "interrupted" if interrupted else "failures" if failures else "complete",
-        "cells": done,
-        "jobs": jobs,
+        "status": status,
+        "assembled": experiment.assembled,
+        "cells": experiment.done,
+        "jobs": experiment.processes,
+        "executor": settings.executor,
         "wall_seconds": round(earlier.get("wall_seconds", 0) + time.perf_counter() - began, 3),
         "cpu_seconds": round(
-            earlier.get("cpu_seconds", 0)
-            + (time.process_time() - cpu if jobs == 1 else sum(o.cpu_seconds for o in outcomes)),
-            1,
+            earlier.get("cpu_seconds", 0) + here + (0 if experiment.in_this_process else sum(seconds)), 1
         ),
+        "cpu_seconds_of_cells": {part: round(spent, 3) for part, spent in zip(PARTS, seconds, strict=True)},
         "notices": notices,
-        "failures": [asdict(failure) for failure in failures],
+        "failures": [
+            {"scenario": one.scenario, "replication": one.replication, "seed": one.seed, "error": one.error}
+            for one in failures
+        ],
     }
     store.write_manifest(manifest)
-    return Result(store.out, places, failures, tuple(notices), interrupted)
+    return Result(store.out, dict(places), failures, tuple(notices), experiment.interrupted)
 
 
-def check_settings(replications: int | None, seed: int, jobs: int | None, engine: str) -> None:
-    """Raises PlaceError for a setting that cannot be."""
-    if engine not in ENGINES:
-        raise refuse("engine", engine, "one of", ENGINES)
-    for name, value, least in (("replications", replications, 1), ("seed", seed, 0), ("jobs", jobs, 1)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-            raise refuse(name, value, f"a whole number, at least {least}")
+def _counts(
+    places: Mapping[str, Place], settings: Settings, engine: str, replications: Mapping[str, int] | None
+) -> tuple[dict[str, int], list[str]]:
+    """How many replications each scenario has, and what is to be said of it."""
+    if replications is not None:
+        return {name: replications[name] for name in places}, []
+    if settings.replications is not None:
+        return dict.fromkeys(places, settings.replications), []
+    chosen = default_replications(places, engine)
+    if chosen == DEFAULT_REPLICATIONS:
+        return dict.fromkeys(places, chosen), []
+    return dict.fromkeys(places, chosen), [
+        f"With the reference engine the default is lowered from {DEFAULT_REPLICATIONS} to {chosen} "
+        "replications, so that this ends within about ten minutes on two cores; give replications=N for more."
+    ]
 
 
 def told_command() -> str:
@@ -487,64 +332,162 @@ def told_command() -> str:
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv and sys.argv[0] else "python"
 
 
-def _warm_up(store: Store, places: dict[str, Place]) -> list[str]:
+def _warm_up(store: Store, places: Mapping[str, Place]) -> list[str]:
     name, place = next(iter(places.items()))
-    census = store.census()
-    notice = warm_up_notice(place, census[census["scenario"] == name])
+    if place.scenario.changes:
+        return []
+    census = store.census(["delayed"], ["all"], [name], REPLICATIONS_OF_WARM_UP)
+    notice = warm_up_notice(place, census)
     return [notice] if notice else []
 
 
-def _jobs(configuration: Configuration, todo: list[tuple[str, int]], out: Path, keep_spells: bool) -> list[Job]:
-    """With the compiled engine a job is all scenarios of one replication; with the reference engine it is one cell."""
-    groups: dict[Any, list[tuple[str, int]]] = {}
-    for name, replication in todo:
-        key = replication if configuration.engine == "compiled" else (replication, name)
-        groups.setdefault(key, []).append((name, replication))
-    return [
-        Job(
-            group[0][1],
-            tuple(Cell(name, configuration.keys[name], configuration.places[name]) for name, _ in group),
-            configuration.seed,
-            configuration.engine,
-            configuration.span,
-            out.resolve(),
-            keep_spells,
-        )
-        for group in groups.values()
-    ]
+class _Experiment:
+    """What is to be done in a store, and how far it is."""
 
+    def __init__(
+        self, store: Store, configuration: Configuration, counts: Mapping[str, int], settings: Settings, census: bool
+    ) -> None:
+        self.store = store
+        self.configuration = configuration
+        self.counts = counts
+        self.settings = settings
+        self.census = census
+        self.interrupted = False
+        self.assembled: dict[str, Any] = store.manifest.get("assembled", {})
+        self.notices: list[str] = []
+        self.seconds = dict.fromkeys(PARTS, 0.0)
+        self.processes = 1
+        self._done_elsewhere = 0
+        self._failed: dict[tuple[int, str], Outcome] = {}
+        self._pack = functools.lru_cache(maxsize=PLACES_PACKED)(self._packed)
 
-def _outcomes(todo: list[Job], jobs: int) -> Iterator[list[Outcome]]:
-    """Do the jobs, in this process or in one level of others, and hand back what comes of each as it ends."""
-    if jobs == 1:
-        for job in todo:
-            yield work(job)
-        return
-    from joblib import Parallel, delayed
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
+    @property
+    def failures(self) -> tuple[Outcome, ...]:
+        """Cells that failed, by replication and scenario."""
+        return tuple(outcome for _, outcome in sorted(self._failed.items()))
 
-    pool = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", batch_size=1)
-    left = {(job.replication, cell.scenario): job for job in todo for cell in job.cells}
-    with _interrupts_ignored():
-        results = pool(delayed(work_elsewhere)(job) for job in todo)
-    try:
-        for outcomes in results:
-            for outcome in outcomes:
-                del left[outcome.replication, outcome.scenario]
-            yield outcomes
-    except TerminatedWorkerError:
-        reason = "a worker process was ended by the system (out of memory? try fewer jobs)"
-        yield [Outcome(name, replication, job.seed, 0.0, reason) for (replication, name), job in left.items()]
+    @property
+    def in_this_process(self) -> bool:
+        """Are the cells done here and nowhere else?"""
+        return self.processes == 1 and self.settings.executor == "loky"
 
+    @property
+    def done(self) -> dict[str, int]:
+        """How many cells of each scenario are finished."""
+        return {name: len(cells) for name, cells in self._found().items()}
 
-@contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Workers started in here inherit that Ctrl-C is not for them: the process that started them answers it."""
-    if threading.current_thread() is not threading.main_thread() or os.name == "nt":
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    @property
+    def finished(self) -> int:
+        """How many cells are finished."""
+        return sum(self.done.values())
+
+    def run(self) -> None:
+        """Make what is missing and put the tables together; damaged cells are set aside and made anew."""
+        self._make(self._missing())
+        while damaged := self._assemble():
+            self.notices += [self.store.set_aside(cell, reason) for cell, reason in damaged]
+            if not self.interrupted:
+                self._make([cell for cell in self._missing() if cell[::-1] not in self._failed])
+
+    def _assemble(self) -> list[tuple[CellFile, str]]:
+        keys, found = self.configuration.keys, self._found()
+        self.assembled, damaged = assemble(self.store, keys, found, self.census, self.assembled)
+        return damaged
+
+    def _found(self) -> dict[str, dict[int, CellFile]]:
+        """The finished cells that belong to this experiment, by scenario and replication."""
+        keys = self.configuration.keys
+        there = self.store.finished(keys.values())
+        return {
+            name: {at: cell for at, cell in there[key].items() if at < self.counts[name]} for name, key in keys.items()
+        }
+
+    def _missing(self) -> list[tuple[str, int]]:
+        """Scenario and replication of what is not there yet, replication by replication."""
+        keys, found = self.configuration.keys, self._found()
+        spells = self.settings.keep_spells
+        return [
+            (name, replication)
+            for replication in range(max(self.counts.values()))
+            for name, count in self.counts.items()
+            if replication < count
+            and not (
+                replication in found[name] and (not spells or self.store.has_spells(name, keys[name], replication))
+            )
+        ]
+
+    def _make(self, todo: list[tuple[str, int]]) -> None:
+        """Do these cells."""
+        cells = sum(self.counts.values())
+        with Progress(cells, cells - len(todo), enabled=self.settings.progress) as shown:
+            if not todo:
+                return
+            try:
+                with contextlib.closing(self._made(todo)) as batches:
+                    for batch in batches:
+                        self._keep(batch)
+                        elsewhere, self._done_elsewhere = self._done_elsewhere, 0
+                        shown.advance(len(batch) + elsewhere, len(self._failed))
+            except KeyboardInterrupt:
+                self.interrupted = True
+
+    def _keep(self, batch: list[Made]) -> None:
+        for made in batch:
+            outcome = made.outcome
+            for name, data in made.files:
+                self.store.write(name, data)
+            if outcome.error:
+                self._failed[outcome.replication, outcome.scenario] = outcome
+            for part, spent in zip(PARTS, outcome.seconds, strict=False):
+                self.seconds[part] += spent
+
+    def _made(self, todo: list[tuple[str, int]]) -> Generator[list[Made]]:
+        """What comes of these cells, in jobs, as each ends."""
+        settings = self.settings
+        self.processes = min(settings.jobs or default_jobs(), len(todo))
+        if settings.executor == "dask":
+            with executors.cluster(settings.address, self.processes, self.configuration.engine) as client:
+                self.processes = executors.slots(client)
+                yield from executors.on_cluster(self._jobs(todo, None), client)
+        elif self.processes == 1:
+            yield from executors.here(self._jobs(todo, self.store.out.resolve()))
+        else:
+            yield from executors.in_processes(self._jobs(todo, self.store.out.resolve()), self.processes)
+
+    def _jobs(self, todo: list[tuple[str, int]], out: Path | None) -> Iterator[Job]:
+        """The cells in jobs. Of two processes at work in one store the later begins at the end, and they meet."""
+        size = executors.cells_a_job(len(todo), self.processes, self.configuration.engine)
+        if size > (scenarios := len(self.counts)):
+            size -= size % scenarios
+        else:
+            todo = self._in_blocks(todo, max(1, size // REPLICATIONS_A_JOB))
+        about = {**self.configuration.common(), "flowsim": stores.versions()["flowsim"]}
+        starts = range(0, len(todo), size)
+        for start in reversed(starts) if any(self.store.others_at_work()) else starts:
+            cells = self._still_missing(todo[start : start + size])
+            names = list(dict.fromkeys(name for name, _ in cells))
+            at = {name: number for number, name in enumerate(names)}
+            if cells:
+                places = tuple(self._pack(name) for name in names)
+                yield Job(places, tuple((at[name], replication) for name, replication in cells), about, out)
+
+    def _in_blocks(self, todo: list[tuple[str, int]], scenarios: int) -> list[tuple[str, int]]:
+        """Where there are many scenarios, so many of them with a few replications each: fewer places travel."""
+        block = {name: at // scenarios for at, name in enumerate(self.counts)}
+        return sorted(todo, key=lambda cell: (cell[1] // REPLICATIONS_A_JOB, block[cell[0]], cell[1]))
+
+    def _still_missing(self, cells: list[tuple[str, int]]) -> list[tuple[str, int]]:
+        """Those of these cells that no other process has finished meanwhile."""
+        if self.settings.keep_spells or not self.store.others_at_work():
+            return cells
+        keys = self.configuration.keys
+        there = self.store.finished(keys[name] for name, _ in cells)
+        missing = [(name, replication) for name, replication in cells if replication not in there[keys[name]]]
+        self._done_elsewhere += len(cells) - len(missing)
+        return missing
+
+    def _packed(self, name: str) -> Scenario:
+        key = self.configuration.keys[name]
+        spells = self.store.spells_folder(name, key).relative_to(self.store.out).as_posix()
+        place = self.configuration.places[name]
+        return Scenario(name, key, pack(place), spells if self.settings.keep_spells else None)

@@ -1,13 +1,16 @@
-"""The results folder: what is written where, when an old folder may be continued, and how it is read again.
+"""The results folder: what is written where, and how it is read again.
 
     manifest.json            how it was made: the only file with times and machines in it
-    config/<scenario>.yaml   the composed place, enough to run it again
-    cells/<key>-<r>.*        what the workers wrote: one pair of files a scenario and replication
+    config/<scenario>.yaml   the composed place, enough to run it again; `config/earlier/`: others of its name
+    cells/<key>/             one file a finished cell (see `cells.py`); damaged ones are moved to `cells/set_aside/`
     results.parquet          scenario, replication, measure, where, unit, value
     census.parquet           scenario, replication, date, where, state, count
-    spells/                  every stage, task and capacity step of every spell (when asked for)
+    spells/<scenario>-<key>/ every stage, task and capacity step of every spell (when asked for)
 
-Workers write a cell under a temporary name and rename it, so a file that is there is whole.
+Cells are found by the digest of their configuration, whatever experiment made them, and are never written over: an
+experiment in the same folder makes only those that are missing. The manifest and the two tables are of the last one.
+Everything is written under a temporary name of its own process and renamed, so what is there is whole, and several
+processes can work in one folder.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
@@ -34,29 +39,14 @@ import pyarrow.parquet as pq
 import yaml
 from pydantic import BaseModel
 
+from flowsim.experiment.cells import CENSUS_SCHEMA, CellFile, listed
 from flowsim.place import Place, PlaceError, Table
 from flowsim.validate import read_place
 
-RESULTS_SCHEMA = pa.schema(
-    [
-        ("scenario", pa.string()),
-        ("replication", pa.int32()),
-        ("measure", pa.string()),
-        ("where", pa.string()),
-        ("unit", pa.string()),
-        ("value", pa.float64()),
-    ]
-)
-CENSUS_SCHEMA = pa.schema(
-    [
-        ("scenario", pa.string()),
-        ("replication", pa.int32()),
-        ("date", pa.date32()),
-        ("where", pa.string()),
-        ("state", pa.string()),
-        ("count", pa.float64()),
-    ]
-)
+OURS = {"config", "spells"}
+"""What a folder of results may hold that has neither manifest nor cells: nothing else was written yet."""
+STALE_SECONDS = 86_400
+"""Age at which a temporary file of another machine is taken to be left over."""
 CODE_THAT_COUNTS = ("place.py", "model", "engine", "measures")
 """Files and folders of the package on which a cell's numbers depend."""
 LIBRARIES_THAT_COUNT = ("numpy", "scipy", "holidays")
@@ -66,6 +56,8 @@ LIBRARIES = (
     "matplotlib",
 )  # fmt: skip
 """Libraries whose versions the manifest tells."""
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # five times as fast, the same text
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -100,23 +92,29 @@ def read_config(path: str | Path) -> Place:
     path = Path(path)
     if not path.is_file():
         raise PlaceError(f"{path}: there is no such file.")
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(raw, Mapping):
+    return read_place(read_plain(path), str(path))
+
+
+def read_plain(path: Path) -> dict[str, Any]:
+    """A configuration as plain data, not checked. Raises PlaceError when it is none."""
+    raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    if not isinstance(raw, dict):
         raise PlaceError(f"{path}: this is not the configuration of a place.")
-    return read_place(raw, str(path))
+    return raw
 
 
-def _flat(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+def flat(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """Dotted key and value of everything in plain data that is no mapping."""
     if isinstance(value, dict) and value:
         for name, item in value.items():
-            yield from _flat(item, f"{key}.{name}")
+            yield from flat(item, f"{key}.{name}")
     else:
         yield key, value
 
 
 def first_difference(there: Any, here: Any, what: str = "place") -> str:
     """One clause naming the first key in which two plain configurations differ."""
-    old, new = dict(_flat(there, what)), dict(_flat(here, what))
+    old, new = dict(flat(there, what)), dict(flat(here, what))
     for key in (*new, *old):
         if old.get(key) != new.get(key):
             return f"{key} is {old.get(key, 'not set')} there and {new.get(key, 'not set')} here"
@@ -124,8 +122,9 @@ def first_difference(there: Any, here: Any, what: str = "place") -> str:
 
 
 def file_name(scenario: str) -> str:
-    """A scenario's name as it may stand in a file's name on every system."""
-    return re.sub(r"[^A-Za-z0-9_.+-]", "_", scenario)
+    """A scenario's name as it may stand in a file's name on every system; no two names give the same."""
+    name = re.sub(r"[^A-Za-z0-9_.+=,-]", "_", scenario)[:120]
+    return name if name == scenario else f"{name}-{_digest(scenario)[:6]}"
 
 
 def code_hash() -> str:
@@ -140,6 +139,10 @@ def code_hash() -> str:
     return digest.hexdigest()[:16]
 
 
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, default=str, sort_keys=True).encode()).hexdigest()[:16]
+
+
 @dataclass(frozen=True)
 class Configuration:
     """All that decides the numbers of an experiment except how many replications it has.
@@ -152,7 +155,7 @@ class Configuration:
         libraries: versions of those that make them too.
     """
 
-    places: dict[str, Place]
+    places: Mapping[str, Place]
     seed: int
     engine: str
     window: str
@@ -161,22 +164,29 @@ class Configuration:
     libraries: dict[str, str] = field(default_factory=lambda: installed(LIBRARIES_THAT_COUNT))
 
     @cached_property
-    def plain_places(self) -> dict[str, Any]:
-        return {name: plain(place) for name, place in self.places.items()}
+    def digests(self) -> dict[str, tuple[str, str]]:
+        """For each scenario its key (cells with equal keys hold equal numbers) and the digest of its configuration.
+
+        What a scenario says of itself (name, title, reasons) is no part of the key.
+        """
+        common = self.common()
+        found = {}
+        for name, place in self.places.items():
+            data = plain(place)
+            whole = _digest(data)
+            for part in (data, data.get("before", {})):
+                part.pop("scenario", None)
+            found[name] = (_digest([data, common]), whole)
+        return found
 
     @cached_property
     def keys(self) -> dict[str, str]:
-        """A digest for each scenario: cells with equal digests hold equal numbers."""
-        common = [self.seed, self.engine, self.window, list(self.span), self.code, self.libraries]
-        return {
-            name: hashlib.sha256(json.dumps([data, *common], default=str, sort_keys=True).encode()).hexdigest()[:16]
-            for name, data in self.plain_places.items()
-        }
+        """The key of each scenario."""
+        return {name: key for name, (key, _) in self.digests.items()}
 
-    def described(self) -> dict[str, Any]:
-        """As it stands in the manifest."""
+    def common(self) -> dict[str, Any]:
+        """What all scenarios have in common."""
         return {
-            "scenarios": self.keys,
             "seed": self.seed,
             "engine": self.engine,
             "window": self.window,
@@ -184,6 +194,10 @@ class Configuration:
             "code": self.code,
             "libraries": self.libraries,
         }
+
+    def described(self) -> dict[str, Any]:
+        """As it stands in the manifest."""
+        return {"scenarios": self.keys, **self.common()}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -200,6 +214,10 @@ def default_out(verb: str) -> Path:
     return out
 
 
+class StoreError(PlaceError):
+    """The results folder cannot be written: a full disk, a folder without permission."""
+
+
 class Store:
     """A results folder. `open` it with a configuration to write; `manifest`, `results` and `census` read it."""
 
@@ -209,140 +227,266 @@ class Store:
 
     # -- opening ------------------------------------------------------------------------------------------------------
 
-    def open(self, configuration: Configuration, command: str) -> None:
-        """Make the folder, or continue it when it holds this configuration. Raises PlaceError when it holds another."""
+    def open(self, configuration: Configuration, command: str) -> list[str]:
+        """Make the folder, or go on in it; returns what the user should know of what is there.
+
+        Raises PlaceError when it holds other things than results, StoreError when it cannot be written.
+        """
         if self.out.exists() and not self.out.is_dir():
             raise PlaceError(f"out={self.out}: a file of this name is there; give another out.")
-        if (self.out / "manifest.json").is_file():
-            self._check_same(configuration)
-        elif self.out.is_dir() and any(self.out.iterdir()):
+        if self.out.is_dir() and not self._is_ours():
             raise PlaceError(f"out={self.out}: the folder holds other files and no manifest.json; give another out.")
-        self.cells.mkdir(parents=True, exist_ok=True)
-        (self.out / "config").mkdir(exist_ok=True)
-        for left_over in self.cells.glob("*.tmp"):
-            left_over.unlink()
-        for name, data in configuration.plain_places.items():
-            head = f"# {name}: the composed place. Made by: {command}\n"
-            text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
-            _write_text(self.out / "config" / f"{file_name(name)}.yaml", head + text)
+        with told_trouble(self.out):
+            self.cells.mkdir(parents=True, exist_ok=True)
+            (self.out / "config").mkdir(exist_ok=True)
+            self._clear()
+            notices = self._told_difference(configuration)
+            for name, place in configuration.places.items():
+                self._write_config(name, place, configuration.digests[name][1], command)
+        return notices
 
-    def _check_same(self, configuration: Configuration) -> None:
+    def _is_ours(self) -> bool:
+        names = [path.name for path in self.out.iterdir() if path.suffix != ".tmp"]
+        return not {"manifest.json", "cells"}.isdisjoint(names) or set(names) <= OURS
+
+    def _clear(self) -> None:
+        """Take away what processes that are no more left half written."""
+        for pattern in ("*.tmp", "*/*.tmp", "*/*/*.tmp"):
+            for path in self.out.glob(pattern):
+                if _is_left_over(path):
+                    path.unlink(missing_ok=True)
+
+    def _told_difference(self, configuration: Configuration) -> list[str]:
+        """A sentence when a scenario of this name was another one before."""
         there = self.manifest.get("configuration", {})
         here = configuration.described()
-        if there == here:
-            return
-        raise PlaceError(
-            f"out={self.out}: this folder holds results of another configuration "
-            f"({self._what_differs(there, here, configuration)}); give another out."
-        )
+        changed = [name for name, key in there.get("scenarios", {}).items() if here["scenarios"].get(name, key) != key]
+        if not changed:
+            return []
+        what = self._what_differs(changed[0], there, here, configuration)
+        told = f"out={self.out}: {what}; the cells that are there stay and are not used"
+        return [f"{told}."]
 
-    def _what_differs(self, there: dict[str, Any], here: dict[str, Any], configuration: Configuration) -> str:
-        old, new = there.get("scenarios", {}), here["scenarios"]
-        if list(old) != list(new):
-            return f"scenarios are {', '.join(old)} there and {', '.join(new)} here"
+    def _what_differs(
+        self, name: str, there: dict[str, Any], here: dict[str, Any], configuration: Configuration
+    ) -> str:
         for key in ("seed", "engine", "window"):
             if there.get(key) != here[key]:
                 return f"{key} is {there.get(key)} there and {here[key]} here"
-        for name, data in configuration.plain_places.items():
-            stored = self.out / "config" / f"{file_name(name)}.yaml"
-            if old[name] != new[name] and stored.is_file():
-                before = yaml.safe_load(stored.read_text(encoding="utf-8"))
-                if before != data:
-                    return f"in {name}, {first_difference(before, data)}"
+        stored = self.config_file(name)
+        before = read_plain(stored) if stored.is_file() else {}
+        data = plain(configuration.places[name])
+        if before and before != data:
+            return f"in {name}, {first_difference(before, data)}"
         if there.get("code") != here["code"]:
             return "flowsim itself has changed since"
         return first_difference(there.get("libraries", {}), here["libraries"], "versions")
 
+    def config_file(self, scenario: str) -> Path:
+        """Where the composed place of a scenario stands."""
+        return self.out / "config" / f"{file_name(scenario)}.yaml"
+
+    def _write_config(self, name: str, place: Place, digest: str, command: str) -> None:
+        """Write the composed place; one that bore this name before is kept beside it."""
+        path = self.config_file(name)
+        if path.is_file():
+            with path.open(encoding="utf-8") as file:
+                head = file.readline()
+            earlier = re.search(r"\((\w{16})\)", head)
+            if earlier and earlier[1] == digest:
+                return
+            kept = path.parent / "earlier" / f"{path.stem}-{earlier[1] if earlier else 'unknown'}.yaml"
+            kept.parent.mkdir(exist_ok=True)
+            os.replace(path, kept)
+        head = f"# {name} ({digest}): the composed place. Made by: {command}\n"
+        text = yaml.dump(plain(place), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+        _write_text(path, head + text)
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Tells other processes, while it lasts, that this one is at work in the folder."""
+        mark = _temporary(self.out / "at_work")
+        with told_trouble(self.out):
+            mark.touch()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                mark.unlink(missing_ok=True)
+
+    def others_at_work(self) -> list[bool]:
+        """One entry for each other process that is at work in the folder: was it there before this one?"""
+        own = _temporary(self.out / "at_work")
+        found = []
+        for mark in self.out.glob("at_work.*.tmp"):
+            if mark != own and not _is_left_over(mark):
+                with contextlib.suppress(OSError):
+                    found.append((mark.stat().st_mtime_ns, mark.name) < (own.stat().st_mtime_ns, own.name))
+        return found
+
     # -- cells --------------------------------------------------------------------------------------------------------
 
-    def cell_file(self, key: str, replication: int, what: str) -> Path:
-        """Where a cell's `results` or `census` stands."""
-        return self.cells / f"{key}-{replication:05d}.{what}.parquet"
+    def finished(self, keys: Iterable[str]) -> dict[str, dict[int, CellFile]]:
+        """The cells that are there, by key and replication."""
+        return {key: listed(self.cells / key) for key in set(keys)}
 
-    def spells_file(self, scenario: str, replication: int, what: str) -> Path:
-        """Where a cell's `stages`, `tasks` or `capacity` stand when spells are kept."""
-        return self.out / "spells" / f"{file_name(scenario)}-{replication:05d}-{what}.parquet"
+    def spells_folder(self, scenario: str, key: str) -> Path:
+        """Where the `stages`, `tasks` and `capacity` of a scenario's cells stand when spells are kept."""
+        return self.out / "spells" / f"{file_name(scenario)}-{key[:8]}"
 
-    def has(self, key: str, scenario: str, replication: int, keep_spells: bool) -> bool:
-        """Is the cell finished?"""
-        spells = not keep_spells or self.spells_file(scenario, replication, "stages").is_file()
-        return spells and self.cell_file(key, replication, "results").is_file()
+    def has_spells(self, scenario: str, key: str, replication: int) -> bool:
+        """Are the spells of this cell there? The stages are written last."""
+        return (self.spells_folder(scenario, key) / f"{replication:05d}-stages.parquet").is_file()
 
-    def write_cell(
-        self, key: str, scenario: str, replication: int, results: pd.DataFrame, census: pd.DataFrame
-    ) -> None:
-        """Write one cell; the results last, since their file says that the cell is finished."""
-        for what, frame, schema, order in (
-            ("census", census, CENSUS_SCHEMA, ["date", "where", "state"]),
-            ("results", results, RESULTS_SCHEMA, ["measure", "where", "unit"]),
-        ):
-            whole = frame.assign(scenario=scenario, replication=replication).sort_values(order, kind="stable")
-            table = pa.Table.from_pandas(whole[schema.names], schema=schema, preserve_index=False)
-            _write_parquet(self.cell_file(key, replication, what), table.replace_schema_metadata(None))
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file of the folder, all of it or nothing. Raises StoreError."""
+        path = self.out / name
+        with told_trouble(self.out):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with renamed(path) as temporary:
+                temporary.write_bytes(data)
 
-    def write_spells(self, scenario: str, replication: int, tables: dict[str, pd.DataFrame]) -> None:
-        """Write the spells of one cell; the stages last, since their file says that they are whole."""
-        (self.out / "spells").mkdir(exist_ok=True)
-        for what in sorted(tables, reverse=True, key=lambda name: name != "stages"):
-            table = pa.Table.from_pandas(tables[what], preserve_index=False).replace_schema_metadata(None)
-            _write_parquet(self.spells_file(scenario, replication, what), table)
-
-    def assemble(self, configuration: Configuration, replications: int) -> dict[str, int]:
-        """Put the finished cells together; returns how many each scenario has. Cells are streamed, one at a time."""
-        found = {
-            name: [r for r in range(replications) if self.cell_file(key, r, "results").is_file()]
-            for name, key in configuration.keys.items()
-        }
-        for what, schema in (("results", RESULTS_SCHEMA), ("census", CENSUS_SCHEMA)):
-            final = self.out / f"{what}.parquet"
-            with pq.ParquetWriter(_temporary(final), schema) as writer:
-                for name, key in configuration.keys.items():
-                    for replication in found[name]:
-                        table = pq.read_table(self.cell_file(key, replication, what), schema=schema)
-                        writer.write_table(table.replace_schema_metadata(None))
-            os.replace(_temporary(final), final)
-        return {name: len(done) for name, done in found.items()}
+    def set_aside(self, cell: CellFile, why: str) -> str:
+        """Move a damaged cell out of the way, so that it is made anew; returns the sentence that says so."""
+        aside = self.cells / "set_aside"
+        with told_trouble(self.out):
+            aside.mkdir(exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(cell.path, aside / f"{cell.key}-{cell.path.name}")
+        named = cell.path.relative_to(self.out).as_posix()
+        return f"{named}: {why}; it was moved to cells/set_aside and made anew."
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What `manifest.json` says; empty when it is not there."""
-        path = self.out / "manifest.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        """What `manifest.json` says; empty when it is not there or not whole."""
+        try:
+            found = json.loads((self.out / "manifest.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def write_manifest(self, content: dict[str, Any]) -> None:
-        """Write `manifest.json`."""
-        _write_text(self.out / "manifest.json", json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
+        """Write `manifest.json`. Raises StoreError."""
+        text = json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n"
+        self.write("manifest.json", text.encode())
 
-    def results(self) -> pd.DataFrame:
-        """Columns scenario, replication, measure, where, unit, value; one row a number."""
-        return pq.read_table(self.out / "results.parquet").to_pandas()
+    def results(
+        self,
+        measures: Collection[str] | None = None,
+        where: Collection[str] | None = None,
+        scenarios: Collection[str] | None = None,
+    ) -> pd.DataFrame:
+        """Columns scenario, replication, measure, where, unit, value; one row a number.
 
-    def census(self) -> pd.DataFrame:
-        """Columns scenario, replication, date (datetime64), where, state, count; words are categories (it is long)."""
-        words = ["scenario", "where", "state"]
-        table = pq.read_table(self.out / "census.parquet", read_dictionary=words)
+        All of them, or only those with these words; no others are read into memory.
+        """
+        chosen = _filters(measure=measures, where=where, scenario=scenarios)
+        return pq.read_table(self.out / "results.parquet", filters=chosen).to_pandas()
+
+    def census(
+        self,
+        states: Collection[str] | None = None,
+        where: Collection[str] | None = None,
+        scenarios: Collection[str] | None = None,
+        replications: int | None = None,
+    ) -> pd.DataFrame:
+        """Columns scenario, replication, date (datetime64), where, state, count; words are categories (it is long).
+
+        All of it, or only that with these words and of the first so many replications; no other is read into memory.
+        Where the census was not assembled (sweeps) it comes from the cells.
+        """
+        chosen = _filters(state=states, where=where, scenario=scenarios)
+        if replications is not None:
+            chosen = [*(chosen or []), ("replication", "<", replications)]
+        path = self.out / "census.parquet"
+        if path.is_file():
+            table = pq.read_table(path, read_dictionary=["scenario", "where", "state"], filters=chosen)
+        else:
+            table = self._census_of_cells(pq.filters_to_expression(chosen) if chosen else None, scenarios, replications)
         return table.to_pandas(date_as_object=False)
+
+    def _census_of_cells(self, chosen: Any, scenarios: Collection[str] | None, replications: int | None) -> pa.Table:
+        manifest = self.manifest
+        tables = [CENSUS_SCHEMA.empty_table()]
+        for name, key in manifest.get("configuration", {}).get("scenarios", {}).items():
+            if scenarios is None or name in scenarios:
+                cells = listed(self.cells / key)
+                for replication in range(min(manifest["counts"].get(name, 0), replications or sys.maxsize)):
+                    if replication in cells:
+                        table = cells[replication].read().census(name)
+                        tables.append(table if chosen is None else table.filter(chosen))
+        return pa.concat_tables(tables).unify_dictionaries()
+
+
+def _filters(**columns: Collection[str] | None) -> list[tuple[str, str, Any]] | None:
+    return [(name, "in", list(values)) for name, values in columns.items() if values is not None] or None
+
+
+@contextlib.contextmanager
+def told_trouble(out: Path) -> Iterator[None]:
+    """Trouble in writing as StoreError, in one sentence."""
+    try:
+        yield
+    except OSError as trouble:
+        reason = trouble.strerror or str(trouble).split("Detail:")[-1].strip()
+        raise StoreError(f"out={out}: the folder cannot be written ({reason}).") from None
+
+
+@contextlib.contextmanager
+def renamed(path: Path) -> Iterator[Path]:
+    """A temporary file of this process, which takes the name of `path` at the end; a failure leaves nothing."""
+    temporary = _temporary(path)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    return path.with_name(f"{path.name}.{_host()}-{os.getpid()}.tmp")
 
 
-def _write_parquet(path: Path, table: pa.Table) -> None:
-    pq.write_table(table, _temporary(path))
-    os.replace(_temporary(path), path)
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9_]", "_", platform.node()) or "host"
+
+
+def _is_left_over(temporary: Path) -> bool:
+    """Is the process that was writing this file no more?"""
+    match = re.fullmatch(r".*\.(\w+)-(\d+)\.tmp", temporary.name)
+    try:
+        old = time.time() - temporary.stat().st_mtime > STALE_SECONDS
+    except OSError:
+        return False
+    return old or match is None or (match[1] == _host() and not is_alive(int(match[2])))
+
+
+def is_alive(process: int) -> bool:
+    """Does a process of this number run on this machine?"""
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    """Write a frame as CSV; ten digits, so that no last bit of another machine shows."""
-    _write_text(path, frame.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+    """Write a frame as CSV; ten digits, so that no last bit of another machine shows. Raises StoreError."""
+    with told_trouble(path.parent):
+        _write_text(path, frame.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
 
 
 def _write_text(path: Path, text: str) -> None:
-    _temporary(path).write_text(text, encoding="utf-8", newline="\n")
-    os.replace(_temporary(path), path)
+    with renamed(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

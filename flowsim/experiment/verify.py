@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from flowsim.experiment.replicate import prepare
 from flowsim.place import Place
 
 
@@ -21,12 +22,8 @@ def verify_engines(place: Place, seed: int, replications: int) -> Iterator[Verdi
     """Run each replication with both engines on the same journeys and compare all they return."""
     from flowsim.engine import compiled, reference
     from flowsim.engine.spells import first_difference
-    from flowsim.model.cohort import Cohort
-    from flowsim.model.network import build_network
-    from flowsim.model.plan import plan
 
-    network = build_network(place)
     for replication in range(replications):
-        journeys = plan(place, Cohort(seed, replication), network)
-        one, other = reference.run(journeys, network), compiled.run(journeys, network)
-        yield Verdict(replication, len(journeys.rows.spell), first_difference(one, other, journeys))
+        made = prepare(place, seed, replication)
+        one, other = (engine.run(made.journeys, made.network) for engine in (reference, compiled))
+        yield Verdict(replication, len(made.journeys.rows.spell), first_difference(one, other, made.journeys))

@@ -20,13 +20,23 @@ SHORTEST = 20
 def mser5(series: np.ndarray) -> int:
     """Days to leave out at the start of a daily series so that the mean of the rest is known best.
 
-    Batches of five days; the truncation that makes ``variance of what is left / number of batches left`` smallest.
-    Only the first half is searched, so an answer at the half means that the series never settled.
+    Batches of five days; the truncation that makes `mser5_statistic` smallest. Only the first half is searched, so an
+    answer at the half means that the series never settled.
     """
+    return BATCH * int(np.argmin(mser5_statistic(series)))
+
+
+def mser5_statistic(series: np.ndarray) -> np.ndarray:
+    """``variance of what is left / number of batches left`` for 0, 1, 2, ... batches left out, up to half of them."""
+    means = batch_means(series)
+    left = [means[cut:] for cut in range(len(means) // 2 + 1)]
+    return np.array([np.mean((part - part.mean()) ** 2) / len(part) for part in left])
+
+
+def batch_means(series: np.ndarray) -> np.ndarray:
+    """Means of five days each; days at the end that fill no batch are left out."""
     batches = len(series) // BATCH
-    means = np.asarray(series[: batches * BATCH], dtype=float).reshape(batches, BATCH).mean(axis=1)
-    left = [means[cut:] for cut in range(batches // 2 + 1)]
-    return BATCH * int(np.argmin([np.mean((part - part.mean()) ** 2) / len(part) for part in left]))
+    return np.asarray(series[: batches * BATCH], dtype=float).reshape(batches, BATCH).mean(axis=1)
 
 
 def delayed_series(census: pd.DataFrame) -> np.ndarray:
@@ -44,9 +54,10 @@ def truncation_days(census: pd.DataFrame) -> int | None:
 def warm_up_notice(place: Place, census: pd.DataFrame) -> str | None:
     """A sentence when the warm-up looks too short; `census` is that of this place.
 
-    Judged on a place without a scenario only: a scenario is meant to change the census, which is no start-up effect.
+    Judged on a place without a scenario only: a scenario is meant to change the census, which is no start-up effect. A
+    run that starts from a census has no warm-up.
     """
-    if place.scenario.changes:
+    if place.scenario.changes or place.run.census is not None:
         return None
     days = truncation_days(census)
     if days is None or days <= place.run.warm_up_days:

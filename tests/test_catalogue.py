@@ -1,0 +1,151 @@
+"""Asking a results folder: SQL over its views, answers as files, and a catalogue made from the cells alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from flowsim import cli
+from flowsim.compose import load
+from flowsim.experiment import replicate
+from flowsim.experiment.catalogue import ask, catalogue, rebuild
+from flowsim.experiment.compare import compare
+from flowsim.experiment.runner import Result
+from flowsim.experiment.settings import Settings
+from flowsim.experiment.store import Store
+from flowsim.place import Place, PlaceError
+
+PLACES = Path(__file__).parent / "places"
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two scenarios, three replications, one of which failed."""
+    out = tmp_path_factory.mktemp("kept") / "out"
+    places = {
+        "base": load("place=small", "days=14", "warm_up_days=7", scenarios_dir=PLACES),
+        "more": load("place=small", "scenario=more_support", "days=14", "warm_up_days=7", scenarios_dir=PLACES),
+    }
+    simulate = replicate.simulate
+
+    def fails_once(place: Place, seed: int, replication: int, *rest: object) -> object:
+        if replication == 2 and place == places["more"]:
+            raise RuntimeError("the ceiling came down")
+        return simulate(place, seed, replication, *rest)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(replicate, "simulate", fails_once)
+        compare(places, Settings(replications=3, seed=4, jobs=1, out=out, progress=False))
+    return out
+
+
+@pytest.fixture
+def out(kept: Path, tmp_path: Path) -> Path:
+    """A copy that may be spoilt."""
+    return Path(shutil.copytree(kept, tmp_path / "out"))
+
+
+def test_results_are_asked_in_sql(kept: Path) -> None:
+    answer = ask(
+        Store(kept),
+        "select scenario, avg(value) as mean from results where measure = 'delayed_patients' and \"where\" = 'all' "
+        "group by scenario order by scenario",
+    ).set_index("scenario")["mean"]
+    own = Result.read(kept).results.query("measure == 'delayed_patients' and where == 'all'")
+    pd.testing.assert_series_equal(answer, own.groupby("scenario")["value"].mean(), check_names=False)
+
+
+def test_the_census_is_there_whether_it_was_assembled_or_not(out: Path) -> None:
+    sql = "select scenario, state, sum(count) as total from census group by all order by all"
+    before = ask(Store(out), sql)
+    assert len(before) > 3
+    (out / "census.parquet").unlink()
+    pd.testing.assert_frame_equal(ask(Store(out), sql), before)
+
+
+def test_cells_scenarios_and_settings_are_views(kept: Path) -> None:
+    failed = ask(Store(kept), "select * from cells where state = 'failed'")
+    assert failed[["scenario", "replication", "seed"]].values.tolist() == [["more", 2, 4]]
+    assert failed["error"][0].startswith("RuntimeError: the ceiling came down")
+    assert ask(Store(kept), "select count(*) as n from cells where state = 'finished'")["n"].tolist() == [5]
+    scenarios = ask(Store(kept), "select * from scenarios").set_index("scenario")
+    assert scenarios["replications"].to_dict() == {"base": 3, "more": 2}
+    assert "place.services.support.capacity: 20 -> 30" in scenarios.loc["more", "changes"]
+    capacity = ask(Store(kept), "select scenario, value from settings where key = 'place.services.support.capacity'")
+    assert capacity.values.tolist() == [["base", "20.0"], ["more", "30.0"]]
+
+
+def test_a_mistake_in_sql_is_one_sentence(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for sql in ("selct 1", "select nothing from results", "select * from census_", "select 'a"):
+        assert cli.main(["results", str(kept), sql]) == cli.MISTAKE
+        told = capsys.readouterr().err
+        assert told.startswith(f"flowsim: results: {sql!r} was given, which DuckDB does not take (")
+        assert told.count("\n") == 1
+    assert cli.main(["results", str(kept / "nowhere")]) == cli.MISTAKE
+    assert cli.main(["results", str(kept), "select 1", "to=answer.txt"]) == cli.MISTAKE
+    assert "a file ending in .csv, .parquet" in capsys.readouterr().err
+    assert cli.main(["results"]) == cli.MISTAKE
+
+
+def test_without_sql_the_headline_measures_are_told(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["results", str(kept)]) == 0
+    told = capsys.readouterr().out
+    assert "Delayed patients (people)" in told
+    assert "base" in told
+    assert "more" in told
+
+
+def test_answers_are_written_to_files(kept: Path, tmp_path: Path) -> None:
+    sql = "select scenario, replication, value from results where measure = 'delayed_bed_days' order by all"
+    for ending, read in ((".csv", pd.read_csv), (".parquet", pd.read_parquet)):
+        path = tmp_path / f"answer{ending}"
+        assert cli.main(["results", str(kept), sql, f"to={path}"]) == 0
+        assert list(read(path)["scenario"].unique()) == ["base", "more"]
+
+
+def test_without_duckdb_it_is_said_what_to_install(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    with pytest.raises(PlaceError, match="SQL needs DuckDB"):
+        ask(Store(kept), "select 1")
+
+
+def test_the_catalogue_is_made_from_the_files_alone(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tables = {name: (out / name).read_bytes() for name in ("results.parquet", "census.parquet")}
+    for name in ("manifest.json", *tables):
+        (out / name).unlink()
+    assert set(catalogue(Store(out))["scenario"]) == {"base", "more"}
+    assert cli.main(["results", str(out), "rebuild"]) == 0
+    assert capsys.readouterr().out == "base: 3 cells\nmore: 2 cells\n"
+    assert {name: (out / name).read_bytes() for name in tables} == tables
+    assert Result.read(out).places["more"].services["support"].capacity == 30
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert (manifest["seed"], manifest["status"]) == (4, "rebuilt")
+
+
+def test_rebuilding_sets_damaged_cells_aside(out: Path) -> None:
+    first = sorted(out.glob("cells/*/*.parquet"))[0]
+    first.write_bytes(first.read_bytes()[:100])
+    done, notices = rebuild(Store(out))
+    assert sum(done.values()) == 4
+    assert len(notices) == 1
+    assert "its checksum is wrong" in notices[0]
+    assert [path.name for path in (out / "cells" / "set_aside").iterdir()] == [f"{first.parent.name}-{first.name}"]
+    with pytest.raises(PlaceError, match="holds no cells"):
+        rebuild(Store(out / "config"))
+
+
+def test_an_older_configuration_stays_in_the_catalogue(out: Path) -> None:
+    other = load("place=small", "days=14", "warm_up_days=7", "place.services.support.capacity=25", scenarios_dir=PLACES)
+    base = load("place=small", "days=14", "warm_up_days=7", scenarios_dir=PLACES)
+    found = compare({"base": base, "more": other}, Settings(replications=1, seed=4, jobs=1, out=out, progress=False))
+    assert "capacity is 30.0 there and 25.0 here" in found.notices[0]
+    cells = catalogue(Store(out))
+    assert cells.groupby("key").size().tolist().count(1) == 1
+    assert len(cells) == 6
+    done, _ = rebuild(Store(out))
+    assert sorted(done) == ["base", "more", "more_2"]

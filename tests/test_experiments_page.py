@@ -1,0 +1,60 @@
+"""What docs/experiments.md tells people to do works: its commands and snippets in a small form, on one small place."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+from test_readme import SMALL, blocks, lines
+
+import flowsim
+from flowsim import cli
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "experiments.md"
+COMMANDS = [line for line in lines(PAGE, "bash") if line.startswith("flowsim ")]
+COUNTS = ("replications=", "budget=", "most=", "points=")
+
+pytestmark = pytest.mark.filterwarnings("ignore::flowsim.place.FlowsimNotice")
+
+
+def small(line: str) -> list[str]:
+    """The words of a command, made small; a design keeps enough points to be one."""
+    words = [word for word in shlex.split(line)[1:] if not word.startswith(COUNTS)]
+    if words[0] == "select" or any(word.startswith("precision=") for word in words):
+        return [*words, *SMALL, "most=10", "jobs=1"]
+    points = ["points=4"] if any(word.startswith("design=") for word in words) else []
+    return [*words, *SMALL, *points, "replications=1", "jobs=1"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (table,) = blocks(PAGE, "csv")
+    (tmp_path / "my_scenarios.csv").write_text(table, encoding="utf-8")
+    return tmp_path
+
+
+def test_every_verb_is_shown() -> None:
+    assert {shlex.split(line)[1] for line in COMMANDS} == {"sweep", "run", "compare", "select"}
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_command_of_the_page(line: str, folder: Path) -> None:
+    assert cli.main([*small(line), "out=out"]) == 0
+    assert (folder / "out" / "summary.md").is_file()
+
+
+@pytest.mark.parametrize("snippet", blocks(PAGE, "python"))
+def test_a_snippet_of_the_page(snippet: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep, select = flowsim.sweep, flowsim.select
+
+    def quick_sweep(*words: str, replications: int) -> flowsim.Sweep:
+        return sweep(*words, *SMALL, replications=1, jobs=1, progress=False)
+
+    def quick_select(*given: object, **settings: object) -> flowsim.Selection:
+        return select(*given, **settings, overrides=SMALL, most=10, jobs=1, progress=False)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("flowsim.api.sweep", quick_sweep)
+    monkeypatch.setattr("flowsim.api.select", quick_select)
+    exec(snippet, {})

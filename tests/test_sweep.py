@@ -1,0 +1,368 @@
+"""Sweeps: Hydra's grammar, designs, tables, names; each point the same as a run of its own; what they end in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import flowsim
+from flowsim import cli, compose
+from flowsim.compose import Dimension, dimensions, sweep
+from flowsim.experiment.design import choose, named, read_table, short_keys
+from flowsim.experiment.sweep import POINT, compose_sweep, rank_settings
+from flowsim.place import PlaceError
+
+PLACES = Path(__file__).parent / "places"
+SMALL = ("place=small", "days=14", "warm_up_days=14")
+SUPPORT = "place.services.support.capacity"
+WARDS = "place.services.wards.capacity"
+
+
+# -- grammar -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("k=60,80", ("60", "80")),
+        ("k=choice(60,80)", ("60", "80")),
+        ("k=range(80,161,20)", ("80", "100", "120", "140", "160")),
+        ("k=range(0.1,0.45,0.1)", ("0.1", "0.2", "0.3", "0.4")),
+        ("k=sort(3,1,2)", ("1", "2", "3")),
+        ("k=[1,2],[3,4]", ("[1,2]", "[3,4]")),
+        ("scenario=glob(*support)", ("less_support", "more_support")),
+        ("scenario=glob(*,exclude=*support)", ("all_three", "baseline", "both")),
+    ],
+)
+def test_what_is_varied_in_hydras_grammar(text: str, values: tuple[str, ...]) -> None:
+    (one,), fixed = dimensions(["days=3", text], PLACES)
+    assert fixed == ("days=3",)
+    found = one.values
+    assert tuple(v for v in found if v in values) == values
+    if "glob" not in text:
+        assert found == values
+
+
+def test_intervals_say_whether_they_are_whole() -> None:
+    found = [
+        dimensions([f"k={text}"])[0][0] for text in ("interval(80,160)", "interval(80.0,160)", "int(interval(0,9))")
+    ]
+    assert [(one.ends, one.whole) for one in found] == [((80, 160), None), ((80, 160), False), ((0, 9), True)]
+
+
+@pytest.mark.parametrize("text", ["k=interval(9,1)", "k=range(5,5)", "scenario=glob(nothing*)"])
+def test_what_has_no_values_is_refused(text: str) -> None:
+    with pytest.raises(PlaceError):
+        dimensions([text], PLACES)
+
+
+def test_run_of_each_and_sweep_read_the_same_grammar() -> None:
+    assert sweep(["scenario=glob(*_support)", "days=3"], PLACES) == [
+        ("scenario=less_support", "days=3"),
+        ("scenario=more_support", "days=3"),
+    ]
+    with pytest.raises(PlaceError, match="allowed: values with commas"):
+        sweep(["seed=interval(1,3)"])
+
+
+# -- designs -----------------------------------------------------------------------------------------------------------
+
+BEDS, SHARE, WHO = (
+    Dimension("place.services.beds.capacity", ends=(11, 20), whole=True),
+    Dimension("place.choices.c.chance", ends=(0.0, 1.0), whole=False),
+    Dimension("scenario", ("a", "b")),
+)
+
+
+def test_a_grid_is_complete_and_the_last_runs_fastest() -> None:
+    found = choose([Dimension("place.services.x.capacity", ("1", "2")), WHO])
+    assert list(found.settings) == ["x=1,a", "x=1,b", "x=2,a", "x=2,b"]
+
+
+def test_a_latin_hypercube_has_one_point_in_each_slice() -> None:
+    found = choose([BEDS, SHARE, WHO], "lhs", 10, seed=3)
+    points = pd.DataFrame(found.settings.values())
+    assert sorted(points[BEDS.key].astype(int)) == list(range(11, 21))
+    assert sorted((points[SHARE.key].astype(float) * 10).astype(int)) == list(range(10))
+    assert points["scenario"].value_counts().to_dict() == {"a": 5, "b": 5}
+    assert choose([BEDS, SHARE, WHO], "lhs", 10, seed=3) == found != choose([BEDS, SHARE, WHO], "lhs", 10, seed=4)
+
+
+def test_sobol_points_are_balanced() -> None:
+    found = choose([BEDS, SHARE], "sobol", 16)
+    shares = pd.DataFrame(found.settings.values())[SHARE.key].astype(float)
+    assert np.histogram(shares, bins=16, range=(0, 1))[0].tolist() == [1] * 16
+    with pytest.raises(PlaceError, match="points: 20 was given; allowed: a power of two with design=sobol, such as 16"):
+        choose([BEDS, SHARE], "sobol", 20)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (([BEDS], "grid", None), "an interval was given; a grid has no values of it"),
+        (([WHO], "grid", 5), "points: 5 was given; allowed: with design=lhs"),
+        (([BEDS], "lsh", 5), "did you mean 'lhs'"),
+        (([BEDS], "lhs", None), "points: None was given"),
+        (([], "grid", None), "nothing is varied"),
+        (([WHO, WHO], "grid", None), "scenario: this is given twice"),
+    ],
+)
+def test_a_design_that_cannot_be_is_refused(given: tuple, told: str) -> None:
+    with pytest.raises(PlaceError, match=told):
+        choose(*given)
+
+
+# -- names -------------------------------------------------------------------------------------------------------------
+
+
+def test_names_are_short_and_tell_points_apart() -> None:
+    keys = ["place.services.a.capacity", "place.services.b.capacity", "place.services.b.quota.week", "scenario"]
+    assert list(short_keys(keys).values()) == ["a", "b", "b.quota.week", "scenario"]
+    same = short_keys(["place.services.a.capacity", "place.pools.a.capacity"])
+    assert len(set(same.values())) == 2
+    long = {f"place.services.{'x' * 20}_{at}.capacity": "1" for at in range(6)}
+    assert list(named([long, {}])) == ["point_1", "as it is"]
+    assert list(named([{"scenario": "a"}, {"scenario": "a"}])) == ["a", "a_2"]
+
+
+# -- tables ------------------------------------------------------------------------------------------------------------
+
+
+def written(folder: Path, text: str, encoding: str = "utf-8") -> Path:
+    path = folder / "mine.csv"
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize(("separator", "encoding"), [(",", "utf-8"), (";", "utf-8-sig"), ("\t", "cp1252")])
+def test_a_table_as_spreadsheets_write_it(tmp_path: Path, separator: str, encoding: str) -> None:
+    lines = [f"name,{SUPPORT},{WARDS},scenario,", "été,25,,more_support", "", ",,35,", ",26,35,,,"]
+    text = "\r\n".join(line.replace(",", separator) for line in lines)
+    found = read_table(written(tmp_path, text, encoding))
+    assert list(found.settings) == ["été", "wards=35", "support=26,wards=35"]
+    assert found.settings["été"] == {SUPPORT: "25", "scenario": "more_support"}
+    assert found.lines["wards=35"].endswith("mine.csv, line 4")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"{SUPPORT}\n20\nmany\n", rf"mine.csv, line 3, column '{SUPPORT}': .*'many' was given"),
+        (f'{SUPPORT}\n"1,200"\n', rf"line 2, column '{SUPPORT}': '1,200' was given; allowed: one value, such as 1200"),
+        (
+            "place.services.suport.capacity\n20\n",
+            "line 2, column 'place.services.suport.capacity': .*did you mean 'support'",
+        ),
+        (f"{SUPPORT},{SUPPORT}\n1,2\n", "line 1, column 2: .* is there twice"),
+        (f"{SUPPORT},,{WARDS}\n1,2,3\n", "line 1, column 2: this column has no setting"),
+        (f"Name,{SUPPORT}\na,2\n", "line 1, column 1: 'Name' was given; allowed: 'name'"),
+        (f"name,{SUPPORT}\na,2\na,3\n", "line 3, column 'name': 'a' is there already"),
+        (f"name,{SUPPORT}\na,2,3\n", "line 2: 3 cells, but there are 2 columns"),
+        ("seed\n1\n2\n", "line 1: seed: this cannot be varied in a sweep"),
+        ("scenario\nbasline\n", "line 2, column 'scenario': .*did you mean 'baseline'"),
+        (f"{SUPPORT}\n", "this table has no rows"),
+        ("", "this table is empty"),
+    ],
+)
+def test_a_mistake_in_a_table_is_told_with_line_and_column(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(PlaceError, match=told):
+        compose_sweep(SMALL, table=written(tmp_path, text), scenarios_dir=PLACES)
+
+
+# -- composing ---------------------------------------------------------------------------------------------------------
+
+
+def test_points_are_laid_over_the_place_and_the_base_comes_first() -> None:
+    places, frame = compose_sweep([*SMALL, f"{SUPPORT}=10,30", f"{WARDS}=33"], scenarios_dir=PLACES)
+    assert [(name, p.services["support"].capacity, p.services["wards"].capacity) for name, p in places.items()] == [
+        ("baseline", 20, 33),
+        ("support=10", 10, 33),
+        ("support=30", 30, 33),
+    ]
+    assert frame.to_dict("list") == {POINT: ["baseline", "support=10", "support=30"], SUPPORT: [20, 10, 30]}
+
+
+def test_scenarios_are_crossed_with_the_points() -> None:
+    words = [*SMALL, f"{WARDS}=30,35"]
+    places, frame = compose_sweep(words, scenarios=["more_support", "baseline"], scenarios_dir=PLACES)
+    assert list(places) == [
+        "more_support", "more_support,wards=30", "more_support,wards=35", "baseline,wards=30", "baseline,wards=35",
+    ]  # fmt: skip
+    assert [place.services["support"].capacity for place in places.values()] == [30, 30, 30, 20, 20]
+    assert frame["scenario"].tolist() == ["more_support"] * 3 + ["baseline"] * 2
+
+
+def test_whole_numbers_where_the_setting_is_one() -> None:
+    words = [*SMALL, f"{SUPPORT}=interval(10,30)", "place.streams.emergencies.rate.general=interval(3.0,6)"]
+    _, frame = compose_sweep(words, design="lhs", points=8, scenarios_dir=PLACES)
+    assert (frame[SUPPORT] % 1 == 0).all()
+    assert (frame["place.streams.emergencies.rate.general"][1:] % 1 > 0).any()
+
+
+def test_hydra_composes_once_for_all_points() -> None:
+    compose._composed_by_hydra.cache_clear()
+    compose_sweep([*SMALL, f"{SUPPORT}=range(1,41)"], scenarios_dir=PLACES)
+    assert compose._composed_by_hydra.cache_info().misses == 1
+
+
+def test_a_changed_file_is_composed_anew(tmp_path: Path) -> None:
+    (tmp_path / "scenario").mkdir()
+    path = tmp_path / "scenario" / "mine.yaml"
+    for slots in (41, 42):
+        path.write_text(f"title: Mine\nplace: {{services: {{reablement: {{capacity: {slots}}}}}}}\n", encoding="utf-8")
+        assert flowsim.load("scenario=mine", scenarios_dir=tmp_path).services["reablement"].capacity == slots
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["seed=1,2"], "seed: this cannot be varied in a sweep.*run -m"),
+        (["place.services.suport.capacity=1,2"], "did you mean 'support'"),
+        ([f"{SUPPORT}=3,-1"], "support=-1: .*at least 0"),
+    ],
+)
+def test_what_cannot_be_swept_is_refused(words: list[str], told: str) -> None:
+    with pytest.raises(PlaceError, match=told):
+        compose_sweep([*SMALL, *words], scenarios_dir=PLACES)
+
+
+# -- which settings matter ---------------------------------------------------------------------------------------------
+
+
+def test_the_variance_is_shared_out_as_it_was_made() -> None:
+    """y = 2 a + b with uniform a and b: a explains 80 %, b 20 %, c nothing."""
+    points = pd.DataFrame(np.random.default_rng(5).uniform(size=(2000, 3)), columns=["a", "b", "c"])
+    found = rank_settings(points, 2 * points["a"] + points["b"]).set_index("setting")
+    assert list(found.index) == ["a", "b", "c"]
+    assert found["share"].tolist() == pytest.approx([80, 20, 0], abs=3)
+    assert found.loc["a", "lowest_at"] < 0.1 < 0.9 < found.loc["a", "highest_at"]
+    grid = pd.DataFrame([(a, b) for a in range(4) for b in ("x", "y", "z")], columns=["a", "b"])
+    told = rank_settings(grid, grid["a"] * 10.0).set_index("setting")
+    assert told.loc["a", ["share", "lowest_at", "highest_at"]].tolist() == [100, 0, 3]
+    assert told.loc["b", "share"] == 0
+    both = rank_settings(grid, grid["a"] * 10.0 + 5 * (grid["b"] == "z")).set_index("setting")
+    assert both["share"].sum() == pytest.approx(100)  # a grid without chance and without joint effects
+    assert both.loc["b", "share"] > 0
+
+
+# -- the whole of it ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> flowsim.Sweep:
+    out = tmp_path_factory.mktemp("swept") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(out.parent)
+        (out.parent / "scenarios").symlink_to(PLACES)
+        words = (*SMALL, f"{SUPPORT}=10,30", f"{WARDS}=range(30,46,5)")
+        return flowsim.sweep(*words, replications=3, jobs=1, out=out, progress=False)
+
+
+def test_a_point_is_the_same_as_a_run_of_its_own(swept: flowsim.Sweep, tmp_path: Path) -> None:
+    place = flowsim.load(*SMALL, f"{SUPPORT}=10", f"{WARDS}=35", scenarios_dir=PLACES)
+    alone = flowsim.run(place, replications=3, jobs=1, out=tmp_path / "out", progress=False).results
+    alone = alone[(alone["where"] == "all") & alone["measure"].isin(swept.results["measure"])]
+    own = swept.results[(swept.results["scenario"] == "support=10,wards=35") & (swept.results["where"] == "all")]
+    columns = ["replication", "measure", "value"]
+    by = ["replication", "measure"]
+    told = [frame[columns].sort_values(by).reset_index(drop=True) for frame in (own, alone)]
+    told = [frame[~frame["measure"].str.startswith("check_")].reset_index(drop=True) for frame in told]
+    pd.testing.assert_frame_equal(*told)
+
+
+def test_the_table_has_a_row_a_point_and_measure(swept: flowsim.Sweep) -> None:
+    table = swept.table("delayed_patients").set_index(POINT)
+    assert len(table) == 9
+    assert table.loc["support=10,wards=35", [SUPPORT, WARDS]].tolist() == [10, 35]
+    values = swept.results[(swept.results["measure"] == "delayed_patients") & (swept.results["where"] == "all")]
+    wide = values.pivot(index="scenario", columns="replication", values="value")
+    expected = (wide.loc["support=10,wards=35"] - wide.loc["baseline"]).mean()
+    assert table.loc["support=10,wards=35", "difference"] == pytest.approx(expected)
+    assert np.isnan(table.loc["baseline", "difference"])
+    assert swept.best()["mean"].is_monotonic_increasing
+    assert swept.best("acute_occupancy")["mean"].is_monotonic_increasing
+    for name, again in (("sweep.csv", pd.read_csv), ("sweep.parquet", pd.read_parquet)):
+        pd.testing.assert_frame_equal(again(swept.out / name), swept.table(), check_dtype=False)
+    assert set(swept.ranking()["setting"]) == {SUPPORT, WARDS}
+
+
+def test_it_can_be_read_again(swept: flowsim.Sweep) -> None:
+    again = flowsim.read(swept.out)
+    assert isinstance(again, flowsim.Sweep)
+    pd.testing.assert_frame_equal(again.table(), swept.table())
+    told = (swept.out / "summary.md").read_text(encoding="utf-8")
+    assert "charts/sweep.png" in told
+    assert "Which settings matter to delayed patients" in told
+    with pytest.raises(PlaceError, match="did you mean 'delayed_patients'"):
+        again.table("delayed_patient")
+
+
+@pytest.mark.parametrize("kind", [None, "heat", "parallel"])
+def test_pictures_are_the_same_twice(swept: flowsim.Sweep, kind: str | None, tmp_path: Path) -> None:
+    one, two = (swept.chart(tmp_path / f"{name}.png", kind).read_bytes() for name in ("one", "two"))
+    assert one == two
+    with pytest.raises(PlaceError, match="did you mean 'heat'"):
+        swept.chart(tmp_path / "one.png", "heath")
+
+
+def test_lines_of_one_setting_and_words_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("scenarios").symlink_to(PLACES)
+    for at, words in enumerate(
+        ([f"{SUPPORT}=10,30"], ["scenario=more_support,less_support"], [f"{SUPPORT}=interval(9,30)"])
+    ):
+        design = {"design": "lhs", "points": 3} if "interval" in words[0] else {}
+        found = flowsim.sweep(*SMALL, *words, replications=2, jobs=1, out=f"{at}", progress=False, **design)  # type: ignore[arg-type]
+        assert (found.out / "charts" / "sweep.svg").is_file()
+        assert found.chart("lines.png", "lines").is_file()
+
+
+def test_one_replication_has_no_interval_and_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("scenarios").symlink_to(PLACES)
+    found = flowsim.sweep(*SMALL, f"{SUPPORT}=10,30", replications=1, jobs=1, out="out", progress=False)
+    assert np.isnan(found.table("delayed_patients")["low"]).all()
+
+
+# -- the command line --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("scenarios").symlink_to(PLACES)
+    return tmp_path
+
+
+def test_sweep_from_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["sweep", *SMALL, f"{SUPPORT}=10,30", "replications=2", "jobs=1", "out=out", "measure=acute_occupancy"]
+    assert cli.main(words) == 0
+    assert "The best points" in capsys.readouterr().out
+    table = written(folder, f"name,{SUPPORT}\nfew,10\nmany,30\n")
+    assert cli.main(["sweep", f"table={table.name}", *SMALL, "replications=2", "jobs=1", "out=tabled"]) == 0
+    both = [pd.read_csv(folder / out / "sweep.csv") for out in ("out", "tabled")]
+    pd.testing.assert_series_equal(both[0]["mean"], both[1]["mean"])
+    assert both[1][POINT].unique().tolist() == ["baseline", "few", "many"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["desing=lhs", f"{SUPPORT}=1,2"], "did you mean 'design'"),
+        (["measure=delayed_patient", f"{SUPPORT}=1,2"], "did you mean 'delayed_patients'"),
+        (["table=nowhere.csv"], "'nowhere.csv' was given; allowed: a CSV file that exists"),
+        (["table=mine.csv", f"{SUPPORT}=1,2"], "table: place.services.support.capacity was given beside it"),
+        (["seed=1,2"], "seed: this cannot be varied"),
+        ([f"{SUPPORT}=interval(1,2)"], "a grid has no values of it"),
+        ([], "nothing is varied"),
+    ],
+)
+def test_mistakes_are_told_before_anything_runs(
+    words: list[str], told: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["sweep", *SMALL, *words]) == cli.MISTAKE
+    assert told in capsys.readouterr().err
+    assert not (folder / "outputs").exists()
