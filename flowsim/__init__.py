@@ -12,10 +12,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flowsim.api import Comparison, Result, compare, load, read, run
+    from flowsim.api import Comparison, Result, Selection, Sweep, compare, load, read, run, select, sweep
     from flowsim.place import Place, PlaceError
 
-__all__ = ["Comparison", "Place", "PlaceError", "Result", "__version__", "compare", "load", "read", "run"]
+__all__ = [
+    "Comparison", "Place", "PlaceError", "Result", "Selection", "Sweep", "__version__",
+    "compare", "load", "read", "run", "select", "sweep",
+]  # fmt: skip
 
 try:
     __version__ = version("flowsim")

@@ -1,4 +1,4 @@
-"""What `import flowsim` offers, and what the command line calls: load, run, compare, read.
+"""What `import flowsim` offers, and what the command line calls: load, run, compare, sweep, select, read.
 
 Experiments know nothing of charts; here the two meet. After a run or a comparison the results folder is complete:
 numbers, summary and charts.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,18 @@ from flowsim.compose import compose, load, load_scenarios
 from flowsim.evidence import read_register
 from flowsim.experiment import compare as comparing
 from flowsim.experiment import runner
+from flowsim.experiment import select as selecting
+from flowsim.experiment import sweep as sweeping
+from flowsim.experiment.precision import Precision, as_measures, run_until
+from flowsim.experiment.settings import Settings
+from flowsim.experiment.settings import names as setting_names
 from flowsim.experiment.store import Store, read_config
 from flowsim.files import folders
 from flowsim.place import WEEKDAYS, FlowsimNotice, Place, PlaceError, Run, refuse
 
-__all__ = ["Comparison", "Result", "compare", "load", "read", "run"]
+__all__ = ["Comparison", "Result", "Selection", "Sweep", "compare", "load", "read", "run", "select", "sweep"]
 
-SETTINGS = ("seed", "jobs", "engine", "out", "keep_spells", "window", "progress", "command")
+SETTINGS = tuple(name for name in setting_names() if name != "replications")
 WEEKDAY_INDEX = "discharges_by_weekday"
 ENGLAND_WEEKDAYS = ("AC-31",)
 """England's discharges by weekday in the evidence: for places whose `published` names none of their own."""
@@ -33,7 +38,7 @@ class _Shown:
     """What a person sees of a result: charts, the report, and how it looks in a notebook."""
 
     def chart(self: Any, path: str | Path, kind: str = "differences", **options: Any) -> Path:
-        """Draw a chart to a .png or .svg file. Kinds: differences, census, causes, weekdays. Raises PlaceError."""
+        """Draw a chart to a .png or .svg file; for the kinds see `present.charts.save`. Raises PlaceError."""
         from flowsim.present import charts
 
         if kind == "weekdays":
@@ -106,23 +111,71 @@ class Result(_Shown, runner.Result):
 
 
 class Comparison(_Shown, comparing.Comparison):
-    """Scenarios side by side: a result with `differences`, `table()`, `what_breaks_next()`, `released_bed_days()`."""
+    """Scenarios side by side: a result with `differences`, `table()`, `what_breaks_next()`, `released_bed_days()`,
+    `net_cost()`."""
 
     def _repr_html_(self) -> str:
         return self.table().to_html(index=False)
 
 
-def run(place: Place | str = "baseline", replications: int | None = None, **settings: Any) -> Result:
+class Selection(_Shown, selecting.Selection):
+    """A comparison that stopped when the best was known: `ranking`, `explanation()`, and all a comparison has."""
+
+    def _repr_html_(self) -> str:
+        return self.ranking.to_html(index=False)
+
+
+class Sweep(_Shown, sweeping.Sweep):
+    """Many points: `table()`, `best()`, `ranking()`, `points`, `chart()`, `show()`."""
+
+    def chart(self, path: str | Path, kind: str | None = None, measures: Sequence[str] = ()) -> Path:  # type: ignore[override]
+        """Draw lines, heat or parallel (default: what fits the number of settings) to a .png or .svg file.
+
+        Raises PlaceError.
+        """
+        from flowsim.present import sweep_charts
+
+        return sweep_charts.save(self, path, kind, measures or self.asked_measures)
+
+    def finish(self) -> None:
+        """Write the summary and the chart into the results folder."""
+        from flowsim.present import report
+
+        pictures = []
+        if not self.results.empty:
+            pictures = [self.chart(self.out / "charts" / f"sweep{ending}") for ending in (".png", ".svg")][:1]
+        report.write_summary(self, self.assumptions, [path.relative_to(self.out).as_posix() for path in pictures])
+
+    def _repr_html_(self) -> str:
+        return self.best().to_html(index=False)
+
+
+def run(
+    place: Place | str = "baseline",
+    replications: int | None = None,
+    *,
+    precision: str | float | None = None,
+    precision_of: str | Sequence[str] | None = None,
+    budget: str | float | None = None,
+    most: int | None = None,
+    **settings: Any,
+) -> Result:
     """Run one scenario and fill its results folder.
 
     Args:
         place: a `Place` (see `load`), the name of a scenario, or a `config/<scenario>.yaml` of an earlier run.
         replications: how many; None for the documented default.
-        settings: seed, jobs, engine, out, keep_spells, window, progress, command; see `experiment.runner.run`.
+        precision, precision_of, budget, most: run replications until the means of these measures are known within
+            this half-width (``"5%"`` of the mean, or ``0.5`` in the measure's unit) or the time or the number is used
+            up; see `experiment.precision`.
+        settings: seed, jobs, engine, out, keep_spells, window, progress, command, executor, address; see
+            `experiment.settings.Settings`.
 
     Raises PlaceError for a mistake in the configuration. Cells that fail are told in `failures`.
     """
-    found = runner.run(as_place(place), replications=replications, **settings)
+    do = _runner(precision, precision_of, budget, most)
+    one = as_place(place)
+    found = do({one.scenario.name: one}, Settings.of(replications=replications, **settings), verb="run")
     result = Result(found.out, found.places, found.failures, found.notices, found.interrupted)
     result.finish()
     return result
@@ -133,6 +186,10 @@ def compare(
     replications: int | None = None,
     *,
     overrides: Sequence[str] = (),
+    precision: str | float | None = None,
+    precision_of: str | Sequence[str] | None = None,
+    budget: str | float | None = None,
+    most: int | None = None,
     **settings: Any,
 ) -> Comparison:
     """Compare scenarios with the first of them, with the same people in each, and fill the results folder.
@@ -141,29 +198,137 @@ def compare(
         scenarios: names of scenarios (stacked with a plus sign), places, or a mapping that names places.
         replications: how many; None for the documented default.
         overrides: of the place, for every scenario given by name, as on the command line.
-        settings: seed, jobs, engine, out, keep_spells, window, progress, command; see `experiment.compare.compare`.
-            For scenarios given by name also start_date, days, warm_up_days, policy_start and scale.
+        precision, precision_of, budget, most: as for `run`, of the paired differences to the first scenario.
+        settings: seed, jobs, engine, out, keep_spells, window, progress, command, executor, address; see
+            `experiment.settings.Settings`. For scenarios given by name also start_date, days, warm_up_days,
+            policy_start and scale.
 
     Raises PlaceError for a mistake in the configuration. Cells that fail are told in `failures`.
     """
-    if isinstance(scenarios, str):
-        raise PlaceError(f"scenarios: {scenarios!r} was given; allowed: a list of at least two.")
-    of_run = [f"{name}={settings.pop(name)}" for name in Run.model_fields if name in settings]
-    if of_run and (isinstance(scenarios, Mapping) or any(isinstance(one, Place) for one in scenarios)):
-        told = f"{', '.join(of_run)} was given beside places"
-        raise PlaceError(f"{told}; allowed: load('{of_run[0]}', ...) for each place.")
-    if unknown := settings.keys() - SETTINGS:
-        raise refuse("setting", min(unknown), "one of", (*SETTINGS, *Run.model_fields))
-    found = comparing.compare(_places(scenarios, (*overrides, *of_run)), replications=replications, **settings)
+    do = _runner(precision, precision_of, budget, most)
+    places, chosen = _named_places(scenarios, replications, overrides, settings)
+    found = comparing.compare(places, chosen, do)
     comparison = Comparison(found.out, found.places, found.failures, found.notices, found.interrupted)
     comparison.finish()
     return comparison
 
 
-def read(out: str | Path) -> Result | Comparison:
-    """The result in a folder that an earlier run or comparison left. Raises PlaceError when it holds none."""
-    several = len(Store(out).manifest.get("configuration", {}).get("scenarios", {})) > 1
-    return Comparison.read(out) if several else Result.read(out)
+def select(
+    scenarios: Sequence[Place | str] | Mapping[str, Place],
+    measure: str = "delayed_patients",
+    *,
+    indifference: float | None = None,
+    probability: float = 0.95,
+    budget: str | float | None = None,
+    most: int | None = None,
+    replications: int | None = None,
+    overrides: Sequence[str] = (),
+    **settings: Any,
+) -> Selection:
+    """Run replications where they matter until it is known which scenario is best, and fill the results folder.
+
+    Args:
+        scenarios, overrides, settings: as for `compare`.
+        measure: a headline measure; fewer is better, or more, as the measure has it.
+        indifference: the smallest difference worth finding, in the measure's unit; needed.
+        probability: of choosing the best, when it is better than each other by at least the indifference.
+        budget, most: stop undecided after so much time (default 30 minutes), so many replications of one (500).
+        replications: refused, since it finds how many each needs.
+
+    Raises PlaceError for a mistake in the configuration.
+    """
+    question = selecting.Question.of(measure, indifference, probability, budget, most)
+    places, chosen = _named_places(scenarios, replications, overrides, settings)
+    named = dict(places) if isinstance(places, Mapping) else comparing.name_places(places)
+    found = selecting.select(named, chosen, question)
+    selection = Selection(found.out, found.places, found.failures, found.notices, found.interrupted)
+    selection.finish()
+    return selection
+
+
+def sweep(
+    *overrides: str,
+    replications: int | None = None,
+    design: str = "grid",
+    points: int | None = None,
+    table: str | Path | None = None,
+    scenarios: Sequence[str] = (),
+    measures: str | Sequence[str] = (),
+    **settings: Any,
+) -> Sweep:
+    """Run every point of a design, compare each with the place as it is, and fill the results folder.
+
+    Args:
+        overrides: as on the command line; those with several values are varied: ``KEY=60,80``, ``range(80,161,20)``,
+            and with lhs or sobol ``interval(80,160)``.
+        replications: how many of each point; None for the documented default.
+        design: grid, lhs or sobol; points: how many of these.
+        table: a CSV file, one row a scenario and one column a setting, instead of a design.
+        scenarios: each point in each of these; the first is the one compared with.
+        measures: what is drawn; the first decides which points are best. Default: `sweep.DEFAULT_MEASURES`.
+        settings: as for `run`.
+
+    Raises PlaceError for a mistake in the configuration.
+    """
+    asked = as_measures(measures, "measure") if measures else ()
+    found = sweeping.sweep(
+        overrides,
+        Settings.of(replications=replications, **settings),
+        design=design,
+        points=points,
+        table=table,
+        scenarios=scenarios,
+        measures=asked,
+    )
+    shown = Sweep(found.out, found.places, found.failures, found.notices, found.interrupted)
+    shown.finish()
+    return shown
+
+
+def _runner(
+    precision: str | float | None,
+    precision_of: str | Sequence[str] | None,
+    budget: str | float | None,
+    most: int | None,
+) -> Callable[..., runner.Result]:
+    """What does the replications: so many, or until they are enough."""
+    if precision is not None:
+        return partial(run_until, precision=Precision.read(precision, precision_of, budget, most))
+    for name, given in (("precision_of", precision_of), ("budget", budget), ("most", most)):
+        if given is not None:
+            raise PlaceError(f"{name}: {given!r} was given; allowed: beside precision=, such as precision=5%.")
+    return runner.run_all
+
+
+def _named_places(
+    scenarios: Sequence[Place | str] | Mapping[str, Place],
+    replications: int | None,
+    overrides: Sequence[str],
+    settings: dict[str, Any],
+) -> tuple[list[Place] | Mapping[str, Place], Settings]:
+    """The places of a comparison, and how it is made; the settings of the run count for scenarios given by name."""
+    if isinstance(scenarios, str):
+        raise PlaceError(f"scenarios: {scenarios!r} was given; allowed: a list of at least two.")
+    of_run = [f"{name}={_in_words(settings.pop(name))}" for name in Run.model_fields if name in settings]
+    if of_run and (isinstance(scenarios, Mapping) or any(isinstance(one, Place) for one in scenarios)):
+        told = f"{', '.join(of_run)} was given beside places"
+        raise PlaceError(f"{told}; allowed: load('{of_run[0]}', ...) for each place.")
+    if unknown := settings.keys() - SETTINGS:
+        raise refuse("setting", min(unknown), "one of", (*SETTINGS, *Run.model_fields))
+    return _places(scenarios, (*overrides, *of_run)), Settings.of(replications=replications, **settings)
+
+
+def _in_words(value: object) -> str:
+    """A setting's value as an override has it: the name of a file in quotes, for it may have spaces."""
+    return f"'{value}'" if isinstance(value, (str, Path)) else "null" if value is None else str(value)
+
+
+def read(out: str | Path) -> Result | Comparison | Selection | Sweep:
+    """The result in a folder that an earlier experiment left. Raises PlaceError when it holds none."""
+    manifest = Store(out).manifest
+    kinds: dict[str, type[Comparison | Selection | Sweep]] = {"sweep": Sweep, "select": Selection}
+    several = len(manifest.get("configuration", {}).get("scenarios", {})) > 1
+    return kinds.get(manifest.get("verb", ""), Comparison if several else Result).read(out)
 
 
 def as_place(what: Place | str, overrides: Sequence[str] = ()) -> Place:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 import warnings
@@ -13,14 +14,17 @@ from typing import TYPE_CHECKING, Any
 from flowsim.place import FlowsimNotice, PlaceError, refuse
 
 if TYPE_CHECKING:
-    from flowsim.api import Comparison, Result
     from flowsim.compose import Settings
+    from flowsim.experiment import runner as experiment
 
 MISTAKE = 2
 """Exit code of everything the user can put right: refused before anything ran."""
 FAILED = 1
 INTERRUPTED = 130
-RUN_SETTINGS = ("replications", "seed", "jobs", "engine", "out", "keep_spells", "window")
+DISK = (errno.ENOSPC, errno.EFBIG, errno.EROFS, errno.EACCES, getattr(errno, "EDQUOT", errno.ENOSPC))
+"""Trouble with a disk that comes while charts and summaries are written."""
+PRECISION = ("precision", "precision_of", "budget", "most")
+RUN_SETTINGS = ("replications", "seed", "jobs", "engine", "out", "keep_spells", "window", "executor", "address")
 
 HELP = """\
 flowsim: how people flow through hospitals and the services around them, and what would change that.
@@ -29,8 +33,11 @@ Usage: flowsim VERB key=value ...
 
   compare    run scenarios with the same people and compare them with the first
   run        run one scenario (with -m: one run for each combination of values)
-  show       what there is: scenarios, services, config, evidence
+  sweep      vary settings over lists, ranges, designs or a table, and see what each does
+  select     find the best of several scenarios, with a stated probability of being right
+  show       what there is: scenarios, services, measures, config, evidence, census-template
   trace      one person's way, in words and times, beside the same person's in the baseline
+  results    ask a results folder, in SQL if you like; rebuild its catalogue
   new        a commented template for a place of your own
   verify     do both engines give the same tables for a place?
 
@@ -57,41 +64,92 @@ Runs one scenario and writes a folder of results, whose path it prints at the en
   out=FOLDER           where results go; the same command goes on where it stopped
   keep_spells=true     keep every stage of every person too
   window=during        measure only during (or after) the dated blocks
+  executor=dask        on a Dask cluster: address=tcp://HOST:PORT, or jobs workers of this machine
   start_date=, days=, warm_up_days=, policy_start=, scale=
+  census=FILE.csv      start from who is there on start_date, as counted; no warm-up
   config=FILE          run a config/<scenario>.yaml of an earlier run again
+  precision=5%         replications until the 95 % interval is within 5 % of the mean (0.5: within 0.5 units)
+  precision_of=[A,B]   of these headline measures (default delayed_patients)
+  budget=30min, most=N ... but no longer than this (default 30min), and no more replications (default 500)
   place.KEY=VALUE      any number of the place; see `flowsim show config`
   -m                   values with commas are run one by one, each in a folder of its own
 
 Examples:
   flowsim run scenario=seven_day_working replications=20 seed=1 jobs=2 out=outputs/mine
   flowsim run scenario=seven_day_working scenario.seven_day_working.parts.assessment.active=false
+  flowsim run precision=5% 'precision_of=[delayed_patients,boarding_hours_mean]' budget=10min
   flowsim run -m scenario=baseline,seven_day_working seed=1,2
+  flowsim run census=my_census.csv start_date=2024-12-02 days=56
 """
 
 COMPARE_HELP = """\
 Usage: flowsim compare ['scenarios=[a,b,c+d]'] [key=value ...]
 
 Runs every scenario with the same people, compares each with the first, and writes a folder of results.
-Scenarios stack with a plus sign, later ones on top. All keys of `flowsim run` but scenario= can be set.
+Scenarios stack with a plus sign, later ones on top. All keys of `flowsim run` but scenario= can be set; precision= is
+of the paired differences to the first scenario.
 
 Examples:
   flowsim compare
   flowsim compare 'scenarios=[baseline,dom_care_400_hours]' window=during
   flowsim compare 'scenarios=[baseline,seven_day_working+discharge_to_assess]' replications=5 days=90
+  flowsim compare 'scenarios=[baseline,seven_day_working]' precision=2 most=100
+"""
+
+SWEEP_HELP = """\
+Usage: flowsim sweep 'KEY=VALUES' ... [design=grid|lhs|sobol] [points=N] [key=value ...]
+       flowsim sweep table=FILE.csv [key=value ...]
+
+Runs every combination of values with the same people, compares each with the place as it is, and writes a folder of
+results with sweep.csv (a row a point and measure) and a picture. Quote what has brackets or commas.
+
+  KEY=60,80            these values; KEY is a place.KEY, scenario or policy_start
+  KEY=range(80,161,20) from 80, in steps of 20, below 161; also choice(a,b) and scenario=glob(*)
+  KEY=interval(80,160) between these, for a design: whole numbers where the setting is one now
+  design=lhs           points=N of a Latin hypercube over intervals; design=sobol: of a Sobol sequence, N a power of two
+  table=FILE.csv       one row a scenario, one column a setting, and a column `name` if you like
+  'scenarios=[a,b]'    each point in each of these; the first is compared with
+  measure=NAME         what is drawn, one or several in a list; the first says which points are best
+  replications=, seed=, jobs=, out= ... as for `flowsim run`
+
+Examples:
+  flowsim sweep 'place.services.reablement.capacity=range(80,161,20)' 'place.services.community_beds.capacity=60,80'
+  flowsim sweep 'place.services.reablement.capacity=interval(80,160)' design=lhs points=50 replications=5
+  flowsim sweep table=my_scenarios.csv measure=cost_total
+"""
+
+SELECT_HELP = """\
+Usage: flowsim select 'scenarios=[a,b,c]' indifference=D [measure=NAME] [probability=0.95] [key=value ...]
+       flowsim select 'KEY=VALUES' indifference=D ...
+
+Finds the best of several scenarios, or of several values as in `flowsim sweep`, with no more replications than it takes
+(procedure KN of Kim and Nelson 2001). Whoever falls clearly behind gets no more.
+
+  measure=NAME         a headline measure (default delayed_patients)
+  indifference=D       the smallest difference worth finding, in the measure's unit; needed
+  probability=0.95     of naming the best, where it is better than each other by D or more
+  budget=30min, most=N stop undecided after this long, or so many replications of one scenario (default 500)
+
+Examples:
+  flowsim select 'scenarios=[seven_day_working,dom_care_400_hours,discharge_to_assess]' indifference=5
+  flowsim select 'place.services.reablement.capacity=100,120,140' measure=cost_total indifference=100000
 """
 
 SHOW_HELP = """\
-Usage: flowsim show scenarios | services | config | evidence [key=value ...]
+Usage: flowsim show scenarios | services | measures | config | evidence | census-template [key=value ...]
 
   scenarios    every scenario: what it changes, and why (scenario=NAME shows only that one)
   services     every service: how much there is of it, where, when it accepts people, what it costs
   config       every key that can be set, as composed from files and overrides
+  measures     every measure: its title, unit and definition
   evidence     every number with its source and grade (out=FILE.csv writes a table)
+  census-template  a CSV to fill in with who is there today, for census=FILE.csv; the model's own numbers stand in it
 
 Examples:
   flowsim show scenarios scenario=seven_day_working
   flowsim show config scenario=all_three
   flowsim show evidence out=evidence.csv
+  flowsim show census-template place=sefton out=my_census.csv
 """
 
 TRACE_HELP = """\
@@ -103,6 +161,28 @@ Without spell= it names the people who waited longest.
 Examples:
   flowsim trace spell=12288 scenario=all_three replication=3
   flowsim trace scenario=seven_day_working days=60
+"""
+
+RESULTS_HELP = """\
+Usage: flowsim results OUT ['SQL'] [to=FILE.csv|FILE.parquet]
+       flowsim results OUT rebuild
+
+Asks a results folder. Without SQL: the headline measures of every scenario. In SQL (DuckDB's) there are the views
+
+  results      scenario, replication, measure, "where", unit, value
+  census       scenario, replication, date, "where", state, count
+  cells        every finished or failed cell: scenario, replication, state, seed, engine, window, key, file, error
+  scenarios    scenario, key, replications, title, changes
+  settings     scenario, key, value: every number of every place
+
+`where` is a word of SQL, so the column needs its quotes. rebuild makes manifest and tables anew from the cells alone
+and sets aside those that are damaged.
+
+Examples:
+  flowsim results outputs/mine
+  flowsim results outputs/mine "select scenario, avg(value) from results where measure='delayed_patients' group by 1"
+  flowsim results outputs/mine "select * from cells where state = 'failed'" to=failed.csv
+  flowsim results outputs/mine rebuild
 """
 
 NEW_HELP = """\
@@ -153,12 +233,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PlaceError as mistake:
         print(f"flowsim: {mistake}", file=sys.stderr)
         return MISTAKE
-    except KeyboardInterrupt:
-        print("flowsim: stopped.", file=sys.stderr)
+    except KeyboardInterrupt as stopped:
+        print(f"flowsim: stopped{f'; {stopped}' if str(stopped) else ''}.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as trouble:
+        if trouble.errno not in DISK:
+            raise
+        where = f"{trouble.filename}: " if trouble.filename else ""
+        told = "what is finished is kept, and the same command goes on when it is mended"
+        print(f"flowsim: {where}cannot be written ({trouble.strerror}); {told}.", file=sys.stderr)
+        return MISTAKE
 
 
 def _dispatch(words: list[str]) -> int:
@@ -182,7 +269,7 @@ def _dispatch(words: list[str]) -> int:
     ]:
         allowed = "-m, --help" if name == "run" else "--help"
         raise PlaceError(f"{unknown[0]!r} was given; allowed: {allowed} and key=value.")
-    if name != "new":
+    if name not in ("new", "results"):
         _refuse_foreign(name, verb, [word for word in rest if "=" in word or word.startswith("~")])
     return verb.do(rest)
 
@@ -230,6 +317,10 @@ def _whole(name: str, value: Any) -> int:
     return value
 
 
+def _listed(value: Any) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else [str(value)]
+
+
 def _no_words(words: list[str]) -> None:
     for word in words:
         if "=" not in word and not word.startswith("~"):
@@ -241,7 +332,7 @@ def _settings(settings: Settings, out: str | Path | None = None) -> dict[str, An
     return chosen | ({} if out is None else {"out": out})
 
 
-def _code(result: Result | Comparison) -> int:
+def _code(result: experiment.Result) -> int:
     return INTERRUPTED if result.interrupted else FAILED if result.failures else 0
 
 
@@ -261,7 +352,8 @@ def _run_one(overrides: list[str], out: Path | None = None) -> int:
     from flowsim.compose import compose, load_settings
     from flowsim.experiment.store import read_config
 
-    own, rest = _take(overrides, "config")
+    own, rest = _take(overrides, "config", *PRECISION)
+    until = {key: own[key] for key in PRECISION if key in own}
     if "config" in own:
         for text in rest:
             if text.split("=")[0].lstrip("+~") not in RUN_SETTINGS:
@@ -273,7 +365,7 @@ def _run_one(overrides: list[str], out: Path | None = None) -> int:
 
     from flowsim.api import run
 
-    result = run(place, **_settings(settings, out))
+    result = run(place, **_settings(settings, out), **until)
     result.show()
     return _code(result)
 
@@ -285,6 +377,8 @@ def _run_each(overrides: list[str]) -> int:
     from flowsim.compose import compose, parse, sweep
 
     own, rest = _take(overrides, "out")
+    until = [text for text, one in zip(rest, parse(rest), strict=True) if one.key_or_group in PRECISION]
+    rest = [text for text in rest if text not in until]
     swept = {one.key_or_group for one in parse(rest) if one.is_sweep_override()}
     combinations = sweep(rest)
     for combination in combinations:
@@ -296,7 +390,7 @@ def _run_each(overrides: list[str]) -> int:
         named = ",".join(text for text in combination if text.split("=")[0].lstrip("+") in swept)
         out = folder / f"{number}-{re.sub(r'[^A-Za-z0-9=,.+_-]', '_', named)[:80]}".rstrip("-.")
         print(f"[{number + 1}/{len(combinations)}] {named}")
-        codes.append(_run_one(list(combination), out))
+        codes.append(_run_one([*combination, *until], out))
         if codes[-1] == INTERRUPTED:
             break
     return max(codes)
@@ -306,23 +400,61 @@ def _compare(words: list[str]) -> int:
     _no_words(words)
     from flowsim.compose import load_scenarios, load_settings
 
+    until, words = _take(words, *PRECISION)
     settings, places = load_settings(*words), load_scenarios(*words)
 
     from flowsim.api import compare
 
-    comparison = compare(places, **_settings(settings))
+    comparison = compare(places, **_settings(settings), **until)
     comparison.show()
     return _code(comparison)
 
 
+def _sweep(words: list[str]) -> int:
+    _no_words(words)
+    from flowsim.compose import dimensions, load_settings
+
+    own, rest = _take(words, "design", "points", "table", "measure", "scenarios")
+    settings = load_settings(*dimensions(rest)[1])
+
+    from flowsim.api import sweep
+
+    scenarios, measures = _listed(own.pop("scenarios", [])), own.pop("measure", ())
+    result = sweep(*rest, scenarios=scenarios, measures=measures, **_settings(settings), **own)
+    result.show()
+    return _code(result)
+
+
+def _select(words: list[str]) -> int:
+    _no_words(words)
+    from flowsim.compose import dimensions, load_scenarios, load_settings
+
+    own, rest = _take(words, "measure", "indifference", "probability", "budget", "most")
+    varied, fixed = dimensions(rest)
+    settings = load_settings(*fixed)
+    if varied:
+        from flowsim.experiment.sweep import compose_sweep
+
+        named, rest = _take(rest, "scenarios")
+        _, *points = compose_sweep(rest, scenarios=_listed(named.get("scenarios", [])))[0].items()
+
+    from flowsim.api import select
+
+    places: Any = dict(points) if varied else load_scenarios(*rest)
+
+    selection = select(places, **_settings(settings), **own)
+    selection.show()
+    return _code(selection)
+
+
 def _show(words: list[str]) -> int:
     named = [word for word in words if "=" not in word and not word.startswith("~")]
-    allowed = ("scenarios", "services", "config", "evidence")
+    allowed = ("scenarios", "services", "measures", "config", "evidence", "census-template")
     if len(named) != 1 or named[0] not in allowed:
         raise refuse("show", " ".join(named), "one of", allowed)
     from flowsim.present import show
 
-    getattr(show, f"show_{named[0]}")([word for word in words if word != named[0]])
+    getattr(show, f"show_{named[0].replace('-', '_')}")([word for word in words if word != named[0]])
     return 0
 
 
@@ -342,6 +474,31 @@ def _trace(words: list[str]) -> int:
         show_longest(place, settings.seed, replication, engine)
     else:
         show_trace(place, settings.seed, replication, engine, spell)
+    return 0
+
+
+def _results(words: list[str]) -> int:
+    to = [word.removeprefix("to=") for word in words if word.startswith("to=")]
+    out, *rest = [word for word in words if not word.startswith("to=")] or [""]
+    if not out or len(rest) > 1 or len(to) > 1:
+        raise PlaceError(f"results: {' '.join(words)!r} was given; allowed: OUT, and SQL in quotes, and to=FILE.")
+    if not Path(out).is_dir():
+        raise PlaceError(f"results: {out!r} was given; allowed: a folder of results.")
+    from flowsim.experiment import catalogue
+    from flowsim.experiment.runner import Result
+    from flowsim.experiment.store import Store
+    from flowsim.present import answer
+
+    store = Store(out)
+    if rest == ["rebuild"]:
+        done, notices = catalogue.rebuild(store)
+        print(*notices, *(f"{name}: {cells} cells" for name, cells in done.items()), sep="\n")
+        return 0
+    found = catalogue.ask(store, rest[0]) if rest else answer.headline(Result.read(out))
+    if to:
+        catalogue.write(found, Path(to[0]))
+    else:
+        answer.show(found)
     return 0
 
 
@@ -383,18 +540,27 @@ def _verify(words: list[str]) -> int:
 
 
 VERBS: dict[str, Verb] = {
-    "run": Verb(_run, RUN_HELP, keys=("config",), refused=("scenarios",)),
-    "compare": Verb(_compare, COMPARE_HELP, refused=("scenario",)),
+    "run": Verb(_run, RUN_HELP, keys=("config", *PRECISION), refused=("scenarios",)),
+    "compare": Verb(_compare, COMPARE_HELP, keys=PRECISION, refused=("scenario",)),
+    "sweep": Verb(_sweep, SWEEP_HELP, keys=("design", "points", "table", "measure")),
+    "select": Verb(
+        _select,
+        SELECT_HELP,
+        keys=("measure", "indifference", "probability", "budget", "most"),
+    ),
     "show": Verb(_show, SHOW_HELP),
     "trace": Verb(
         _trace,
         TRACE_HELP,
         keys=("spell", "replication"),
-        refused=("scenarios", "replications", "out", "keep_spells", "window", "jobs"),
+        refused=("scenarios", "replications", "out", "keep_spells", "window", "jobs", "executor", "address"),
     ),
+    "results": Verb(_results, RESULTS_HELP),
     "new": Verb(_new, NEW_HELP),
     "verify": Verb(
-        _verify, VERIFY_HELP, refused=("scenarios", "engine", "out", "keep_spells", "window", "jobs")
+        _verify,
+        VERIFY_HELP,
+        refused=("scenarios", "engine", "out", "keep_spells", "window", "jobs", "executor", "address"),
     ),
 }
 

@@ -10,9 +10,12 @@ policies start.
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,7 +25,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override, RangeSweep
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
@@ -31,6 +34,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from flowsim.census import read_census
 from flowsim.evidence import Layer, evidence_table, read_register, refuse_unknown_sources
 from flowsim.files import folders, read_yaml
 from flowsim.place import FlowsimNotice, Place, PlaceError, Run, ScenarioInfo, nearest, refuse
@@ -56,6 +60,8 @@ class Settings(BaseModel):
     out: str | None = None
     keep_spells: bool = False
     window: Literal["all", "during", "after"] = "all"
+    executor: Literal["loky", "dask"] = "loky"
+    address: str | None = None
     scenarios: tuple[str, ...] = ()
 
 
@@ -85,9 +91,10 @@ class ScenarioFile(BaseModel):
 NEEDED = {
     "services": ("title", "role", "unit", "capacity"),
     "pools": ("title", "role", "unit", "capacity"),
+    "moves": ("take", "give"),
     "streams": ("title", "first"),
     "stages": ("service", "like"),
-    "choices": ("shares", "chance"),
+    "choices": ("shares", "chance", "planned"),
 }
 """Keys of which something new has at least one; what has none of them can only be a change."""
 
@@ -123,6 +130,14 @@ class Composition:
         """The validated place. Raises PlaceError."""
         told = {"run": self.run.model_dump(), "scenario": self.scenario.model_dump()}
         plain = {"run": told["run"], "scenario": {}}
+        if self.run.census is None:
+            return self._read_both(plain, told)
+        before = self._read({**self.before, **plain})
+        census = read_census(self.run.census, before)
+        laid_over = [census.laid_over(raw, before) for raw in (self.before, self.place)]
+        return replace(self, before=laid_over[0], place=laid_over[1])._read_both(plain, told)
+
+    def _read_both(self, plain: Mapping[str, Any], told: Mapping[str, Any]) -> Place:
         before = self._read({**self.before, **plain})
         if not self.scenarios or self.place == self.before:
             return before.model_copy(update={"scenario": self.scenario})
@@ -206,6 +221,20 @@ def load_scenarios(*overrides: str, scenarios_dir: str | Path | None = None) -> 
     return [one.read() for one in made]
 
 
+def value_now(composed: Composition, key: str) -> Any:
+    """What a key of the place is set to; None where it is not set or is no single value."""
+    section, *path = key.lstrip("+").split(".")
+    node: Any = _with_likes(composed.place) if section == "place" else None
+    for part in path:
+        if isinstance(node, Mapping):
+            node = node.get(part)
+        elif isinstance(node, list) and part.isdigit() and int(part) < len(node):
+            node = node[int(part)]
+        else:
+            return None
+    return node if isinstance(node, bool | int | float | str) else None
+
+
 def compose(*overrides: str, scenarios_dir: str | Path | None = None) -> Composition:
     """Files and overrides put together, not yet validated as a place. Raises PlaceError."""
     made = _compose(overrides, scenarios_dir)
@@ -235,19 +264,72 @@ def parse(overrides: Sequence[str]) -> list[Override]:
     return parsed
 
 
-def sweep(overrides: Sequence[str]) -> list[tuple[str, ...]]:
-    """Every combination of the values of overrides such as ``seed=1,2``, the last one running fastest."""
-    combinations: list[tuple[str, ...]] = [()]
+@dataclass(frozen=True)
+class Dimension:
+    """A setting that is varied: the values it takes, or the ends between which a design chooses them.
+
+    Attributes:
+        key: as it stands before the equals sign, with its ``+`` where it has one.
+        values: each as it stands after the equals sign; empty for an interval.
+        ends: lowest and highest of an interval.
+        whole: of an interval: only whole numbers are meant (True, by ``int()``), or any (False, by an end with a
+            point); None: as the setting is now.
+    """
+
+    key: str
+    values: tuple[str, ...] = ()
+    ends: tuple[float, float] | None = None
+    whole: bool | None = None
+
+
+def dimensions(
+    overrides: Sequence[str], scenarios_dir: str | Path | None = None
+) -> tuple[tuple[Dimension, ...], tuple[str, ...]]:
+    """What overrides vary, in Hydra's grammar (``a,b``, ``choice()``, ``range()``, ``glob()``, ``interval()``), and the
+    other overrides. Raises PlaceError for what cannot be read."""
+    varied, fixed = [], []
     for text, one in zip(overrides, parse(overrides), strict=True):
-        texts = [text]
         if one.is_sweep_override():
-            if not one.is_discrete_sweep():
-                raise PlaceError(
-                    f"{one.key_or_group}: {text!r} was given; allowed: values with commas, choice() or range()."
-                )
-            texts = [f"{one.get_key_element()}={value}" for value in one.sweep_string_iterator()]
-        combinations = [(*so_far, new) for so_far in combinations for new in texts]
-    return combinations
+            varied.append(_dimension(one, scenarios_dir))
+        else:
+            fixed.append(text)
+    return tuple(varied), tuple(fixed)
+
+
+def sweep(overrides: Sequence[str], scenarios_dir: str | Path | None = None) -> list[tuple[str, ...]]:
+    """Every combination of the values of overrides such as ``seed=1,2``, the last one running fastest."""
+    texts = []
+    for text in overrides:
+        varied, fixed = dimensions([text], scenarios_dir)
+        for one in varied:
+            if one.ends is not None:
+                allowed = "values with commas, choice(), range() or glob()"
+                raise PlaceError(f"{one.key}: {text!r} was given; allowed: {allowed}.")
+        texts.append(list(fixed) or [f"{one.key}={value}" for one in varied for value in one.values])
+    return list(product(*texts))
+
+
+def _dimension(one: Override, scenarios_dir: str | Path | None) -> Dimension:
+    key, value = one.get_key_element(), one.value()
+    if isinstance(value, IntervalSweep):
+        if value.start is None or value.end is None or not value.start < value.end:
+            raise PlaceError(f"{key}: {one.input_line!r} was given; allowed: interval(LOW, HIGH), the lower end first.")
+        written = str(one.input_line).split("=", 1)[1]
+        whole = True if isinstance(value.start, int) else False if re.search(r"\d[.eE]|\.\d", written) else None
+        return Dimension(key, ends=(float(value.start), float(value.end)), whole=whole)
+    if isinstance(value, Glob):
+        files = options(one.key_or_group, scenarios_dir)
+        values = tuple(value.filter(sorted(files)))
+        if not values:
+            raise refuse(
+                key, str(one.input_line), f"a pattern that fits a file in scenarios/{one.key_or_group}/:", files
+            )
+        return Dimension(key, values)
+    texts = (str(text) for text in one.sweep_string_iterator())
+    values = tuple(f"{float(text):.12g}" if isinstance(value, RangeSweep) else text for text in texts)
+    if not values:
+        raise PlaceError(f"{key}: {one.input_line!r} was given, which has no values; the end of a range is left out.")
+    return Dimension(key, values)
 
 
 def _top(one: Override) -> str:
@@ -327,13 +409,21 @@ for _plugin in (_Folder, _Folders):
 
 
 def _hydra(overrides: list[str], where: tuple[Path, ...]) -> dict[str, Any]:
-    """Hydra's composition of `config.yaml`."""
+    """Hydra's composition of `config.yaml`: done once for the same files, since it takes far longer than the rest."""
+    files = sorted(path for folder in where for level in ("*.yaml", "*/*.yaml") for path in folder.glob(level))
+    state = tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in files)
+    config = _composed_by_hydra(tuple(overrides), where, state)
+    return {**config, "scenario": _copy(config.get("scenario"))}  # the only part that is changed in place
+
+
+@lru_cache(maxsize=64)
+def _composed_by_hydra(overrides: tuple[str, ...], where: tuple[Path, ...], state: tuple[Any, ...]) -> dict[str, Any]:
     somebody_elses = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     _Folders.current = where
     try:
         with initialize(version_base="1.3", config_path=None, job_name="flowsim"):
-            plain = OmegaConf.to_container(hydra_compose("config", overrides=overrides), resolve=True)
+            plain = OmegaConf.to_container(hydra_compose("config", overrides=list(overrides)), resolve=True)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         if isinstance(error, PlaceError):
             raise
@@ -389,7 +479,18 @@ def _compose(overrides: Sequence[str], scenarios_dir: str | Path | None) -> Comp
     if len(chosen["place"]) > 1:
         raise PlaceError(f"place: {'+'.join(chosen['place'])!r} was given; allowed: one place.")
     config = _hydra(to_hydra, where)
+    if config.get("census") is not None:
+        _start_from_census(config, {one.key_or_group for one in parsed})
     return _Composer(config, chosen["place"][0], chosen["scenario"], inside, where, scenarios_dir).compose()
+
+
+def _start_from_census(config: dict[str, Any], given: set[str]) -> None:
+    """With a census there is no warm-up, and the run begins on the day on which it was taken."""
+    if "warm_up_days" not in given:
+        config["warm_up_days"] = 0
+    if "start_date" not in given:
+        told = f"the census counts for {config.get('start_date')}; start_date=YYYY-MM-DD says on which day it was taken"
+        warnings.warn(told, FlowsimNotice, stacklevel=2)
 
 
 def setting_names(scenarios_dir: str | Path | None = None) -> list[str]:
@@ -447,6 +548,8 @@ class _Composer:
             self._refuse_changes_of_nothing(layer, with_scenario)
             with_scenario = overlay(with_scenario, layer.raw)
         place, before, user_keys = self._apply_user(with_scenario, base)
+        if user_keys:
+            refuse_unknown_sources(Layer(USER, place), register)  # those of the files are known by now
         run, settings = self._run_and_settings()
         return Composition(
             place=place,
@@ -668,7 +771,7 @@ def _named(value: Any) -> Any:
 
 
 def _copy(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):  # not any Mapping: this is asked of every scalar, and an abstract class is slow to ask
         return {k: _copy(v) for k, v in value.items()}
     return [_copy(v) for v in value] if isinstance(value, list) else value
 
@@ -704,12 +807,14 @@ def _new_name(path: tuple[str, ...], base: Any) -> str:
         if not isinstance(node, Mapping):
             return ""
         if part not in node:
-            return nearest(part, node)
+            return "" if node is base and part in Place.model_fields else nearest(part, node)
         node = node[part]
     return ""
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    if before == after:
+        return {}
     old, new = dict(_leaves(before, ())), dict(_leaves(after, ()))
     keys = [*new, *(k for k in old if k not in new)]
     return {".".join(k): [old.get(k), new.get(k)] for k in keys if old.get(k) != new.get(k)}

@@ -124,10 +124,11 @@ class Observed:
         return np.cumsum(change[:horizon])
 
 
-def simulate(place: Place, replication: int = 0, engine: Engine = FASTEST, network: Network | None = None) -> Observed:
+def simulate(place: Place, replication: int = 0, engine: Engine = FASTEST) -> Observed:
     """One replication of a place."""
-    network = network or build_network(place)
-    journeys = plan(place, Cohort(SEED, replication), network)
+    cohort = Cohort(SEED, replication)
+    network = build_network(place, cohort)
+    journeys = plan(place, cohort, network)
     return Observed(place, network, journeys, engine(journeys, network))
 
 
@@ -135,8 +136,7 @@ def replicate(
     place: Place, replications: int, read: Callable[[Observed], float | Iterable[float]], engine: Engine = FASTEST
 ) -> np.ndarray:
     """What `read` reads off each replication: (replications,) or (replications, values) float64."""
-    network = build_network(place)
-    return np.array([read(simulate(place, k, engine, network)) for k in range(replications)], dtype=float)
+    return np.array([read(simulate(place, k, engine)) for k in range(replications)], dtype=float)
 
 
 def half_width(samples: np.ndarray, level: float = LEVEL) -> float:

@@ -54,8 +54,8 @@ IN_A_PLACE = [
     ("services.support.role", "comunity", "'comunity' was given.*did you mean 'community'"),
     ("services.social_workers", SERVICE, "this name is taken"),
     ("services.north/south", SERVICE, "without '/'"),
-    ("services.support.cost", {"amount": 3, "per": "hour_of_care", "payer": "NHS"}, "for slots: day or start"),
-    ("pools.social_workers.cost", {"amount": 3, "per": "hour_of_care", "payer": "NHS"}, "for staff: day or start"),
+    ("services.support.cost", {"amount": 3, "per": "hour_of_care", "payer": "NHS"}, "for slots: day, start"),
+    ("pools.social_workers.cost", {"amount": 3, "per": "hour_of_care", "payer": "NHS"}, "for staff: day, start, hour_"),
     ("localities.south.neighbour", True, r"social_workers\.by_locality\.south.*is a neighbour"),
     ("services.support", {**SERVICE, "by_locality": {"north": 3}, "neighbours": {"south": 3}}, "is no neighbour"),
     ("services.support.initial", {"x": {"stage": "support", "people": -1}}, "-1 was given; allowed: .*at least 0"),
@@ -107,7 +107,7 @@ IN_A_PLACE = [
     ("choices.needs_support.chance", {"by": "locality", "north": 1, "soth": 1, "other": 0}, "did you mean 'south'"),
     ("choices.needs_support.when", {"localty": "north"}, "did you mean 'locality'"),
     ("choices.needs_support.when", {"locality": "nroth"}, "did you mean 'north'"),
-    ("choices.needs_support.shares", {"yes": 1}, "either 'shares' or 'chance'"),
+    ("choices.needs_support.shares", {"yes": 1}, "exactly one of 'shares', 'chance' and 'planned'"),
     ("stages.ward.service", "words", "a service: .*did you mean 'wards'"),
     ("stages.ward.service", None, r"ward\.service: this key is needed"),
     ("stages.ward.next", None, r"ward\.next: this key is needed"),
@@ -254,6 +254,11 @@ OVERRIDES = [
     (("scenario=more_support", "scenario.more_support.parts.weekend.active=false"), "did you mean 'weekends'"),
     (("scenario=more_support", "scenario.more_support.parts.weekends.active=maybe"), "allowed: true or false"),
     (("scenario.more_support.parts.weekends.active=false",), "this scenario takes no part here"),
+    (
+        ("+place.services.support.cost={amount: 3, per: day, payer: NHS, source: ASM-9999}",),
+        r"^your setting: place\.services\.support\.cost\.source: 'ASM-9999' was given; allowed: an id of the evidence",
+    ),
+    (("+place.published={x: [ASM-9999]}",), r"^your setting: place\.published\.x: 'ASM-9999' was given"),
     (("dayz=3",), "did you mean 'days'"),
     (("days=0",), "days: 0 was given; allowed: at least 1"),
     (("start_date=2024-02-30",), "start_date: '2024-02-30' was given; allowed: a date"),
@@ -330,6 +335,16 @@ def test_a_source_that_is_not_in_the_evidence(tmp_path, raw):
     (tmp_path / "place" / "mine.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
     with pytest.raises(
         PlaceError, match=r"mine\.yaml: place\.choices\.needs_support\.source: 'AC-9999' was given.*mean 'AC-"
+    ):
+        load("place=mine", scenarios_dir=tmp_path)
+
+
+def test_published_evidence_that_is_not_there(tmp_path, raw):
+    (tmp_path / "place").mkdir()
+    raw["published"] = {"discharges_weekday_index": ["AC-18", "AC-9999"]}
+    (tmp_path / "place" / "mine.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
+    with pytest.raises(
+        PlaceError, match=r"mine\.yaml: place\.published\.discharges_weekday_index: 'AC-9999' was given.*mean 'AC-"
     ):
         load("place=mine", scenarios_dir=tmp_path)
 

@@ -11,7 +11,7 @@ import yaml
 
 from flowsim import cli
 from flowsim.compose import load
-from flowsim.experiment.runner import simulate
+from flowsim.experiment.replicate import simulate
 from flowsim.present.trace import moment, span, story
 
 ROOT = Path(__file__).parents[1]
@@ -179,6 +179,16 @@ def test_ctrl_c_and_failures_have_codes(monkeypatch, capsys, folder):
     monkeypatch.setattr("flowsim.api.run", interrupted)
     assert cli.main(["run", "place=small", *SHORT]) == cli.INTERRUPTED
     assert "stopped" in capsys.readouterr().err
+
+
+def test_a_disk_that_is_full_when_charts_are_drawn_is_one_sentence(monkeypatch, capsys, folder):
+    def full(*words, **settings):
+        raise OSError(28, "No space left on device", "out/charts/census.png")
+
+    monkeypatch.setattr("flowsim.api.run", full)
+    assert cli.main(["run", "place=small", *SHORT]) == cli.MISTAKE
+    told = capsys.readouterr().err
+    assert told.startswith("flowsim: out/charts/census.png: cannot be written (No space left on device); what")
 
 
 def test_notices_are_told_once(capsys, folder):

@@ -24,6 +24,7 @@ from flowsim.experiment.compare import (
     paired_differences,
     what_breaks_next,
 )
+from flowsim.experiment.settings import Settings
 from flowsim.experiment.statistics import mean_interval, ratio_interval, smallest_detectable
 from flowsim.place import PlaceError
 
@@ -182,9 +183,9 @@ def test_places_that_cannot_be_compared_are_refused(tmp_path: Path) -> None:
     base = load("place=small", "days=20", scenarios_dir=PLACES)
     longer = load("place=small", "days=21", scenarios_dir=PLACES)
     with pytest.raises(PlaceError, match="at least two"):
-        compare([base], out=tmp_path / "out", progress=False)
+        compare([base], Settings(out=tmp_path / "out", progress=False))
     with pytest.raises(PlaceError, match="longer and base have different start, days"):
-        compare({"base": base, "longer": longer}, out=tmp_path / "out", progress=False)
+        compare({"base": base, "longer": longer}, Settings(out=tmp_path / "out", progress=False))
 
 
 def test_the_same_people_come_so_an_unused_change_changes_nothing(tmp_path: Path) -> None:
@@ -195,7 +196,7 @@ def test_the_same_people_come_so_an_unused_change_changes_nothing(tmp_path: Path
         "place=small", "days=28", "warm_up_days=14", "place.services.support.capacity=5000", scenarios_dir=PLACES
     )
     comparison = compare(
-        {"base": base, "endless": endless}, replications=2, jobs=1, out=tmp_path / "out", progress=False
+        {"base": base, "endless": endless}, Settings(replications=2, jobs=1, out=tmp_path / "out", progress=False)
     )
     found = comparison.differences
     people = found[~found["measure"].str.startswith(("service_", "check_"))]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,14 +18,24 @@ import pytest
 
 import flowsim
 from flowsim.compose import load
-from flowsim.experiment import runner, store
-from flowsim.experiment.compare import compare
-from flowsim.experiment.runner import default_replications, run, window_span
+from flowsim.engine import ENGINES
+from flowsim.experiment import cells, replicate, runner, store
+from flowsim.experiment import compare as comparing
+from flowsim.experiment.runner import default_replications, window_span
+from flowsim.experiment.settings import Settings
 from flowsim.experiment.warm_up import mser5, warm_up_notice
 from flowsim.place import FlowsimNotice, Place, PlaceError
 
 PLACES = Path(__file__).parent / "places"
 DATA = ("results.parquet", "census.parquet")
+
+
+def run(place: Place, **settings: Any) -> runner.Result:
+    return runner.run(place, Settings(**settings))
+
+
+def compare(places: dict[str, Place], **settings: Any) -> comparing.Comparison:
+    return comparing.compare(places, Settings(**settings))
 
 
 def small(*overrides: str) -> Place:
@@ -53,7 +63,7 @@ def test_serial_equals_parallel_and_twice_is_the_same(tmp_path: Path) -> None:
 
 def test_the_compiled_engine_fills_the_same_folder(tmp_path: Path) -> None:
     places = {"base": BASE, "more": MORE}
-    for engine in runner.ENGINES:
+    for engine in ENGINES:
         compare(places, replications=2, jobs=1, engine=engine, out=tmp_path / engine, progress=False)
     same(tmp_path / "reference", tmp_path / "compiled", *DATA, "comparison.csv")
 
@@ -84,6 +94,7 @@ def test_the_manifest_says_how_it_was_made(tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["command"] == "flowsim run seed=7"
     assert (manifest["seed"], manifest["engine"], manifest["status"]) == (7, "compiled", "complete")
+    assert set(manifest["cpu_seconds_of_cells"]) == {"simulating", "measuring", "writing"}
     assert {"python", "numpy", "pandas", "scipy", "holidays", "PyYAML"} <= set(manifest["versions"])
     assert set(manifest["configuration"]["libraries"]) == {"numpy", "scipy", "holidays"}
     assert manifest["machine"]["cores"] >= 1
@@ -105,8 +116,8 @@ def test_without_out_a_dated_folder_is_made(tmp_path: Path, monkeypatch: pytest.
 def test_more_replications_go_on_where_the_folder_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(BASE, replications=2, jobs=1, out=tmp_path / "grown", progress=False)
     done = []
-    simulate = runner.simulate
-    monkeypatch.setattr(runner, "simulate", lambda *a, **k: done.append(a[2]) or simulate(*a, **k))
+    simulate = replicate.simulate
+    monkeypatch.setattr(replicate, "simulate", lambda *a, **k: done.append(a[2]) or simulate(*a, **k))
     run(BASE, replications=3, jobs=1, out=tmp_path / "grown", progress=False)
     assert done == [2]
     run(BASE, replications=3, jobs=1, out=tmp_path / "whole", progress=False)
@@ -115,27 +126,81 @@ def test_more_replications_go_on_where_the_folder_stands(tmp_path: Path, monkeyp
     assert set(fewer.results["replication"]) == {0}
 
 
-def test_another_configuration_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_configuration_has_cells_of_its_own_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "out"
-    run(BASE, replications=1, jobs=1, out=out, progress=False)
-    with pytest.raises(PlaceError, match=r"in baseline, place.services.support.capacity is 20.0 there and 30.0 here"):
-        run(MORE, replications=1, jobs=1, out=out, progress=False)
-    with pytest.raises(PlaceError, match="seed is 1 there and 2 here"):
-        run(BASE, replications=1, seed=2, jobs=1, out=out, progress=False)
-    with pytest.raises(PlaceError, match="engine is compiled there and reference here"):
-        run(BASE, replications=1, engine="reference", jobs=1, out=out, progress=False)
-    with pytest.raises(PlaceError, match="scenarios are baseline there and a, b here"):
-        compare({"a": BASE, "b": MORE}, replications=1, jobs=1, out=out, progress=False)
+    first = run(BASE, replications=1, jobs=1, out=out, progress=False).results
+    cells = {path: path.read_bytes() for path in out.glob("cells/*/*.parquet")}
+
+    def told(place: Place, **settings: Any) -> str:
+        return " ".join(run(place, replications=1, jobs=1, out=out, progress=False, **settings).notices)
+
+    assert "in baseline, place.services.support.capacity is 20.0 there and 30.0 here; the cells that are" in told(MORE)
+    assert (out / "config" / "earlier").is_dir()
+    assert "capacity is 30.0 there and 20.0 here" in told(BASE)
+    assert "seed is 1 there and 2 here" in told(BASE, seed=2)
+    assert "engine is compiled there and reference here" in told(BASE, seed=2, engine="reference")
+    told(BASE)
     real = store.metadata.version
     with monkeypatch.context() as patch:
         patch.setattr(store.metadata, "version", lambda name: "0.1" if name == "holidays" else real(name))
-        with pytest.raises(PlaceError, match=rf"versions.holidays is {re.escape(real('holidays'))} there and 0.1 here"):
-            run(BASE, replications=1, jobs=1, out=out, progress=False)
+        assert f"versions.holidays is {real('holidays')} there and 0.1 here" in told(BASE)
+    told(BASE)
+    with monkeypatch.context() as patch:
         patch.setattr(store.metadata, "version", lambda name: "0.1" if name == "matplotlib" else real(name))
-        run(BASE, replications=1, jobs=1, out=out, progress=False)  # what only draws does not count
+        assert told(BASE) == ""  # what only draws does not count
     monkeypatch.setattr(store, "CODE_THAT_COUNTS", ("place.py",))
-    with pytest.raises(PlaceError, match="flowsim itself has changed"):
-        run(BASE, replications=1, jobs=1, out=out, progress=False)
+    assert "flowsim itself has changed" in told(BASE)
+    assert {path: path.read_bytes() for path in cells} == cells
+    monkeypatch.undo()
+    monkeypatch.setattr(replicate, "simulate", None)  # nothing is simulated again
+    pd.testing.assert_frame_equal(run(BASE, replications=1, jobs=1, out=out, progress=False).results, first)
+
+
+def test_other_scenarios_and_other_names_use_the_cells_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    compare({"base": BASE, "more": MORE}, replications=2, jobs=1, out=out, progress=False)
+    done = []
+    simulate = replicate.simulate
+    monkeypatch.setattr(replicate, "simulate", lambda *a, **k: done.append(a[2]) or simulate(*a, **k))
+    less = small("place.services.support.capacity=18")
+    again = compare({"as it is": BASE, "less": less, "more": MORE}, replications=2, jobs=1, out=out, progress=False)
+    assert done == [0, 1]
+    assert list(again.results["scenario"].unique()) == ["as it is", "less", "more"]
+    compare({"as it is": BASE, "less": less, "more": MORE}, replications=2, jobs=1, out=tmp_path / "o", progress=False)
+    same(out, tmp_path / "o", *DATA, "comparison.csv")
+
+
+def test_each_scenario_can_have_a_number_of_its_own(tmp_path: Path) -> None:
+    settings = Settings(jobs=1, out=tmp_path / "out", progress=False)
+    found = runner.run_all({"a": BASE, "b": MORE}, settings, verb="run", replications={"a": 3, "b": 1}, census=False)
+    assert found.results.groupby("scenario")["replication"].nunique().to_dict() == {"a": 3, "b": 1}
+    assert not (tmp_path / "out" / "census.parquet").exists()
+    whole = runner.run_all({"a": BASE, "b": MORE}, settings, verb="run", replications={"a": 3, "b": 1})
+    from_table = store.Store(whole.out).census(["delayed"], ["all"], ["a"], 2)
+    (whole.out / "census.parquet").unlink()
+    from_cells = store.Store(whole.out).census(["delayed"], ["all"], ["a"], 2)
+    assert len(from_cells) == 2 * 35
+    pd.testing.assert_frame_equal(
+        from_cells.astype({"where": str}), from_table.astype({"where": str}), check_categorical=False
+    )
+
+
+def test_nothing_is_read_again_when_all_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    run(BASE, replications=2, jobs=1, out=out, progress=False)
+    before = {name: (out / name).stat().st_mtime_ns for name in DATA}
+    with monkeypatch.context() as patch:
+        patch.setattr(cells.CellFile, "read", None)
+        run(BASE, replications=2, jobs=1, out=out, progress=False)
+    assert {name: (out / name).stat().st_mtime_ns for name in DATA} == before
+    whole = (out / "results.parquet").read_bytes()
+    (out / "results.parquet").write_bytes(whole[:-100])
+    run(BASE, replications=2, jobs=1, out=out, progress=False)
+    assert (out / "results.parquet").read_bytes() == whole
 
 
 def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:
@@ -153,7 +218,8 @@ def test_spells_are_kept_when_asked_for(tmp_path: Path) -> None:
     assert not (out / "spells").exists()
     run(BASE, replications=1, jobs=1, out=out, keep_spells=True, progress=False)
     stages, tasks, log = (
-        pd.read_parquet(out / "spells" / f"baseline-00000-{what}.parquet") for what in ("stages", "tasks", "capacity")
+        pd.read_parquet(next(out.glob(f"spells/baseline-*/00000-{what}.parquet")))
+        for what in ("stages", "tasks", "capacity")
     )
     assert {"wards/general", "support/north"} <= set(stages["service"])
     assert set(tasks["task"]) == {"round", "assessment"}
@@ -168,14 +234,14 @@ def test_spells_are_kept_when_asked_for(tmp_path: Path) -> None:
 def test_a_failing_cell_is_told_with_its_seed_and_loses_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    simulate = runner.simulate
+    simulate = replicate.simulate
 
     def fails_once(place: Place, seed: int, replication: int, *rest: object) -> object:
-        if replication == 1 and place is MORE:
+        if replication == 1 and place == MORE:
             raise RuntimeError("the ceiling came down")
         return simulate(place, seed, replication, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(runner, "simulate", fails_once)
+    monkeypatch.setattr(replicate, "simulate", fails_once)
     out = tmp_path / "out"
     comparison = compare({"base": BASE, "more": MORE}, replications=3, seed=5, jobs=1, out=out, progress=False)
     (failure,) = comparison.failures
@@ -185,28 +251,28 @@ def test_a_failing_cell_is_told_with_its_seed_and_loses_no_other(
     assert comparison.manifest["failures"][0]["seed"] == 5
     assert comparison.manifest["cells"] == {"base": 3, "more": 2}
     assert set(comparison.differences["n"]) == {2}  # only replications that both have are compared
-    monkeypatch.setattr(runner, "simulate", simulate)
+    monkeypatch.setattr(replicate, "simulate", simulate)
     again = compare({"base": BASE, "more": MORE}, replications=3, seed=5, jobs=1, out=out, progress=False)
     assert not again.failures
     assert again.manifest["cells"] == {"base": 3, "more": 3}
 
 
 def test_ctrl_c_leaves_what_is_finished_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    simulate = runner.simulate
+    simulate = replicate.simulate
 
     def stopped(place: Place, seed: int, replication: int, *rest: object) -> object:
         if replication == 2:
             raise KeyboardInterrupt
         return simulate(place, seed, replication, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(runner, "simulate", stopped)
+    monkeypatch.setattr(replicate, "simulate", stopped)
     out = tmp_path / "out"
     result = run(BASE, replications=4, jobs=1, out=out, progress=False)
     assert result.interrupted
     assert result.manifest["status"] == "interrupted"
     assert set(result.results["replication"]) == {0, 1}
     assert f"Stopped with 2 of 4 cells done; the same command with out={out} goes on." in result.notices
-    monkeypatch.setattr(runner, "simulate", simulate)
+    monkeypatch.setattr(replicate, "simulate", simulate)
     assert not run(BASE, replications=4, jobs=1, out=out, progress=False).interrupted
     run(BASE, replications=4, jobs=1, out=tmp_path / "whole", progress=False)
     same(out, tmp_path / "whole", *DATA)
@@ -217,9 +283,10 @@ import sys
 import flowsim
 from flowsim.compose import load
 from flowsim.experiment.runner import run
+from flowsim.experiment.settings import Settings
 if __name__ == "__main__":
     place = load("place=small", "days=365", scenarios_dir=sys.argv[1])
-    print(*run(place, replications=400, jobs=2, out=sys.argv[2], progress=False).notices, sep="\\n")
+    print(*run(place, Settings(replications=400, jobs=2, out=sys.argv[2], progress=False)).notices, sep="\\n")
 """
 
 
@@ -230,9 +297,9 @@ def test_ctrl_c_to_all_processes_leaves_no_mess(tmp_path: Path) -> None:
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
-        cells = tmp_path / "out" / "cells"
+        there = tmp_path / "out" / "cells"
         for _ in range(600):
-            if len(list(cells.glob("*.results.parquet"))) >= 3:
+            if len(list(there.glob("*/*.parquet"))) >= 3:
                 break
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGINT)  # what a terminal does: to the process and to all its workers
@@ -262,12 +329,23 @@ def test_a_folder_is_read_again(tmp_path: Path) -> None:
         ({"jobs": -1}, "jobs: -1"),
         ({"seed": -3}, "seed: -3"),
         ({"window": "before"}, "window: 'before'"),
+        ({"executor": "dusk"}, "executor: 'dusk' was given; allowed: one of loky, dask .did you mean 'dask'"),
+        ({"keep_spells": "yes"}, "keep_spells: 'yes' was given; allowed: true or false"),
+        ({"address": "tcp://a:1"}, "address: 'tcp://a:1' was given; allowed: only with executor=dask"),
     ],
 )
 def test_settings_that_cannot_be(settings: dict[str, object], words: str, tmp_path: Path) -> None:
     with pytest.raises(PlaceError, match=words):
-        run(BASE, out=tmp_path / "out", progress=False, **settings)  # type: ignore[arg-type]
+        run(BASE, out=tmp_path / "out", progress=False, **settings)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_setting_that_is_none_is_told_with_the_nearest() -> None:
+    with pytest.raises(PlaceError, match=r"setting: 'sed' was given; .*did you mean 'seed'"):
+        Settings.of(sed=3)
+    with pytest.raises(PlaceError, match="did you mean 'replications'"):
+        flowsim.run(BASE, replication=3)
+    assert Settings.of(seed=3) == Settings(seed=3)
 
 
 def test_the_default_number_of_replications_is_a_rule_and_is_announced(
@@ -358,14 +436,14 @@ def test_dates_in_words_of_the_run() -> None:
 
 
 def test_a_comparison_of_which_nothing_is_left_is_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    simulate = runner.simulate
+    simulate = replicate.simulate
 
     def fails(place: Place, *rest: object) -> object:
-        if place is MORE or broken == "all":
+        if place == MORE or broken == "all":
             raise RuntimeError("the ceiling came down")
         return simulate(place, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(runner, "simulate", fails)
+    monkeypatch.setattr(replicate, "simulate", fails)
     for broken in ("one", "all"):
         comparison = flowsim.compare({"base": BASE, "more": MORE}, 2, jobs=1, out=tmp_path / broken, progress=False)
         assert len(comparison.failures) == (2 if broken == "one" else 4)

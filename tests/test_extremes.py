@@ -153,7 +153,7 @@ def test_everybody_is_somewhere(engine: Engine) -> None:
 def test_twice_the_scale_is_twice_the_people_and_places() -> None:
     place = small_place("two_ways_out", *SHORT)
     twice = small_place("two_ways_out", *SHORT, "scale=2")
-    one, two = build_network(place), build_network(twice)
+    one, two = build_network(place, Cohort(1, 0)), build_network(twice, Cohort(1, 0))
     assert (abs(two.step_capacity - 2 * one.step_capacity) <= 1).all()  # whole slots: 101 in thirds
     came = [len(plan(p, Cohort(1, 0), n).spells.number) for p, n in ((place, one), (twice, two))]
     assert came[1] == pytest.approx(2 * came[0], rel=0.1)
@@ -169,8 +169,9 @@ def test_shortest_runs(engine: Engine, days: int) -> None:
 @pytest.mark.parametrize("name", sorted(path.stem for path in (PLACES / "place").glob("*.yaml")))
 def test_engines_agree_to_the_minute_on_every_small_place(name: str) -> None:
     place = small_place(name, "start_date=2024-04-01", "days=100", "warm_up_days=20")
-    network = build_network(place)
-    journeys = plan(place, Cohort(7, 3), network)
+    cohort = Cohort(7, 3)
+    network = build_network(place, cohort)
+    journeys = plan(place, cohort, network)
     first, *others = (run(journeys, network) for run in ENGINES.values())
     for other in others:
         assert differing(first, other) == []

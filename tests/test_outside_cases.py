@@ -181,7 +181,7 @@ def test_one_referral_in_twenty_needs_a_package() -> None:
     place = small_place("care_packages", "days=600", "warm_up_days=60")
 
     def share(k: int) -> float:
-        journeys = plan(place, Cohort(1, k), build_network(place))
+        journeys = plan(place, Cohort(1, k), build_network(place, Cohort(1, k)))
         code = journeys.levels["needs_package"].index("yes")
         came = journeys.spells.initial == 0
         return float((journeys.attributes["needs_package"][came] == code).mean())

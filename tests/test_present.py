@@ -20,7 +20,7 @@ from flowsim import api
 from flowsim.compose import load
 from flowsim.engine.spells import NEVER
 from flowsim.evidence import read_register
-from flowsim.experiment.runner import simulate
+from flowsim.experiment.replicate import simulate
 from flowsim.files import folders
 from flowsim.measures.headline import HEADLINE
 from flowsim.place import FlowsimNotice, PlaceError, ScenarioInfo
@@ -62,7 +62,7 @@ def without_clip_names(path: Path) -> bytes:
     return re.sub(rb"\bp[0-9a-f]{10}\b", b"", content) if path.suffix == ".svg" else content
 
 
-@pytest.mark.parametrize("kind", ["differences", "census", "causes", "weekdays"])
+@pytest.mark.parametrize("kind", ["differences", "census", "causes", "weekdays", "warm_up"])
 @pytest.mark.parametrize("ending", [".png", ".svg"])
 def test_the_same_numbers_give_the_same_picture(
     comparison: flowsim.Comparison, kind: str, ending: str, tmp_path: Path
@@ -75,7 +75,7 @@ def test_the_same_numbers_give_the_same_picture(
 
 def test_every_chart_of_one_scenario_but_the_differences(alone: flowsim.Result) -> None:
     names = {path.name for path in (alone.out / "charts").glob("*.png")}
-    assert names == {"census.png", "causes.png", "weekdays.png"}
+    assert names == {"census.png", "causes.png", "weekdays.png", "warm_up.png"}
 
 
 def test_charts_that_cannot_be(comparison: flowsim.Comparison, alone: flowsim.Result, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_failed_check_is_loud_and_an_overload_is_not(comparison: flowsim.Compa
 
 
 def test_failures_and_notices_come_first(comparison: flowsim.Comparison) -> None:
-    from flowsim.experiment.runner import Outcome
+    from flowsim.experiment.jobs import Outcome
 
     failures = (Outcome("more", 7, 1, 0.0, "RuntimeError: no"),)
     told = flowsim.Comparison(comparison.out, comparison.places, failures, ("Mind the gap.",))

@@ -23,8 +23,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
 from flowsim.experiment.compare import NO_CLEAR_CHANGE, Comparison
+from flowsim.experiment.forecast import is_forecast, weekly
 from flowsim.experiment.runner import Result, block_dates
 from flowsim.experiment.statistics import t_interval, wide_values
+from flowsim.experiment.warm_up import BATCH, batch_means, delayed_series, mser5_statistic, truncation_days
 from flowsim.measures.headline import HEADLINE
 from flowsim.place import WEEKDAYS, PlaceError, refuse
 from flowsim.present.words import KEY_MEASURES, period_words, tick, titled, with_unit
@@ -47,16 +49,21 @@ SMOOTHING = 7
 def save(result: Result, path: str | Path, kind: str = "differences", **options: Any) -> Path:
     """Draw one chart and write it; the ending of `path` (.png or .svg) decides the format.
 
-    Kinds: differences, census, causes, weekdays. Raises PlaceError for another kind or ending, or when the result has
-    nothing to show of that kind.
+    Kinds: differences, census, causes, weekdays, warm_up, forecast. Raises PlaceError for another kind or ending, or
+    when the result has nothing to show of that kind.
     """
-    path = Path(path)
     if kind not in KINDS:
         raise refuse("kind", kind, "one of", KINDS)
+    return write(lambda: KINDS[kind](result, **options), path)
+
+
+def write(draw: Callable[[], Figure], path: str | Path) -> Path:
+    """Draw a picture in flowsim's style and write it to a .png or .svg file. Raises PlaceError for another ending."""
+    path = Path(path)
     if path.suffix not in (".png", ".svg"):
         raise refuse("path", str(path), "a name ending in .png or .svg")
     with _style():
-        figure = KINDS[kind](result, **options)
+        figure = draw()
         # the layout solver does not always repeat the last bit, and clip paths in SVG are named after positions
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
@@ -100,7 +107,7 @@ def _style() -> Iterator[None]:
         yield
 
 
-def _finish(figure: Figure, title: str, caption: str, bottom: float = 0.0) -> None:
+def finish(figure: Figure, title: str, caption: str, bottom: float = 0.0) -> None:
     """Title above, caption below, whatever the figure's size; `bottom` leaves inches for a legend."""
     width, height = figure.get_size_inches()
     lines = textwrap.wrap(caption, int(width * 17))
@@ -110,11 +117,13 @@ def _finish(figure: Figure, title: str, caption: str, bottom: float = 0.0) -> No
     figure.set_layout_engine("constrained", rect=(0.005, below / height, 0.99, 1 - (below + 0.42) / height))
 
 
-def _replications(result: Result) -> int:
+def replication_count(result: Result) -> int:
+    """How many replications stand behind a result."""
     return int(result.results["replication"].nunique())
 
 
-def _interval_words(n: int, kind: str = "") -> str:
+def interval_words(n: int, kind: str = "") -> str:
+    """What bars and bands are, for a caption."""
     return f"95 % intervals over {n} {kind}replications" if n > 1 else "one replication, so no interval"
 
 
@@ -149,10 +158,10 @@ def differences(result: Result) -> Figure:
         frameon=False,
         bbox_to_anchor=(0, 0.28 / (height * rows + 1.35)),
     )
-    _finish(
+    finish(
         figure,
         f"What each scenario changes, compared with: {titled(result, result.baseline)}",
-        f"Points: mean paired difference; bars: {_interval_words(n, 'paired ')}. {period_words(result)}",
+        f"Points: mean paired difference; bars: {interval_words(n, 'paired ')}. {period_words(result)}",
         bottom=0.3,
     )
     return figure
@@ -208,8 +217,8 @@ def _difference_legend() -> list[Line2D]:
 
 def census(result: Result) -> Figure:
     """Delayed people each night: in all and by pathway, one line a scenario with a band over replications."""
-    table = result.census
-    table = table[(table["where"] == "all") & table["state"].astype(str).str.startswith("delayed")]
+    table = result.nights(where=["all"])
+    table = table[table["state"].astype(str).str.startswith("delayed")]
     if table.empty:
         raise PlaceError("kind: 'census' has nothing to show: nobody is counted as delayed.")
     table = table.astype({"state": str, "scenario": str})
@@ -234,12 +243,12 @@ def census(result: Result) -> Figure:
     figure.legend(
         handles, labels, loc="lower left", ncols=3, frameon=False, bbox_to_anchor=(0, 0.25 / figure.get_figheight())
     )
-    n = _replications(result)
+    n = replication_count(result)
     blocks = (
         " Dashed lines: the start and end of dated blocks of capacity." if block_dates(result.places.values()) else ""
     )
     band = f"bands: the middle 80 % of {n} replications. " if n > 1 else "one replication, so no band. "
-    _finish(
+    finish(
         figure,
         "People delayed in acute beds each night, by pathway",
         f"Lines: mean of {n} replications, {SMOOTHING}-day running mean; {band}Grey: warm-up, not measured.{blocks}",
@@ -309,10 +318,10 @@ def causes(result: Result) -> Figure:
     figure.legend(
         loc="lower left", ncols=3, frameon=False, fontsize=8, bbox_to_anchor=(0, 0.25 / figure.get_figheight())
     )
-    _finish(
+    finish(
         figure,
         "Where the waiting is: delayed bed-days by cause",
-        f"Mean of {_replications(result)} replications. Each delayed minute is charged to exactly one cause. "
+        f"Mean of {replication_count(result)} replications. Each delayed minute is charged to exactly one cause. "
         f"{period_words(result)}",
         bottom=0.2 * legend_rows + 0.08,
     )
@@ -356,12 +365,112 @@ def weekdays(result: Result, published: Mapping[str, list[float]] | None = None)
     axes.set_ylim(bottom=0)
     axes.grid(axis="y", color="#E5E5E5")
     axes.legend(frameon=False, fontsize=8)
-    _finish(
+    finish(
         figure,
         "Discharges from acute beds by day of the week",
-        f"Lines: mean, bands: {_interval_words(_replications(result))}; markers: published figures.",
+        f"Lines: mean, bands: {interval_words(replication_count(result))}; markers: published figures.",
     )
     return figure
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The warm-up
+
+
+def warm_up(result: Result) -> Figure:
+    """Delayed people from the first day of the warm-up, and what MSER-5 would leave out: is the warm-up long enough?"""
+    name, place = next(iter(result.places.items()))
+    if place.scenario.changes or place.run.census is not None:
+        raise PlaceError("kind: 'warm_up' needs a place without a scenario, which is meant to change the census.")
+    own = result.nights(scenarios=[name], states=["delayed"], where=["all"])
+    series = delayed_series(own)
+    days = truncation_days(own)
+    if days is None:
+        raise PlaceError("kind: 'warm_up' has nothing to show: there are too few days, or nobody is delayed.")
+    batches = batch_means(series)
+    at = BATCH * np.arange(len(batches)) + BATCH / 2
+    figure = Figure(figsize=(9, 5.6))
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    upper.plot(np.arange(len(series)) + 0.5, series, color=SKY, linewidth=0.9, label="each night")
+    upper.plot(at, batches, color=BLUE, linewidth=1.6, label=f"mean of {BATCH} nights")
+    level = float(series[place.run.warm_up_days :].mean())
+    upper.axhline(level, color=GREY, linewidth=1, linestyle=":", label="mean of the days that count")
+    upper.set_ylabel("people delayed at 23:59")
+    upper.set_ylim(bottom=0)
+    statistic = mser5_statistic(series)
+    lower.plot(BATCH * np.arange(len(statistic)), statistic, color=BLACK, linewidth=1.4)
+    lower.plot(days, statistic[days // BATCH], "o", color=VERMILION, markersize=7)
+    lower.set_ylabel("MSER-5")
+    lower.set_xlabel("days left out, from the first day of the warm-up")
+    for axes in (upper, lower):
+        axes.axvspan(0, place.run.warm_up_days, color="#EEEEEE", zorder=0)
+        axes.axvline(days, color=VERMILION, linestyle="--", linewidth=1.2, label=f"MSER-5: leave out {days} days")
+        axes.grid(axis="y", color="#E5E5E5")
+        axes.set_xlim(0, len(series))
+    upper.legend(frameon=False, fontsize=8, ncols=2)
+    enough = "long enough" if days <= place.run.warm_up_days else "too short"
+    finish(
+        figure,
+        f"Is the warm-up long enough? {titled(result, name)}",
+        f"Mean of {replication_count(result)} replications; grey: the warm-up of {place.run.warm_up_days} days, which "
+        f"looks {enough}. MSER-5 (White 1997) leaves out so many days that the mean of the rest is known best: where "
+        "its curve is lowest, in the first half.",
+    )
+    return figure
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The weeks ahead of a census
+
+
+def forecast(result: Result) -> Figure:
+    """The weeks ahead of a census, one panel for each thing that is followed: median and bands by week."""
+    if not is_forecast(result):
+        raise PlaceError("kind: 'forecast' needs a run that started from a census (census=FILE.csv).")
+    bands = weekly(result)
+    shown = [str(title) for title, rows in bands.groupby("series", sort=False) if rows["high_90"].any()]
+    columns = min(2, len(shown))
+    rows = -(-len(shown) // columns)
+    figure = Figure(figsize=(5.4 * columns, 2.3 * rows + 1.2))
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes, title in zip(grid.flat, shown, strict=False):
+        own = bands[bands["series"] == title]
+        for at, scenario in enumerate(result.scenarios):
+            _forecast_line(axes, own[own["scenario"] == scenario], titled(result, scenario), at, len(result.scenarios))
+        axes.set_title("\n".join(textwrap.wrap(title, 56)))
+        axes.set_ylabel("people")
+        if not title.startswith("Beds"):
+            axes.set_ylim(bottom=0)
+        axes.grid(axis="y", color="#E5E5E5")
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    for axes in grid.flat[len(shown) :]:
+        axes.set_visible(False)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    below = 0.25 / figure.get_figheight()
+    figure.legend(handles, labels, loc="lower left", ncols=3, frameon=False, bbox_to_anchor=(0, below))
+    several = len(result.scenarios) > 1
+    inner = "" if several else "dark band: the middle half; "
+    finish(
+        figure,
+        "The weeks ahead, from the census",
+        f"Lines: median of {replication_count(result)} replications of each week's mean night; {inner}light band: the "
+        "middle 80 %. A projection from the stays, arrivals and rules that are assumed, not a promise.",
+        bottom=0.2 * -(-len(labels) // 3) + 0.08,
+    )
+    return figure
+
+
+def _forecast_line(axes: Axes, bands: pd.DataFrame, title: str, at: int, scenarios: int) -> None:
+    colour, _ = SCENARIO_STYLES[at % len(SCENARIO_STYLES)]
+    if scenarios == 1:
+        colour = BLUE
+    middle = bands["week"].to_numpy() + np.timedelta64(3, "D")
+    marked = LINE_STYLES[at % len(LINE_STYLES)]
+    axes.plot(middle, bands["median"], marked, color=colour, linewidth=1.6, marker="o", markersize=3, label=title)
+    if bands["n"].max() > 1:
+        axes.fill_between(middle, bands["low_10"], bands["high_90"], color=colour, alpha=0.15, linewidth=0)
+        if scenarios == 1:
+            axes.fill_between(middle, bands["low_25"], bands["high_75"], color=colour, alpha=0.3, linewidth=0)
 
 
 KINDS: dict[str, Callable[..., Figure]] = {
@@ -369,4 +478,6 @@ KINDS: dict[str, Callable[..., Figure]] = {
     "census": census,
     "causes": causes,
     "weekdays": weekdays,
+    "warm_up": warm_up,
+    "forecast": forecast,
 }

@@ -6,7 +6,7 @@ smallest difference that these replications could have shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from flowsim.experiment.compare import NO_CLEAR_CHANGE, SERVICE_LOAD, SERVICE_WAIT, Comparison
+from flowsim.experiment.compare import (
+    NO_CLEAR_CHANGE,
+    SAVING_COMES,
+    SAVING_FAILS,
+    SERVICE_LOAD,
+    SERVICE_WAIT,
+    Comparison,
+    where_pairing_does_not_help,
+)
+from flowsim.experiment.forecast import is_forecast, weekly
 from flowsim.experiment.runner import Result
-from flowsim.measures.headline import HEADLINE, MEASURES
+from flowsim.experiment.select import LEFT, Selection
+from flowsim.experiment.sweep import Sweep
+from flowsim.measures.bcf import missing
+from flowsim.measures.harm import EVIDENCE
+from flowsim.measures.headline import HEADLINE, MEASURES, NATIONAL
 from flowsim.place import Place
 from flowsim.present.words import KEY_MEASURES, interval, number, period_words, signed, titled
 
@@ -29,10 +42,24 @@ TOLERANCE = 1e-6
 MOST_SERVICES = 5
 MOST_OVERLOADED = 8
 MOST_FAILURES = 10
+MOST_POINTS_BRIEF, MOST_POINTS = 8, 50
+MOST_SETTINGS = 4
+"""Settings that have a column each in the terminal; of more the points' names stand there."""
 WIDTH_OF_NAMES = 14
 WIDEST = 10_000
 READ_TOGETHER = (
     "Read delay together with the hidden wait: earlier recognition can raise the measured delay while the stay falls."
+)
+
+
+FORECAST_BANDS = (("low_25", "high_75"), ("low_10", "high_90"))
+FORECAST_WARNINGS = (
+    "A projection from what the census counted and from assumed stays, arrivals and rules; what is not in them "
+    "(a closed home, an outbreak, a strike) is not in the bands.",
+    "Bands show chance alone: the middle half and the middle 80 % of replications, as if every number of the place "
+    "were right.",
+    "Measured stays and delays count from the first day, not from before. Those who left hospital in the months before "
+    "and come back as readmissions are drawn from a usual quarter, not from the census.",
 )
 
 
@@ -107,11 +134,11 @@ def show(result: Result, assumptions: str = "", console: Console | None = None) 
 def title(result: Result) -> str:
     """One line: what was compared, over which time, how often."""
     place = next(iter(result.places.values()))
-    what = (
-        f"{len(result.places)} scenarios compared"
-        if isinstance(result, Comparison)
-        else titled(result, result.scenarios[0])
-    )
+    what = titled(result, result.scenarios[0])
+    if isinstance(result, Sweep):
+        what = f"{len(result.places) - 1} points of {', '.join(result.labels.values())}"
+    elif isinstance(result, Comparison):
+        what = f"{len(result.places)} scenarios compared"
     return f"{place.title}: {what}. {period_words(result)} {_replication_words(result)}."
 
 
@@ -129,15 +156,55 @@ def sections(result: Result, assumptions: str = "", brief: bool = False) -> list
     found = [*_trouble(result)]
     if result.results.empty:
         return found
+    if isinstance(result, Sweep):
+        return [*found, *_sweep(result, brief), *_worth(result, assumptions)]
+    if is_forecast(result):
+        found += _forecast(result)
+    if isinstance(result, Selection):
+        found += [_selection(result)]
+        if brief:
+            return [*found, *_worth(result, assumptions)]
     if isinstance(result, Comparison):
         found += [_differences(result, brief), *_breaks_next(result), *_costs(result, brief), *_evidence(result)]
     else:
         found += [_measures(result), *_services(result), *_payers(result, result.summary(headline=False))]
     found += _worth(result, assumptions)
     if not brief:
-        found += [_detectable(result)] if isinstance(result, Comparison) else []
-        found += [_definitions(result)]
+        found += [*_pairing(result), _detectable(result)] if isinstance(result, Comparison) else []
+        found += [_national(result), _definitions(result)]
     return found
+
+
+def _forecast(result: Result) -> Iterator[Section]:
+    """The weeks ahead of a census: a table of bands for each thing that is followed."""
+    bands = weekly(result)
+    for title, rows in bands[bands["high_90"] > 0].groupby("series", sort=False):
+        by_scenario = {name: own.set_index("week") for name, own in rows.groupby("scenario", sort=False)}
+        weeks = list(dict.fromkeys(rows["week"]))
+        if len(result.places) > 1:
+            columns = ("week from", *(f"{titled(result, str(name))}: median (10 to 90 %)" for name in by_scenario))
+            cells = [tuple(_in_brief(own, week) for own in by_scenario.values()) for week in weeks]
+        else:
+            columns = ("week from", "median", "25 to 75 %", "10 to 90 %")
+            cells = [_band(own.loc[week]) for own in by_scenario.values() for week in weeks]
+        lines = [(f"{week.day} {week:%B}", *cell) for week, cell in zip(weeks, cells, strict=True)]
+        yield Section(f"The weeks ahead. {title} (people, each week's mean night)", columns, tuple(lines))
+    yield Section("What this projection is worth", sentences=FORECAST_WARNINGS)
+
+
+def _in_brief(bands: pd.DataFrame, week: Any) -> str:
+    if week not in bands.index:
+        return "-"
+    middle, _, outer = _band(bands.loc[week])
+    return f"{middle} ({outer})" if outer else middle
+
+
+def _band(row: Any) -> tuple[str, str, str]:
+    """Median, the middle half and the middle 80 % of replications; one replication has no bands."""
+    if row["n"] < 2:
+        return number(float(row["median"])), "", ""
+    inner, outer = (interval(float(row[low]), float(row[high])) for low, high in FORECAST_BANDS)
+    return number(float(row["median"])), inner, outer
 
 
 def _trouble(result: Result) -> Iterator[Section]:
@@ -151,8 +218,9 @@ def _trouble(result: Result) -> Iterator[Section]:
     broken = tuple(failed_checks(result))
     if broken:
         yield Section("Trust checks that failed: do not use these results", sentences=broken, loud=True)
-    if result.notices:
-        yield Section("Notices", sentences=result.notices, loud=False)
+    notices = (*result.notices, *_unpaired(result))
+    if notices:
+        yield Section("Notices", sentences=notices, loud=False)
 
 
 def failed_checks(result: Result) -> Iterator[str]:
@@ -257,28 +325,34 @@ def _service_title(result: Result, queue: str) -> str:
 
 
 def _costs(result: Comparison, brief: bool) -> Iterator[Section]:
-    differences = result.differences
-    cost = differences[(differences["measure"] == "cost_total")]
-    if cost.empty:
+    net = result.net_cost()
+    if net.empty:
         return
     released = result.released_bed_days().set_index("scenario")
-    payers = [where for where in cost["where"].unique() if where != "all"]
-    cost = cost.set_index(["scenario", "where"])
+    moved = net.groupby("payer", sort=False)["difference"].any()
+    payers = ["all", *(payer for payer in moved.index if payer != "all" and (moved[payer] or not brief))]
+    found: Any = net.set_index(["scenario", "case", "payer"])
     unit = HEADLINE["cost_total"].unit
+    cases = {SAVING_COMES: SAVING_COMES, SAVING_FAILS: SAVING_FAILS}
+    if not net["beds"].any():
+        cases = {SAVING_COMES: "cost as before"}
     rows = []
     for scenario in result.others:
-        cells = [
-            difference_text(cost.loc[(scenario, where)], unit, brief) if (scenario, where) in cost.index else "-"
-            for where in ("all", *payers)
-        ]
-        rows.append((titled(result, scenario), *cells, released_text(released, scenario)))
-    columns = ("scenario", "all payers", *payers, "a released bed-day")
-    sentence = (
-        "Totals count every bed-day no longer used as saved, which no cash is until beds are closed; so a released "
-        "bed-day is priced by what all other services cost more, over the delayed bed-days that fall away (Fieller's "
-        "95 % interval)."
-    )
-    sentences = [sentence]
+        name, price = titled(result, scenario), released_text(released, scenario)
+        for case, words in cases.items():
+            keys = [(scenario, case, payer) for payer in payers]
+            cells = [difference_text(found.loc[key], unit, brief) if key in found.index else "-" for key in keys]
+            rows.append((name, words, *cells, price))
+            name, price = "", ""
+    columns = ("scenario", "in acute beds", "all payers", *payers[1:], "a released bed-day")
+    saved = sorted(net.loc[net["case"] == SAVING_FAILS, "cashable"].unique())
+    shares = "nothing" if saved == [0] else " or ".join(f"{share:.0%}" for share in saved)
+    sentences = [
+        "The saving comes: every acute bed-day used less or more counts as money. It does not come: beds are staffed "
+        f"whether in use or not, and {shares} of that counts (place.metrics.cashable).",
+        "A released bed-day is priced by what everything but acute beds costs more, over the delayed bed-days that "
+        "fall away (Fieller's 95 % interval).",
+    ]
     if longer := [name for name in result.others if _changes_hours(result.places[name])]:
         named = ", ".join(titled(result, name) for name in longer)
         sentences.append(f"{named}: the staff for longer hours are not in these costs, since no source gives theirs.")
@@ -396,9 +470,156 @@ def _detectable(result: Comparison) -> Section:
     return Section("The smallest difference that would have shown", columns, rows, (sentence,))
 
 
+def _pairing(result: Comparison) -> Iterator[Section]:
+    """How many times more replications other people in each scenario would take."""
+    gain = result.pairing_gain()
+    if gain.empty:
+        return
+    table = gain.pivot(index="measure", columns="scenario", values="ratio")
+    rows = tuple(
+        (HEADLINE[name].title, *(_times(float(table[s].get(name, np.nan))) for s in result.others if s in table))
+        for name in HEADLINE
+        if name in table.index
+    )
+    columns = ("", *(titled(result, name) for name in result.others if name in table))
+    sentence = (
+        "How many times more replications it would take to know a difference as well if other people came in each "
+        "scenario: the variance of the unpaired difference over that of the paired."
+    )
+    yield Section("What it gains that the same people come", columns, rows, (sentence,))
+
+
+def _times(ratio: float) -> str:
+    return "every difference equal" if np.isinf(ratio) else f"{number(ratio)} times" if np.isfinite(ratio) else "-"
+
+
+def _unpaired(result: Result) -> Iterator[str]:
+    """One sentence a scenario in whose differences pairing does not help."""
+    if not isinstance(result, Comparison) or isinstance(result, Selection) or result.results.empty:
+        return
+    for scenario, rows in where_pairing_does_not_help(result.pairing_gain()).groupby("scenario", sort=False):
+        named = ", ".join(f"{row['title']} ({number(row['ratio'])})" for row in rows.to_dict("records"))
+        yield (
+            f"In {titled(result, str(scenario))} it does not help that the same people come (unpaired over paired "
+            f"variance at most 1): {named}."
+        )
+
+
+def _selection(result: Selection) -> Section:
+    asked, table = result.asked, result.ranking
+    unit = HEADLINE[asked["measure"]].unit
+    rows = tuple(
+        (
+            str(row["rank"]),
+            titled(result, row["scenario"]),
+            _mean_text(row, unit).replace("\n", " (") + _closing(row),
+            str(row["replications"]),
+            f"left after {row['after']}" if row["ended"] == LEFT else str(row["ended"]),
+        )
+        for row in table.to_dict("records")
+    )
+    heading = f"Which is best: {HEADLINE[asked['measure']].title} ({unit})"
+    columns = ("rank", "scenario", "mean (95 % interval)", "replications", "")
+    return Section(heading, columns, rows, tuple(result.explanation()))
+
+
+def _sweep(result: Sweep, brief: bool) -> Iterator[Section]:
+    """The best points and what matters; `brief` has fewer points."""
+    first = result.asked_measures[0]
+    best = result.best(first).head(MOST_POINTS_BRIEF if brief else MOST_POINTS)
+    tables = {name: result.table(name).set_index("point") for name in result.asked_measures}
+    points = result.points.set_index("point")
+    named = not brief or len(result.settings) > MOST_SETTINGS
+    rows = tuple(_point_row(str(point), points, tables, named) for point in (result.base, *best["point"]))
+    settings = ("",) if named else tuple(result.labels[name] for name in result.settings)
+    columns = (*settings, *(f"{HEADLINE[name].title} ({HEADLINE[name].unit})" for name in tables))
+    side = "most" if HEADLINE[first].better > 0 else "least"
+    of_them = len(points) - 1
+    shown = f"the best {len(best)} of {of_them}" if len(best) < of_them else f"all {of_them}"
+    sentences = (
+        f"First the place as it is, then {shown} points by {HEADLINE[first].title.lower()} ({side} first): the mean, "
+        f"and the paired difference to the first row with its 95 % interval. Every point: {result.out / 'sweep.csv'}.",
+        "The best of many points looks better than it is: run it again with another seed, or ask flowsim select.",
+    )
+    yield Section("The best points", columns, rows, sentences)
+    yield from _what_matters(result)
+
+
+def _point_row(point: str, points: pd.DataFrame, tables: Mapping[str, pd.DataFrame], named: bool) -> tuple[str, ...]:
+    """A point by its name or its settings, and its measures."""
+    cells = [point.replace("_", " ")] if named else [_value(value) for value in points.loc[point]]
+    for name, table in tables.items():
+        if point not in table.index:
+            cells.append("-")
+            continue
+        row: Any = table.loc[point]
+        unit = HEADLINE[name].unit
+        limits = interval(float(row["difference_low"]), float(row["difference_high"]), unit, sign=True)
+        change = f"\n{signed(float(row['difference']), unit)}" if np.isfinite(row["difference"]) else ""
+        cells.append(f"{number(float(row['mean']), unit)}{change}{f' ({limits})' if limits else ''}")
+    return tuple(cells)
+
+
+def _what_matters(result: Sweep) -> Iterator[Section]:
+    """Settings by how much of the variance each explains, where there are several."""
+    if len(result.settings) < 2:
+        return
+    first = result.asked_measures[0]
+    unit = HEADLINE[first].unit
+    rows = tuple(
+        (
+            result.labels[row["setting"]],
+            f"{row['share']:.0f} %" if np.isfinite(row["share"]) else "-",
+            f"{number(row['lowest'], unit)} at {_value(row['lowest_at'])}",
+            f"{number(row['highest'], unit)} at {_value(row['highest_at'])}",
+        )
+        for row in result.ranking(first).to_dict("records")
+    )
+    sentence = (
+        "The share of the variance between points that each setting explains by itself; what is missing to 100 % is "
+        "what they do together, and chance."
+    )
+    columns = ("setting", "explains", "lowest mean", "highest mean")
+    yield Section(f"Which settings matter to {HEADLINE[first].title.lower()}", columns, rows, (sentence,))
+
+
+def _value(value: Any) -> str:
+    if pd.isna(value):
+        return ""
+    return f"{value:.4g}" if isinstance(value, float | int | np.number) else str(value)
+
+
+def _national(result: Result) -> Section:
+    """The national set by theme: of one scenario the means, of several the differences as well."""
+    others = result.others if isinstance(result, Comparison) else ()
+    first = result.scenarios[0]
+    means = result.summary(headline=False)
+    means = means[means["scenario"] == first].set_index(["measure", "where"])
+    changes: Any = means
+    if isinstance(result, Comparison):
+        changes = result.differences.set_index(["scenario", "measure", "where"])
+    rows: list[tuple[str, ...]] = []
+    for theme, names in NATIONAL.items():
+        shown = [(name, where) for name in names for where in ("all", *EVIDENCE) if (name, where) in means.index]
+        for at, (name, where) in enumerate(shown):
+            title, unit = MEASURES[name].title, MEASURES[name].unit
+            title += f" ({unit})" if where == "all" else f": {where}"
+            keys = [(scenario, name, where) for scenario in others]
+            cells = [difference_text(changes.loc[key], unit) if key in changes.index else "-" for key in keys]
+            rows.append(("" if at else theme, title, _mean_text(means.loc[(name, where)], unit), *cells))
+    sentences = [
+        f"Not measured: {MEASURES[name].title}; the place would have to declare "
+        f"{' and '.join(f'metrics.{key}' for key in keys)}."
+        for name, keys in missing(result.places[first]).items()
+    ]
+    columns = ("", "", *(titled(result, scenario) for scenario in (first, *others)))
+    return Section("National measures, past and present", columns, tuple(rows), tuple(sentences))
+
+
 def _definitions(result: Result) -> Section:
     shown = set(result.results["measure"])
-    rows = tuple((m.title, m.unit, m.definition, m.source) for m in HEADLINE.values() if m.id in shown)
+    told = dict.fromkeys([*HEADLINE, *(name for names in NATIONAL.values() for name in names)])
+    rows = tuple((m.title, m.unit, m.definition, m.source) for m in map(MEASURES.__getitem__, told) if m.id in shown)
     return Section("What is measured", ("measure", "unit", "definition", "after"), rows)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,34 @@ from rich.console import Console
 from rich.text import Text
 
 from flowsim.compose import NO_SCENARIO, Composition, compose, options
-from flowsim.place import ALWAYS, WEEKDAYS, Calendar, FlowsimNotice, Locality, Place, PlaceError, Service, Site
+from flowsim.measures.headline import MEASURES
+from flowsim.place import (
+    ALWAYS,
+    WEEKDAYS,
+    Calendar,
+    CostLine,
+    FlowsimNotice,
+    Locality,
+    Place,
+    PlaceError,
+    Service,
+    Site,
+    refuse,
+)
 
 HOURS = ("every_day", "weekday", "weekend", *WEEKDAYS, "bank_holiday")
 
 
 def show_scenarios(overrides: Sequence[str], console: Console | None = None) -> None:
-    """Every scenario as its difference from the place without it, with its rationale and what is known of its size."""
+    """Every scenario as its difference from the place without it, with its rationale and what is known of its size.
+
+    They stand in groups, by the users whom each is for first.
+    """
     console = console or Console()
     named = [text for text in overrides if text.split("=")[0] == "scenario"]
     rest = [text for text in overrides if text not in named]
-    every = sorted(options("scenario"), key=lambda name: (name != NO_SCENARIO, name))
-    for text in named or [f"scenario={name}" for name in every]:
+    groups: dict[str, list[Composition | str]] = {}
+    for text in named or [f"scenario={name}" for name in sorted(options("scenario"))]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FlowsimNotice)
@@ -32,10 +48,35 @@ def show_scenarios(overrides: Sequence[str], console: Console | None = None) -> 
         except PlaceError as mistake:
             if named:
                 raise
-            _print(console, f"{text.removeprefix('scenario=')}: not for this place. {mistake}")
+            groups.setdefault("", []).append(f"{text.removeprefix('scenario=')}: not for this place. {mistake}")
         else:
-            _show_scenario(composed, console)
-        console.print()
+            groups.setdefault(_first_user(composed), []).append(composed)
+    for user in sorted(groups, key=lambda user: (not user, user != _FOR_EVERYONE, user)):
+        if not named:
+            _print(console, "", f"-- {_heading(user)} --")
+            console.print()
+        for one in groups[user]:
+            if isinstance(one, str):
+                _print(console, one)
+            else:
+                _show_scenario(one, console)
+            console.print()
+
+
+_FOR_EVERYONE = "everyone"
+
+
+def _first_user(composed: Composition) -> str:
+    """Whom a scenario is for first, in small letters; everyone where it does not say."""
+    told = [
+        composed.scenarios[name].for_whom for name in composed.scenario.name.split("+") if name in composed.scenarios
+    ]
+    first = next((text for text in told if text), "")
+    return first.replace(";", ",").split(",")[0].strip().lower() or _FOR_EVERYONE
+
+
+def _heading(user: str) -> str:
+    return f"For {user}" if user else "Not for this place"
 
 
 def _print(console: Console, text: str, bold: str = "") -> None:
@@ -74,6 +115,20 @@ def show_services(overrides: Sequence[str], console: Console | None = None) -> N
         for told in (_where(place, service), _accepts(place, service), _cost(service)):
             if told:
                 _print(console, f"  {told}")
+    for name, line in place.costs.items():
+        _print(console, _cost_line(line), name)
+
+
+def show_measures(overrides: Sequence[str], console: Console | None = None) -> None:
+    """Every measure: what it is called in the tables, its title and unit, which way is better, its definition."""
+    if overrides:
+        raise refuse("show measures", " ".join(overrides), "nothing after it")
+    console = console or Console()
+    better = {1: "more is better", -1: "less is better", 0: "neither way is better"}
+    for measure in MEASURES.values():
+        _print(console, f": {measure.title} ({measure.unit}; {better[measure.better]})", measure.id)
+        _print(console, f"  {measure.definition}")
+        _print(console, f"  after: {measure.source}")
 
 
 def _where(place: Place, service: Service) -> str:
@@ -107,8 +162,24 @@ def calendar_words(calendar: Calendar) -> str:
 def _cost(service: Service) -> str:
     if service.cost is None:
         return ""
-    per = {"day": "a day of each unit in use", "hour_of_care": "an hour of care", "start": "a start"}[service.cost.per]
-    return f"costs: £{service.cost.amount:g} {per}, paid by: {service.cost.payer}"
+    per = {
+        "day": "a day of each of the staff" if service.role == "staff" else "a day of each unit in use",
+        "hour_of_care": "an hour of care",
+        "hour_of_staff": "an opening hour of each of the staff",
+        "start": "a task" if service.role == "staff" else "a start",
+    }
+    return f"costs: £{service.cost.amount:g} {per[service.cost.per]}, paid by: {_payers(service.cost.payers)}"
+
+
+def _payers(shares: Mapping[str, float]) -> str:
+    return ", ".join(payer if share == 1 else f"{payer} ({share:.0%})" for payer, share in shares.items())
+
+
+def _cost_line(line: CostLine) -> str:
+    begins = "" if line.from_date is None else f" from {line.from_date}"
+    ends = "" if line.to_date is None else f" until {line.to_date}"
+    per = "in all" if line.per == "total" else f"a {line.per}"
+    return f": {line.title}, costs: £{line.amount:,.0f} {per}{begins}{ends}, paid by: {_payers(line.payers)}"
 
 
 def show_config(overrides: Sequence[str], console: Console | None = None) -> None:
@@ -149,6 +220,27 @@ def show_evidence(overrides: Sequence[str], console: Console | None = None) -> N
         console,
         f"{len(table)} numbers; {assumed} of them are assumptions (grade C), {unknown} have no source.",
     )
+
+
+def show_census_template(overrides: Sequence[str], console: Console | None = None) -> None:
+    """A census of the place on its first day as CSV, with the model's own numbers; ``out=FILE.csv`` writes it there."""
+    from flowsim.experiment.census import census_template
+
+    composed = compose(*overrides)
+    text = census_template(composed.read(), composed.settings.seed)
+    out = composed.settings.out
+    if out is None:
+        print(text, end="")
+        return
+    if not out.endswith(".csv"):
+        raise PlaceError(f"out: {out!r} was given; allowed: a name that ends in .csv.")
+    if Path(out).exists():
+        raise PlaceError(f"out: {out!r} is there already; allowed: another name.")
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    Path(out).write_text(text, encoding="utf-8-sig", newline="")
+    again = f"flowsim run census={out} start_date={composed.run.start_date} days=56"
+    told = f"Written: {out}. Write your own numbers over it, then: {again}"
+    _print(console or Console(), told)
 
 
 def _told(value: Any) -> str:

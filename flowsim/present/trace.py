@@ -26,7 +26,7 @@ from flowsim.place import Locality, Place, PlaceError, Run, Service, Site
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from flowsim.experiment.runner import Simulated
+    from flowsim.experiment.replicate import Simulated
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -236,7 +236,7 @@ class _Teller:
             known = {**found.before, **found.after}.get(name) if found else None
             if known:
                 return _inside(known.title or name)
-        return _inside(name)
+        return _inside(name.replace("_", " "))
 
 
 def show_trace(
@@ -247,7 +247,7 @@ def show_trace(
     from rich.markup import escape
     from rich.table import Table
 
-    from flowsim.experiment.runner import simulate
+    from flowsim.experiment.replicate import simulate
 
     console = console or Console()
     places = [place] if place.before is None else [place.before, place]
@@ -273,7 +273,7 @@ def show_longest(place: Place, seed: int, replication: int, engine: str, console
     from rich.console import Console
     from rich.table import Table
 
-    from flowsim.experiment.runner import simulate
+    from flowsim.experiment.replicate import simulate
 
     console = console or Console()
     done = simulate(place, seed, replication, engine)

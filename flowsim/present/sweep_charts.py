@@ -1,0 +1,292 @@
+"""Pictures of sweeps: lines over one setting, heat maps over two, parallel coordinates over more."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from flowsim.experiment.design import SCENARIO
+from flowsim.experiment.sweep import POINT, Sweep
+from flowsim.measures.headline import HEADLINE
+from flowsim.place import PlaceError, refuse
+from flowsim.present.charts import (
+    BLACK,
+    GREY,
+    LINE_STYLES,
+    SCENARIO_STYLES,
+    VERMILION,
+    finish,
+    interval_words,
+    replication_count,
+    write,
+)
+from flowsim.present.words import number, period_words, tick
+
+COLOURS = "cividis"
+"""Dark to light in one order for everybody, whatever their colour vision."""
+MOST_WRITTEN = 14
+"""Values of a setting up to which a heat map has its numbers written in."""
+MOST_LINES = len(SCENARIO_STYLES)
+BEST = 0.1
+"""Share of the points that parallel coordinates show in front."""
+KINDS = ("lines", "heat", "parallel")
+
+
+def save(result: Sweep, path: str | Path, kind: str | None = None, measures: Sequence[str] = ()) -> Path:
+    """Draw a sweep; without `kind` the one that fits: lines, heat or parallel. Raises PlaceError."""
+    shown = measures or result.asked_measures
+    if not shown:
+        raise PlaceError("measure: there is nothing to show: none of the usual measures was found.")
+    kind = kind or fitting(result)
+    if kind not in KINDS:
+        raise refuse("kind", kind, "one of", KINDS)
+    draw = {"lines": lines, "heat": heat, "parallel": parallel}[kind]
+    return write(lambda: draw(result, shown), path)
+
+
+def fitting(result: Sweep) -> str:
+    """The picture for so many settings."""
+    if len(result.settings) == 1 or _one_line_a_scenario(result):
+        return "lines"
+    return "heat" if len(result.settings) == 2 else "parallel"
+
+
+def _one_line_a_scenario(result: Sweep) -> bool:
+    if len(result.settings) != 2 or SCENARIO not in result.settings:
+        return False
+    return _points(result)[SCENARIO].nunique() <= MOST_LINES
+
+
+def _points(result: Sweep) -> pd.DataFrame:
+    """The points without the base."""
+    return result.points[result.points[POINT] != result.base]
+
+
+def _is_number(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
+def _panels(number_of: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    columns = min(2, number_of)
+    rows = -(-number_of // columns)
+    figure = Figure(figsize=(width * columns, height * rows + 0.9))
+    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in grid[number_of:]:
+        axes.set_visible(False)
+    return figure, grid[:number_of]
+
+
+def _colour_bar(axes: Axes, shown: ScalarMappable, unit: str, label: str = "") -> None:
+    assert axes.figure is not None
+    numbers = FuncFormatter(lambda value, _: tick(value, unit))
+    axes.figure.colorbar(shown, ax=axes, format=numbers, label=label, use_gridspec=False)
+
+
+def _title(measure: str) -> str:
+    one = HEADLINE[measure]
+    return "\n".join(textwrap.wrap(f"{one.title} ({one.unit})", 46))
+
+
+def _caption(result: Sweep, what: str) -> str:
+    return (
+        f"{what} {len(_points(result))} points, {replication_count(result)} replications each. {period_words(result)}"
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# One setting
+
+
+def lines(result: Sweep, measures: Sequence[str]) -> Figure:
+    """Each measure over one setting, with bands; with `scenario` beside it one line a scenario."""
+    (setting,) = [name for name in result.settings if name != SCENARIO or len(result.settings) == 1]
+    figure, panels = _panels(len(measures), 5.2, 3.2)
+    for axes, measure in zip(panels, measures, strict=True):
+        _lines_panel(axes, result, measure, setting)
+    if len(result.settings) > 1:
+        panels[0].legend(frameon=False, fontsize=8)
+    bands = interval_words(replication_count(result))
+    base = f"Dotted: {result.base}, as it is now."
+    label = result.labels[setting]
+    finish(figure, f"What {label} does", _caption(result, f"Lines: means; bands or bars: {bands}. {base}"))
+    return figure
+
+
+def _lines_panel(axes: Axes, result: Sweep, measure: str, setting: str) -> None:
+    table = result.table(measure)
+    unit = HEADLINE[measure].unit
+    base = table[table[POINT] == result.base]
+    points = table[table[POINT] != result.base]
+    if len(base):
+        axes.axhline(float(base["mean"].iloc[0]), color=GREY, linestyle=":", linewidth=1.2)
+    groups = points.groupby(SCENARIO, sort=False) if setting != SCENARIO and SCENARIO in points else [("", points)]
+    numbers = _is_number(points[setting])
+    for at, (scenario, own) in enumerate(groups):
+        own = own.sort_values(setting, kind="stable") if numbers else own
+        x: Any = own[setting].to_numpy(dtype=float) if numbers else np.arange(len(own))
+        colour, _ = SCENARIO_STYLES[at % MOST_LINES]
+        style = LINE_STYLES[at % len(LINE_STYLES)] if numbers else ""
+        label = str(scenario).replace("_", " ")
+        axes.plot(x, own["mean"], style, marker="o", markersize=3.5, color=colour, linewidth=1.5, label=label)
+        if numbers:
+            axes.fill_between(x, own["low"], own["high"], color=colour, alpha=0.15, linewidth=0)
+        else:
+            axes.vlines(x, own["low"], own["high"], color=colour, linewidth=2)
+            axes.set_xticks(x, [str(value).replace("_", " ") for value in own[setting]], rotation=20, ha="right")
+    now = base[setting].iloc[0] if len(base) else None
+    if numbers and _is_number(base[setting]) and pd.notna(now):
+        axes.axvline(float(now), color=GREY, linestyle=":", linewidth=1.2)
+    axes.set_title(_title(measure))
+    axes.set_xlabel(result.labels[setting], fontsize=8)
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, unit)))
+    axes.grid(axis="y", color="#E5E5E5")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Two settings
+
+
+def heat(result: Sweep, measures: Sequence[str]) -> Figure:
+    """Each measure over two settings: a heat map of a full grid, coloured dots of other designs."""
+    if len(result.settings) != 2:
+        raise PlaceError(f"kind: 'heat' needs two settings; this sweep varies {len(result.settings)}.")
+    x, y = result.settings
+    figure, panels = _panels(len(measures), 5.4, 4.0)
+    for axes, measure in zip(panels, measures, strict=True):
+        table = result.table(measure)
+        points = table[table[POINT] != result.base]
+        grid = points.pivot_table(index=y, columns=x, values="mean", sort=True, dropna=False)
+        if len(points) == grid.size and grid.notna().all(axis=None):
+            _heat_panel(axes, grid, measure)
+        else:
+            _dots_panel(axes, points, x, y, measure)
+        axes.set_title(_title(measure))
+        axes.set_xlabel(result.labels[x], fontsize=8)
+        axes.set_ylabel(result.labels[y], fontsize=8)
+    finish(
+        figure,
+        f"What {result.labels[x]} and {result.labels[y]} do",
+        _caption(result, f"Means; now, {result.base}: {_now(result, measures)}."),
+    )
+    return figure
+
+
+def _now(result: Sweep, measures: Sequence[str]) -> str:
+    parts = []
+    for measure in measures:
+        table = result.table(measure)
+        mean = table.loc[table[POINT] == result.base, "mean"]
+        if len(mean):
+            parts.append(f"{HEADLINE[measure].title.lower()} {number(float(mean.iloc[0]), HEADLINE[measure].unit)}")
+    return ", ".join(parts) or "not known"
+
+
+def _heat_panel(axes: Axes, grid: pd.DataFrame, measure: str) -> None:
+    values = grid.to_numpy(dtype=float)
+    unit = HEADLINE[measure].unit
+    shown = axes.imshow(values, cmap=COLOURS, aspect="auto", origin="lower")
+    for way, names in ((axes.set_xticks, grid.columns), (axes.set_yticks, grid.index)):
+        step = -(-len(names) // MOST_WRITTEN)
+        way(range(0, len(names), step), [_short(name) for name in names[::step]])
+    axes.spines[:].set_visible(False)
+    _colour_bar(axes, shown, unit)
+    if max(values.shape) > MOST_WRITTEN:
+        return
+    middle = (values.min() + values.max()) / 2
+    for (row, column), value in np.ndenumerate(values):
+        colour = "white" if value < middle else "black"
+        axes.text(column, row, number(value, unit), ha="center", va="center", fontsize=7.5, color=colour)
+
+
+def _dots_panel(axes: Axes, points: pd.DataFrame, x: str, y: str, measure: str) -> None:
+    unit = HEADLINE[measure].unit
+    (across, columns), (up, rows) = _positions(points[x]), _positions(points[y])
+    shown = axes.scatter(across, up, c=points["mean"], cmap=COLOURS, s=36, edgecolor="white")
+    for way, names in ((axes.set_xticks, columns), (axes.set_yticks, rows)):
+        if names:
+            way(range(len(names)), names)
+    _colour_bar(axes, shown, unit)
+
+
+def _positions(column: pd.Series) -> tuple[np.ndarray, list[str]]:
+    """Where values stand on an axis, and the words for whole positions where they are no numbers."""
+    if _is_number(column):
+        return column.to_numpy(dtype=float), []
+    codes, names = pd.factorize(column.astype(str))
+    return codes.astype(float), [_short(name) for name in names]
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value).replace("_", " ")[:24]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# More settings
+
+
+def parallel(result: Sweep, measures: Sequence[str]) -> Figure:
+    """One line a point through all its settings and measures, coloured by the first; the best tenth in front."""
+    first = measures[0]
+    wide = _points(result).set_index(POINT)
+    means = result.table().pivot(index=POINT, columns="measure", values="mean")
+    wide = wide.join(means[[name for name in measures if name in means]], how="inner")
+    order = result.best(first)[POINT]
+    wide = wide.loc[[point for point in order if point in wide.index]]
+    axes_of = list(wide.columns)
+    scaled, ends = zip(*(_scaled(wide[name]) for name in axes_of), strict=True)
+    figure = Figure(figsize=(max(8.0, 1.55 * len(axes_of)), 5.4))
+    axes = figure.subplots()
+    heights = np.column_stack(scaled)
+    colour = wide[first].to_numpy(dtype=float)
+    norm = Normalize(float(colour.min()), float(colour.max()) or None)
+    paths = np.stack([np.broadcast_to(np.arange(len(axes_of)), heights.shape), heights], axis=2)
+    front = max(1, round(BEST * len(wide)))
+    for rows, alpha, width in ((slice(front, None), 0.35, 0.8), (slice(0, front), 1.0, 1.8)):
+        rgba = colormaps[COLOURS](norm(colour[rows]))
+        axes.add_collection(LineCollection(list(paths[rows]), colors=rgba, alpha=alpha, linewidths=width))
+    for at, (name, words) in enumerate(zip(axes_of, ends, strict=True)):
+        axes.axvline(at, color=VERMILION if name in means else BLACK, linewidth=1)
+        for height, text in words:
+            axes.annotate(text, (at, height), (3, 2), textcoords="offset points", fontsize=7.5)
+    axes.set_xlim(-0.1, len(axes_of) - 0.55)
+    axes.set_ylim(-0.04, 1.06)
+    axes.set_xticks(range(len(axes_of)), [_axis_words(result, name) for name in axes_of], fontsize=8)
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    unit = HEADLINE[first].unit
+    _colour_bar(axes, ScalarMappable(norm, COLOURS), unit, _title(first))
+    what = (
+        f"Each line is a point, coloured by {HEADLINE[first].title.lower()}; thick: the best {front}. Red axes: means."
+    )
+    finish(figure, f"{len(wide)} points of {len(result.settings)} settings", _caption(result, what))
+    return figure
+
+
+def _axis_words(result: Sweep, name: str) -> str:
+    words = HEADLINE[name].title if name in HEADLINE else result.labels[name]
+    return "\n".join(textwrap.wrap(words.replace("_", " ").replace(".", ". "), 15))
+
+
+def _scaled(column: pd.Series) -> tuple[np.ndarray, list[tuple[float, str]]]:
+    """Heights between nought and one, and the words that stand at some of them."""
+    positions, names = _positions(column)
+    positions = np.where(np.isfinite(positions), positions, np.nanmin(positions)) if len(positions) else positions
+    low, high = float(positions.min()), float(positions.max())
+    span = high - low or 1.0
+    measure = HEADLINE.get(str(column.name))
+    ends = [(0.0, low), ((high - low) / span, high)]
+    words = [(at, number(value, measure.unit) if measure else _short(value)) for at, value in ends]
+    return (positions - low) / span, [(at / span, name) for at, name in enumerate(names)] or words
