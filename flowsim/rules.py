@@ -77,6 +77,14 @@ def check_scenario(place: Place) -> None:
                 raise refuse(
                     f"place.{part}.{name}", given, f"by {service.split_by or 'nothing'}, as before the scenario"
                 )
+    for service, way in services_emptied(place).items():
+        for name, stage in before.stages.items():
+            if stage.service == service and stage.displaced_to is None:
+                raise PlaceError(
+                    f"place.stages.{name}.displaced_to: the place says nothing, and {way} puts people out of "
+                    f"'{service}' who came before the scenario; allowed: a later stage or '{LEAVE}' in the place's own "
+                    f"file, or '+place.stages.{name}.displaced_to={LEAVE}' as a setting."
+                )
     for name, stream in before.streams.items():
         for key in PROFILES if name in place.streams else ():
             if getattr(place.streams[name], key) != getattr(stream, key):
@@ -84,6 +92,20 @@ def check_scenario(place: Place) -> None:
                     f"place.streams.{name}.{key}: a scenario changed this; allowed: changes of 'rate' and 'demand', "
                     "for a stream's profile belongs to the place."
                 )
+
+
+def services_emptied(place: Place) -> dict[str, str]:
+    """The services and pools that people may be put out of, each with the first key that does it."""
+    found: dict[str, str] = {}
+    for kind, services in (("pools", place.pools), ("services", place.services)):
+        for name, service in services.items():
+            ways = [f"displacements.{event}" for event in service.displacements]
+            ways += [f"shocks.{n}" for n, shock in service.shocks.items() if shock.puts_out is not None]
+            handed_back = (n for n, block in service.blocks.items() if block.at_end == "hand_back" and block.add > 0)
+            ways += [f"blocks.{block}" for block in handed_back]
+            if ways:
+                found[name] = f"place.{kind}.{name}.{ways[0]}"
+    return found
 
 
 def ways_on(stage: Stage) -> dict[str, list[str]]:
@@ -414,6 +436,7 @@ class _Rules:
             for phase in ("before", "after"):
                 for task_name, task in getattr(stage, phase).items():
                     self._task(f"{key}.{phase}.{task_name}", task, who)
+        self._put_out()
 
     def _stage_parts(self, key: str, name: str, stage: Stage, who: Conditions) -> None:
         everything = list(self.levels)
@@ -459,6 +482,21 @@ class _Rules:
         for leaf in leaves_of(stage.usual_residence):
             self._known(f"{key}.usual_residence", leaf, "one of", ("yes", "no"))
 
+    def _put_out(self) -> None:
+        """Whoever may be put out of a service has somewhere to go, or is said to leave."""
+        for service, way in services_emptied(self.place).items():
+            here = {name: stage for name, stage in self.place.stages.items() if stage.service == service}
+            if not here or self.place.kinds[service].capacity == "unlimited":
+                raise PlaceError(
+                    f"{way}: it puts people out of '{service}'; allowed: in a service with a capacity and people in it."
+                )
+            for name, stage in here.items():
+                if stage.displaced_to is None:
+                    raise PlaceError(
+                        f"place.stages.{name}.displaced_to: this key is needed and was not given, for {way} puts "
+                        f"people out of '{service}'; allowed: a later stage, or '{LEAVE}'."
+                    )
+
     def _shocks(self, key: str, name: str, service: Service) -> None:
         here = [stage for stage in self.place.stages.values() if stage.service == name]
         for shock_name, shock in service.shocks.items():
@@ -466,12 +504,6 @@ class _Rules:
             self._shock_lasts(f"{at}.lasts", shock.lasts)
             if shock.closes is not None and service.capacity == "unlimited":
                 raise PlaceError(f"{at}.closes: an unlimited service was given; allowed: a service with a capacity.")
-            somewhere = service.capacity != "unlimited" and any(stage.displaced_to for stage in here)
-            if shock.puts_out is not None and not somewhere:
-                raise PlaceError(
-                    f"{at}.puts_out: nobody in '{name}' has somewhere to go; allowed: in a service with a capacity and "
-                    "a stage that has 'displaced_to'."
-                )
             if shock.closes_way_out and not any(stage.hold for stage in here):
                 raise PlaceError(
                     f"{at}.closes_way_out: nobody in '{name}' could be kept in; allowed: in a service with a stage in "

@@ -6,25 +6,15 @@ import shlex
 from pathlib import Path
 
 import pytest
-from test_readme import SMALL, blocks, lines
+from test_readme import SMALL, blocks, lines, small
 
 import flowsim
 from flowsim import cli
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "experiments.md"
 COMMANDS = [line for line in lines(PAGE, "bash") if line.startswith("flowsim ")]
-COUNTS = ("replications=", "budget=", "most=", "points=")
 
 pytestmark = pytest.mark.filterwarnings("ignore::flowsim.place.FlowsimNotice")
-
-
-def small(line: str) -> list[str]:
-    """The words of a command, made small; a design keeps enough points to be one."""
-    words = [word for word in shlex.split(line)[1:] if not word.startswith(COUNTS)]
-    if words[0] == "select" or any(word.startswith("precision=") for word in words):
-        return [*words, *SMALL, "most=10", "jobs=1"]
-    points = ["points=4"] if any(word.startswith("design=") for word in words) else []
-    return [*words, *SMALL, *points, "replications=1", "jobs=1"]
 
 
 @pytest.fixture

@@ -19,6 +19,9 @@ README = ROOT / "README.md"
 PAGES = (README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
 SMALL = ("days=14", "warm_up_days=7", "start_date=2024-09-24", "scale=0.2")
 """A fortnight around the day on which the block of home-care hours begins."""
+COUNTS = ("replications", "budget", "most", "points", "days")
+"""Settings whose numbers are made small."""
+SIMULATE = ("run", "compare", "sweep", "select", "trace")
 SCENARIO_FILE = "scenarios/scenario/more_reablement.yaml"
 
 pytestmark = pytest.mark.filterwarnings("ignore::flowsim.place.FlowsimNotice")
@@ -37,10 +40,19 @@ def lines(page: Path, language: str) -> Iterator[str]:
 def small(line: str) -> list[str]:
     """The words of a `flowsim` command after its name, made small where it simulates."""
     words = shlex.split(line, comments=True)[1:]
-    if words[0] not in ("compare", "run", "trace"):
+    if words[0] not in SIMULATE:
         return words
-    kept = [word for word in words if not word.startswith("replications=")]
-    return [*kept, *SMALL, *(() if words[0] == "trace" else ("replications=2", "jobs=1"))]
+    words = [word for word in words if word.partition("=")[0] not in COUNTS]
+    given = {word.partition("=")[0] for word in words}
+    if "census" in given:  # it has no warm-up, and its people are those of the whole place
+        return [*words, "days=14", "replications=2", "jobs=1"]
+    words += [word for word in SMALL if word.partition("=")[0] not in given]
+    if words[0] == "trace":
+        return words
+    if words[0] == "select" or "precision" in given:
+        return [*words, "most=10", "jobs=1"]
+    points = ["points=4"] if "design" in given else []  # a design keeps enough points to be one
+    return [*words, *points, f"replications={1 if words[0] == 'sweep' else 2}", "jobs=1"]
 
 
 TOLD = (README, ROOT / "docs" / "evidence.md")
@@ -93,7 +105,7 @@ def test_the_main_job(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     out = Path(last.removeprefix("Results: "))
     told = README.read_text(encoding="utf-8")
     in_folder = re.findall(r"`([\w./]+)`", "".join(re.findall(r"^\| `.*? \|", told, re.M)))
-    assert len(in_folder) == 7
+    assert len(in_folder) == 8
     for name in in_folder:
         assert (out / name).exists(), name
     for picture in re.findall(r"docs/images/(\S+?\.png)", told):

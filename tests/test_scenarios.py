@@ -70,7 +70,7 @@ def test_a_scenario_says_why_and_for_whom_and_what_is_known(name: str) -> None:
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_number_of_a_scenario_has_a_source(name: str) -> None:
     table = composed(name).evidence()
-    assert list(table[table["source"] == ""]["key"]) == []
+    assert list(table[table["grade"] == ""]["key"]) == []
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

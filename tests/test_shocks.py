@@ -65,7 +65,7 @@ RAW: dict[str, Any] = {
             "next": "leave",
             "displaced_to": "care_again",
         },
-        "care_again": {"service": "care", "duration": {"fixed": 5, "unit": "days"}, "next": "leave"},
+        "care_again": {"like": "care", "displaced_to": "leave"},
     },
     "run": {"start_date": "2024-04-01", "days": 60, "warm_up_days": 0},
 }

@@ -13,7 +13,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -274,20 +275,36 @@ def load_kernel() -> ModuleType:
     Numba looks at the kernel's own file only; a change in a file it takes functions or constants from would go
     unnoticed. So each state of the sources has a folder of its own.
     """
-    import numba
-
     folder = cache_folder()
     if not any(folder.rglob("*.nbi")):
         print("flowsim: compiling the engine (once for this version, about ten seconds) ...", file=sys.stderr)
         _remove_old(folder)
+    with _code_kept_in(folder):
+        from flowsim.engine import kernel
+    return kernel
+
+
+@cache
+def load_carry() -> ModuleType:
+    """What `branch.py` needs compiled, kept on disk beside the kernel."""
+    load_kernel()
+    with _code_kept_in(cache_folder()):
+        from flowsim.engine import carry
+    return carry
+
+
+@contextmanager
+def _code_kept_in(folder: Path) -> Iterator[None]:
+    """Whatever is loaded meanwhile keeps its compiled code there."""
+    import numba
+
     config: Any = numba.config
     before = config.CACHE_DIR
     config.CACHE_DIR = str(folder)
     try:
-        from flowsim.engine import kernel
+        yield
     finally:
         config.CACHE_DIR = before
-    return kernel
 
 
 def prepare() -> None:

@@ -18,12 +18,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from flowsim.experiment import store as stores
 from flowsim.experiment.runner import Result, run_all
 from flowsim.experiment.settings import Settings
-from flowsim.experiment.statistics import LEVEL, t_interval
+from flowsim.experiment.statistics import LEVEL, t_interval, t_quantile
 from flowsim.experiment.store import Store
 from flowsim.measures.headline import HEADLINE
 from flowsim.place import Place, PlaceError, refuse
@@ -151,7 +150,7 @@ def _needed(sd: float, width: float, most: int) -> float:
     if width <= 0 or (1.96 * sd / width) ** 2 > most:
         return np.inf
     n = max(2, int(np.ceil((1.96 * sd / width) ** 2)))
-    while stats.t.ppf((1 + LEVEL) / 2, n - 1) * sd / np.sqrt(n) > width:
+    while t_quantile((1 + LEVEL) / 2, n - 1) * sd / np.sqrt(n) > width:
         n += 1
     return n
 

@@ -7,14 +7,21 @@ All intervals are two-sided 95 % Student-t intervals over independent replicatio
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 LEVEL = 0.95
 POWER = 0.80
 KEYS = ["measure", "where", "unit"]
+
+
+def t_quantile(probability: float, freedom: Any) -> Any:
+    """Quantiles of Student's t for these degrees of freedom (a number or an array); NaN where there are none."""
+    from scipy.special import stdtrit  # what scipy.stats asks, whose import takes far longer than all else here
+
+    return stdtrit(freedom, probability)
 
 
 def t_interval(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -24,7 +31,7 @@ def t_interval(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray,
         mean = np.where(n > 0, np.nansum(samples, axis=1) / n, np.nan)
         squares = np.nansum((samples - mean[:, None]) ** 2, axis=1)
         sd = np.where(n > 1, np.sqrt(squares / (n - 1)), np.nan)
-        half = stats.t.ppf((1 + LEVEL) / 2, n - 1) * sd / np.sqrt(n)
+        half = t_quantile((1 + LEVEL) / 2, n - 1) * sd / np.sqrt(n)
     return n, mean, sd, mean - half, mean + half
 
 
@@ -35,7 +42,7 @@ def smallest_detectable(n: np.ndarray, sd: np.ndarray) -> np.ndarray:
     paired differences. NaN with one replication.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        factor = stats.t.ppf((1 + LEVEL) / 2, n - 1) + stats.t.ppf(POWER, n - 1)
+        factor = t_quantile((1 + LEVEL) / 2, n - 1) + t_quantile(POWER, n - 1)
         return factor * sd / np.sqrt(n)
 
 
@@ -73,7 +80,7 @@ def ratio_interval(above: np.ndarray, below: np.ndarray) -> tuple[float, float, 
     if n < 2:
         return ratio, np.nan, np.nan
     covariance = np.cov(above, below, ddof=1) / n
-    t2 = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) ** 2
+    t2 = float(t_quantile((1 + LEVEL) / 2, n - 1)) ** 2
     a = bottom**2 - t2 * covariance[1, 1]
     b = top * bottom - t2 * covariance[0, 1]
     c = top**2 - t2 * covariance[0, 0]

@@ -390,7 +390,7 @@ class _Plan:
             if (to := getattr(stage, reference)) is not None:
                 columns[reference] = self.stage_code[to]
         if stage.displaced_to is not None:
-            columns["displacement_mark"] = (sampler.uniform("displacement", who) * 2**40).astype(np.int64)
+            columns["displacement_mark"] = (sampler.uniform(f"{name}/displacement", who) * 2**40).astype(np.int64)
         if stage.unfit is not None:
             may = matching(stage.unfit.when, people, who, self.levels)
             after = np.full(len(who), NONE, dtype=np.int64)

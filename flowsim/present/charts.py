@@ -6,10 +6,11 @@ colour alone. Every picture says in its caption how many replications stand behi
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -54,41 +57,66 @@ def save(result: Result, path: str | Path, kind: str = "differences", **options:
     """
     if kind not in KINDS:
         raise refuse("kind", kind, "one of", KINDS)
-    return write(lambda: KINDS[kind](result, **options), path)
+    return write(partial(KINDS[kind], result, **options), path)
 
 
-def write(draw: Callable[[], Figure], path: str | Path) -> Path:
-    """Draw a picture in flowsim's style and write it to a .png or .svg file. Raises PlaceError for another ending."""
-    path = Path(path)
-    if path.suffix not in (".png", ".svg"):
-        raise refuse("path", str(path), "a name ending in .png or .svg")
+def write(draw: Callable[[], Figure], *paths: str | Path) -> Path:
+    """Draw a picture in flowsim's style and write it to .png or .svg files; returns the first.
+
+    Raises PlaceError for another ending.
+    """
+    files = [Path(path) for path in paths]
+    for path in files:
+        if path.suffix not in FORMATS:
+            raise refuse("path", str(path), "a name ending in .png or .svg")
     with _style():
         figure = draw()
-        # the layout solver does not always repeat the last bit, and clip paths in SVG are named after positions
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
-        for axes in figure.axes:
-            left, bottom, width, height = (round(edge, 6) for edge in axes.get_position().bounds)
-            axes.set_position((left, bottom, width, height))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        blank = {"Date": None, "Creator": "flowsim"} if path.suffix == ".svg" else {"Software": "flowsim"}
-        figure.savefig(path, metadata=blank)
-    return path
+        _lay_out(figure)
+        for path in files:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            FORMATS[path.suffix](figure, path)
+    return files[0]
+
+
+def _lay_out(figure: Figure) -> None:
+    """Find room for everything, once for all formats."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+    figure.set_layout_engine("none")
+    # the solver does not always repeat the last bit, and clip paths in SVG are named after positions
+    for axes in figure.axes:
+        left, bottom, width, height = (round(edge, 6) for edge in axes.get_position().bounds)
+        axes.set_position((left, bottom, width, height))
+
+
+def _png(figure: Figure, path: Path) -> None:
+    figure.set_dpi(PNG_DPI)
+    FigureCanvasAgg(figure).print_png(path, metadata={"Software": "flowsim"})
+
+
+def _svg(figure: Figure, path: Path) -> None:
+    FigureCanvasSVG(figure).print_svg(path, metadata={"Date": None, "Creator": "flowsim"})
+
+
+# not figure.savefig, which draws each picture twice
+FORMATS: dict[str, Callable[[Figure, Path], None]] = {".png": _png, ".svg": _svg}
+PNG_DPI = 150
 
 
 def save_all(result: Result, folder: str | Path, published: Mapping[str, list[float]] | None = None) -> list[Path]:
     """Every chart that can be drawn of this result, as PNG and SVG; `published` as for `weekdays`."""
     written = []
-    for kind in KINDS:
-        try:
-            own = {"published": published} if kind == "weekdays" else {}
-            written += [save(result, Path(folder) / f"{kind}{ending}", kind, **own) for ending in (".png", ".svg")]
-        except PlaceError:
-            continue
+    for kind, draw in KINDS.items():
+        own = {"published": published} if kind == "weekdays" else {}
+        paths = [Path(folder) / f"{kind}{ending}" for ending in FORMATS]
+        with contextlib.suppress(PlaceError):
+            write(partial(draw, result, **own), *paths)
+            written += paths
     return written
 
 
-@contextmanager
+@contextlib.contextmanager
 def _style() -> Iterator[None]:
     settings: dict[Any, Any] = {
         "svg.hashsalt": "flowsim",
@@ -101,7 +129,6 @@ def _style() -> Iterator[None]:
         "axes.spines.right": False,
         "axes.axisbelow": True,
         "figure.dpi": 100,
-        "savefig.dpi": 150,
     }
     with matplotlib.rc_context(settings):
         yield

@@ -1,0 +1,312 @@
+"""Runs that are the same until a minute share the run up to it (compiled engine only).
+
+The run of one scenario is stopped between two minutes and what happened so far is kept: the *trunk*. Another scenario
+lays out tables of its own and takes over, in its own numbering, all that happened; from that minute on it is on its
+own. That both are the same so far is not believed but looked up, in everything that a run of its own would have read by
+then: who came, what was planned for them, capacities, quotas, calendars, looks and displacements. Where anything
+differs, the scenario is run from the beginning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flowsim.engine import compiled
+from flowsim.engine.spells import Spells
+from flowsim.model.calendar import DAY, Calendars
+from flowsim.model.capacity import Network
+from flowsim.model.journeys import Journeys
+
+LEAST_SHARE = 0.1
+"""A smaller part of the run is not worth being kept: to look whether it is the same would take as long."""
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """All that happened before a minute to those who came by then, k spells with r rows and t tasks.
+
+    Attributes:
+        minute: the first that is not in it.
+        network: of the scenario that was run.
+        came: who came: number, minute of arrival and whether they were there at the start, (3, n).
+        number: (N,) of all spells of that scenario.
+        who: (k,) which of them came, or will be readmitted; first: (k,) the first row of each.
+        begin: (k + 1,) where the rows of each begin among the r; task_begin: (r,) the same of tasks among the t.
+        order: (2, r) priority and displacement mark of the rows, as planned.
+        spells, rows, tasks, stamps, rare, services, rules, log: tables of the kernel.
+        events: (k, 7) the minutes of all events to come, -1 for none.
+    """
+
+    minute: int
+    network: Network
+    came: np.ndarray
+    number: np.ndarray
+    who: np.ndarray
+    first: np.ndarray
+    begin: np.ndarray
+    task_begin: np.ndarray
+    order: np.ndarray
+    spells: np.ndarray
+    rows: np.ndarray
+    tasks: np.ndarray
+    stamps: np.ndarray
+    rare: np.ndarray
+    services: np.ndarray
+    rules: np.ndarray
+    log: np.ndarray
+    events: np.ndarray
+
+
+def pays(minute: int, horizon: int) -> bool:
+    """Is so much of a run worth being shared?"""
+    return LEAST_SHARE * horizon <= minute < horizon
+
+
+def run_to_share(journeys: Journeys, network: Network, minute: int) -> tuple[Spells, Trunk]:
+    """`compiled.run`, and its trunk up to a minute (0 < minute < horizon)."""
+    kernel = compiled.load_kernel()
+    tables = compiled.lay_out(journeys, network)
+    kernel.advance(*tables, 0, minute)
+    trunk = _cut(tables, journeys, network, minute)
+    return _run_on(tables, journeys, network, minute), trunk
+
+
+def run_from(trunk: Trunk, journeys: Journeys, network: Network) -> tuple[Spells, bool]:
+    """`compiled.run`, and whether the trunk could be taken over; if not, the run is a whole one."""
+    tables = compiled.lay_out(journeys, network)
+    renamed = _renamed(trunk.network, network)
+    shared = _same_services(trunk, network, renamed) and _taken_over(trunk, journeys, network, renamed, tables)
+    return _run_on(tables, journeys, network, trunk.minute if shared else 0), shared
+
+
+def _run_on(tables: tuple[np.ndarray, ...], journeys: Journeys, network: Network, begin: int) -> Spells:
+    compiled.load_kernel().advance(*tables, begin, network.horizon)
+    compiled.refuse_standstill(tables, journeys, network)
+    return compiled.collect(*compiled.found_in(tables))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Keeping
+
+
+def _cut(tables: tuple[np.ndarray, ...], journeys: Journeys, network: Network, minute: int) -> Trunk:
+    k = compiled.load_kernel()
+    rows, rare, tasks, stamps, spells, services = tables[:6]
+    state, rules, log = tables[11], tables[16], tables[-1]
+    n = len(journeys.spells.number)
+    waits = spells[:n, k.MARKS] & (1 << int(k.READMISSION)) != 0
+    touched = (spells[:n, k.PHASE] != k.AWAY) | waits
+    who = np.flatnonzero(touched)
+    events = np.empty((len(who), int(k.MAIN) + 1), dtype=np.int64)
+    compiled.load_carry().minutes_of_events(spells, who, events)
+
+    first = _first_rows(journeys)
+    own = np.flatnonzero(touched[journeys.rows.spell])
+    counts = (rows[own, k.N_BEFORE] + rows[own, k.N_AFTER]).astype(np.int64)
+    task_begin = np.cumsum(counts) - counts
+    own_tasks = np.repeat(rows[own, k.FIRST_TASK] - task_begin, counts) + np.arange(counts.sum())
+    return Trunk(
+        minute=minute,
+        network=network,
+        came=_came(journeys, minute),
+        number=journeys.spells.number,
+        who=who,
+        first=first[who],
+        begin=np.concatenate([[0], np.cumsum(first[who + 1] - first[who])]),
+        task_begin=task_begin,
+        order=_order(journeys, own),
+        spells=spells[who],
+        rows=rows[own],
+        tasks=tasks[own_tasks],
+        stamps=stamps[own],
+        rare=rare,
+        services=services.copy(),
+        rules=rules.copy(),
+        log=log[: state[k.N_LOG]].copy(),
+        events=events,
+    )
+
+
+def _came(journeys: Journeys, minute: int) -> np.ndarray:
+    spells = journeys.spells
+    came = np.flatnonzero((spells.initial != 0) | ((spells.arrival >= 0) & (spells.arrival < minute)))
+    return np.stack([spells.number[came], np.where(spells.initial[came], 0, spells.arrival[came]), spells.initial[came]])
+
+
+def _first_rows(journeys: Journeys) -> np.ndarray:
+    """The first row of each spell, and one behind the last: (N + 1,)."""
+    n = len(journeys.spells.number)
+    return np.concatenate([[0], np.cumsum(np.bincount(journeys.rows.spell, minlength=n))])
+
+
+def _order(journeys: Journeys, rows: np.ndarray) -> np.ndarray:
+    return np.stack([journeys.rows.priority[rows], journeys.rows.displacement_mark[rows]])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Looking whether it is the same
+
+
+def _renamed(old: Network, new: Network) -> np.ndarray:
+    """The index that each service of the one network has in the other, -1 for none."""
+    index = {name: s for s, name in enumerate(new.names)}
+    return np.array([index.get(name, -1) for name in old.names], dtype=np.int64)
+
+
+def _same_services(trunk: Trunk, new: Network, renamed: np.ndarray) -> bool:
+    """Were all services that both have the same so far, and those that one has alone of no consequence?"""
+    old, end = trunk.network, trunk.minute
+    in_old = np.flatnonzero(renamed >= 0)
+    in_new = renamed[in_old]
+    if old.horizon != new.horizon or old.first_weekday != new.first_weekday or (np.diff(in_new) < 0).any():
+        return False
+    if (old.first_fit[in_old] != new.first_fit[in_new]).any():
+        return False
+    old_class, new_class = _classes(old.calendars, new.calendars, end)
+    if (old_class[old.calendar[in_old]] != new_class[new.calendar[in_new]]).any():
+        return False
+    days = (end - 1) // DAY + 1
+    weeks = (days - 1 + old.first_weekday) // 7 + 1
+    return (
+        np.array_equal(old.quota_day[in_old, :days], new.quota_day[in_new, :days])
+        and np.array_equal(old.quota_week[in_old, :weeks], new.quota_week[in_new, :weeks])
+        and np.array_equal(_steps(old, end, renamed, in_new), _steps(new, end, np.arange(len(new.names)), in_new))
+        and np.array_equal(_looks(old, end, renamed)[0], _looks(new, end, np.arange(len(new.names)))[0])
+        and np.isin(_looks(old, end, renamed)[0][:, 1:3], in_new).all()
+        and np.array_equal(_displacements(old, end, renamed), _displacements(new, end, np.arange(len(new.names))))
+    )
+
+
+def _classes(old: Calendars, new: Calendars, end: int) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers for the calendars of two runs, the same for those that are open in the same minutes before `end`.
+
+    The last number of each is that of the calendar -1, which is always open.
+    """
+    known = [np.arange(end + 1)]
+    found = []
+    for calendars in (old, new):
+        numbers = []
+        for opened in calendars.opened[:, : end + 1]:
+            same = (c for c, k in enumerate(known) if k[end] == opened[end] and np.array_equal(k, opened))
+            number = next(same, len(known))
+            if number == len(known):
+                known.append(opened)
+            numbers.append(number)
+        found.append(np.array([*numbers, 0], dtype=np.int64))
+    return found[0], found[1]
+
+
+def _steps(network: Network, end: int, renamed: np.ndarray, among: np.ndarray) -> np.ndarray:
+    service = renamed[network.step_service]
+    early = (network.step_minute < end) & np.isin(service, among)
+    return np.column_stack(
+        [network.step_minute[early], service[early], network.step_capacity[early], network.step_reason[early]]
+    )
+
+
+def _looks(network: Network, end: int, renamed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The looks before `end`, (n, 7), with what their rules say; and the rules, (n,)."""
+    early = network.look_minute < end
+    rule = network.look_rule[early].astype(np.int64)
+    said = [
+        network.look_minute[early],
+        renamed[network.rule_watch[rule]],
+        renamed[network.rule_service[rule]],
+        network.rule_units[rule],
+        network.rule_open[rule],
+        network.rule_close[rule],
+        network.look_last[early],
+    ]
+    return np.column_stack(said), rule
+
+
+def _displacements(network: Network, end: int, renamed: np.ndarray) -> np.ndarray:
+    early = network.displacement_minute < end
+    service = renamed[network.displacement_service[early]]
+    return np.column_stack([network.displacement_minute[early], service, network.displacement_units[early]])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Taking over
+
+
+def _taken_over(
+    trunk: Trunk, journeys: Journeys, network: Network, renamed: np.ndarray, tables: tuple[np.ndarray, ...]
+) -> bool:
+    """Put the trunk into the tables of a run that has not begun; False, and nothing done, where it is not the same."""
+    k, c = compiled.load_kernel(), compiled.load_carry()
+    rows, rare, tasks, stamps, spells, services, heads = tables[:7]
+    calendars, state = tables[8:11], tables[11]
+    number = journeys.spells.number
+    if not np.array_equal(trunk.came, _came(journeys, trunk.minute)):
+        return False
+    wanted = trunk.number[trunk.who]
+    new_of = np.searchsorted(number, wanted)
+    if len(wanted) and (new_of[-1] >= len(number) or (number[new_of] != wanted).any()):
+        return False
+    active = trunk.spells[:, k.PHASE] != k.AWAY
+    first = _first_rows(journeys)
+    if not c.same_plans(
+        trunk.rows, trunk.rare, trunk.tasks, trunk.begin, trunk.task_begin, trunk.first, trunk.number, active, new_of,
+        rows, rare, tasks, first, number, renamed, *_classes(trunk.network.calendars, network.calendars, trunk.minute),
+    ):  # fmt: skip
+        return False
+    of_active = np.zeros(len(number), dtype=bool)
+    of_active[new_of[active]] = True
+    own = np.flatnonzero(of_active[journeys.rows.spell])
+    if not np.array_equal(trunk.order[:, np.repeat(active, np.diff(trunk.begin))], _order(journeys, own)):
+        return False
+
+    at_of = np.full(len(trunk.number), -1, dtype=np.int64)
+    at_of[trunk.who] = np.arange(len(trunk.who))
+    c.carry(
+        trunk.rows, trunk.tasks, trunk.stamps, trunk.spells, trunk.events, trunk.begin, trunk.task_begin, trunk.first,
+        at_of, active, new_of, first, renamed, rows, tasks, stamps, spells, services, heads, *calendars, state,
+        trunk.minute,
+    )  # fmt: skip
+    _services_taken_over(trunk, network, renamed, tables)
+    return True
+
+
+def _services_taken_over(
+    trunk: Trunk, network: Network, renamed: np.ndarray, tables: tuple[np.ndarray, ...]
+) -> None:
+    """Services, rules, log, and how far the tables of fixed minutes are done with."""
+    k = compiled.load_kernel()
+    services, state, rules, log = tables[5], tables[11], tables[16], tables[-1]
+    in_old = np.flatnonzero(renamed >= 0)
+    for column in (
+        k.IN_USE, k.CAPACITY, k.ESCALATION, k.QUOTA_DAY, k.USED_DAY, k.QUOTA_WEEK, k.USED_WEEK, k.LOGGED,
+    ):  # fmt: skip
+        services[renamed[in_old], column] = trunk.services[in_old, column]
+    ours = trunk.log.copy()
+    ours[:, k.LOG_SERVICE] = renamed[trunk.log[:, k.LOG_SERVICE]]
+    entries = [*ours[ours[:, k.LOG_SERVICE] >= 0].tolist()]
+
+    others = np.ones(len(services), dtype=bool)  # that nobody has used so far
+    others[renamed[in_old]] = False
+    before = network.step_minute < trunk.minute
+    for step in np.flatnonzero(before & others[network.step_service]):
+        s, capacity = network.step_service[step], network.step_capacity[step]
+        services[s, k.CAPACITY] = capacity
+        if capacity != services[s, k.LOGGED]:
+            services[s, k.LOGGED] = capacity
+            entries.append([network.step_minute[step], s, capacity, 0, 0, network.step_reason[step]])
+    found = np.array(entries, dtype=np.int64).reshape(len(entries), log.shape[1])
+    log[: len(found)] = found[np.lexsort((found[:, k.LOG_SERVICE], found[:, k.LOG_MINUTE]))]
+
+    old_rule, rule = (_looks(n, trunk.minute, np.arange(len(n.names)))[1] for n in (trunk.network, network))
+    rules[rule, k.RULE_IS_OPEN] = trunk.rules[old_rule, k.RULE_IS_OPEN]
+    state[k.DIRTY :] = 0
+    state[k.N_LOG] = len(found)
+    to_come = [k.FAR]
+    for cursor, column, minutes in (
+        (k.NEXT_STEP, k.STEP_MINUTE, tables[14]),
+        (k.NEXT_LOOK, k.LOOK_MINUTE, tables[15]),
+        (k.NEXT_DISPLACEMENT, k.DISPLACEMENT_MINUTE, tables[17]),
+    ):
+        state[cursor] = np.searchsorted(minutes[:, column], trunk.minute)
+        to_come += minutes[state[cursor] : state[cursor] + 1, column].tolist()
+    state[k.NEXT_FIXED] = min(to_come)

@@ -1,0 +1,220 @@
+"""The state of a run at a minute, put into the tables of another run that was the same until then.
+
+Compiled, like `kernel.py`, whose tables and words these are; only `branch.py` uses it, through `compiled.load_carry`.
+*Old* tables are those of the run that was made, with what nobody has touched left out; *new* ones are the other's.
+"""
+
+import numpy as np
+from numba import njit
+from numpy import int64
+
+from flowsim.engine.kernel import (
+    AFTER,
+    BASE,
+    BEFORE,
+    CHILD,
+    ENDED,
+    FIRST_TASK,
+    HANDED,
+    HORIZON,
+    KEEPS,
+    KEPT,
+    KEY,
+    KIND_BITS,
+    LAST_TASK,
+    MAIN,
+    MARKS,
+    N_AFTER,
+    N_BEFORE,
+    N_SPELLS,
+    NEED,
+    NEXT_ROW,
+    NODES,
+    PARENT,
+    PHASE,
+    PRIORITY,
+    QUEUE,
+    QUEUES,
+    RARE,
+    RARE_COLUMNS,
+    READMISSION,
+    RESERVED,
+    RESERVES,
+    ROW,
+    SERVICE,
+    STAYS,
+    TAKEN,
+    TARGET,
+    TASK,
+    TASK_BEGAN,
+    TASK_CALENDAR,
+    TASK_ENDED,
+    TASK_GRANTED,
+    TASK_MINUTES,
+    TASK_POOL,
+    TASK_SKIP,
+    WAITING,
+    WAKE,
+    WAKE_AT,
+    grant,
+    join,
+    schedule,
+)
+from flowsim.engine.kernel import ROW_COLUMNS as COLUMNS
+
+SAME = np.array([COLUMNS.index(name) for name in ("units", "duration", "patience", "n_before", "n_after", "recognition")])
+WITHIN = np.array([COLUMNS.index(name) for name in ("next", "otherwise")])
+"""Columns of a row that name another of its spell; so with those below."""
+RARE_WITHIN = np.array([RARE_COLUMNS.index(name) for name in ("since", "keep", "unfit_to", "displaced_to")])
+RARE_SAME = np.array(
+    [c for c, name in enumerate(RARE_COLUMNS) if name not in ("since", "keep", "unfit_to", "displaced_to", "child")]
+)
+EVENTS = (1 << (int(MAIN) + 2)) - 1
+"""The bits of all events among the marks."""
+
+
+@njit(cache=True)
+def minutes_of_events(spells, who, found):
+    """When each event of these spells is to happen: `found`, (n, kinds), -1 where there is none."""
+    for at in range(len(who)):
+        marks = int64(spells[who[at], MARKS])
+        for kind in range(MAIN + 1):
+            found[at, kind] = -1
+            if marks & (1 << kind):
+                before = int64(spells[who[at], NODES + 2 * kind + 1])
+                while before >= 0:  # up to the head of the minute's list
+                    before = int64(spells[(before - 1) >> KIND_BITS, NODES + 2 * ((before - 1) & WAKE) + 1])
+                found[at, kind] = -before - 1
+
+
+@njit(cache=True)
+def moved(row, offset):
+    """A row that is named, -1 for none, where all rows of the spell stand so much further on."""
+    return row + offset if row >= 0 else int64(-1)
+
+
+@njit(cache=True)
+def same_plans(
+    old_rows, old_rare, old_tasks, begin, task_begin, old_first, old_number, active, new_of,
+    rows, rare, tasks, first, number, services, old_class, new_class,
+):  # fmt: skip
+    """Was the same planned for all who came so far?
+
+    The old tables are compact: those of entry `at` are ``begin[at]:begin[at + 1]``, their tasks from `task_begin` of
+    the row on; what they name is `old_first` of the entry and what follows it. `services`: the new index of each old
+    service; `old_class`, `new_class`: calendars that have been the same so far are in one class, the last is always.
+    """
+    for at in range(len(new_of)):
+        if not active[at]:
+            continue
+        n = int64(new_of[at])
+        offset = first[n] - old_first[at]
+        if first[n + 1] - first[n] != begin[at + 1] - begin[at]:
+            return False
+        for old in range(begin[at], begin[at + 1]):
+            new = first[n] + old - begin[at]
+            if services[old_rows[old, SERVICE]] != rows[new, SERVICE]:
+                return False
+            for c in SAME:
+                if old_rows[old, c] != rows[new, c]:
+                    return False
+            for c in WITHIN:
+                if moved(int64(old_rows[old, c]), offset) != rows[new, c]:
+                    return False
+            a, b = int64(old_rows[old, RARE]), int64(rows[new, RARE])
+            if (a < 0) != (b < 0):
+                return False
+            if a >= 0:
+                for c in RARE_SAME:
+                    if old_rare[a, c] != rare[b, c]:
+                        return False
+                for c in RARE_WITHIN:
+                    if moved(int64(old_rare[a, c]), offset) != rare[b, c]:
+                        return False
+                if (old_rare[a, CHILD] < 0) != (rare[b, CHILD] < 0):
+                    return False
+                if old_rare[a, CHILD] >= 0 and old_number[old_rare[a, CHILD]] != number[rare[b, CHILD]]:
+                    return False
+            for k in range(old_rows[old, N_BEFORE] + old_rows[old, N_AFTER]):
+                x, y = task_begin[old] + k, int64(rows[new, FIRST_TASK]) + k
+                pool = int64(old_tasks[x, TASK_POOL])
+                if (services[pool] if pool >= 0 else -1) != tasks[y, TASK_POOL]:
+                    return False
+                if old_tasks[x, TASK_MINUTES] != tasks[y, TASK_MINUTES] or old_tasks[x, TASK_SKIP] != tasks[y, TASK_SKIP]:
+                    return False
+                if old_class[old_tasks[x, TASK_CALENDAR]] != new_class[tasks[y, TASK_CALENDAR]]:
+                    return False
+    return True
+
+
+@njit(cache=True)
+def carry(
+    old_rows, old_tasks, old_stamps, old_spells, events, begin, task_begin, old_first, at_of, active, new_of, first,
+    renamed, rows, tasks, stamps, spells, services, heads, opened, minutes, first_minute, run, minute,
+):  # fmt: skip
+    """Put the state of all who came so far into the new tables, as it is between the minute before and this one.
+
+    `at_of`: the entry of each old spell; `renamed`: the new index of each old service. Capacities and units in use
+    are not touched. What is at work ends by the new calendars; every service with a queue is looked at again.
+    """
+    horizon = int64(run[HORIZON])
+    for at in range(len(new_of)):
+        n = int64(new_of[at])
+        offset = first[n] - old_first[at]
+        if events[at, READMISSION] >= 0 or active[at]:
+            parent = int64(old_spells[at, PARENT])
+            entry = at_of[parent]
+            if entry >= 0:
+                spells[n, PARENT] = new_of[entry]
+        if not active[at]:
+            schedule(spells, heads, run, READMISSION, n, events[at, READMISSION])
+            continue
+        for old in range(begin[at], begin[at + 1]):
+            new = first[n] + old - begin[at]
+            rows[new, TAKEN] = old_rows[old, TAKEN]
+            rows[new, ENDED] = old_rows[old, ENDED]
+            rows[new, NEXT_ROW] = moved(int64(old_rows[old, NEXT_ROW]), offset)
+            stamps[new] = old_stamps[old]
+            for k in range(old_rows[old, N_BEFORE] + old_rows[old, N_AFTER]):
+                tasks[rows[new, FIRST_TASK] + k, TASK_BEGAN : TASK_ENDED + 1] = old_tasks[
+                    task_begin[old] + k, TASK_BEGAN : TASK_ENDED + 1
+                ]
+
+        phase, marks = int64(old_spells[at, PHASE]), int64(old_spells[at, MARKS])
+        row, target = int64(old_spells[at, ROW]), int64(old_spells[at, TARGET])
+        spells[n, MARKS] = marks & ~EVENTS
+        spells[n, PHASE] = phase
+        spells[n, ROW] = moved(row, offset)
+        spells[n, TARGET] = moved(target, offset)
+        spells[n, HANDED] = old_spells[at, HANDED]
+        spells[n, BASE] = old_spells[at, BASE]
+        if marks & KEEPS:
+            spells[n, KEPT] = moved(int64(old_spells[at, KEPT]), offset)
+        if marks & RESERVES:  # a row of the spell before
+            entry = at_of[old_spells[at, PARENT]]
+            spells[n, RESERVED] = old_spells[at, RESERVED] - old_first[entry] + first[new_of[entry]]
+        spells[n, TASK] = spells[n, LAST_TASK] = 0
+        if row >= 0:
+            of_old = int64(old_rows[begin[at] + row - old_first[at], FIRST_TASK])
+            of_new = int64(rows[row + offset, FIRST_TASK])
+            spells[n, TASK] = old_spells[at, TASK] - of_old + of_new
+            spells[n, LAST_TASK] = old_spells[at, LAST_TASK] - of_old + of_new
+
+        for kind in range(MAIN):
+            if events[at, kind] >= 0:
+                schedule(spells, heads, run, kind, n, events[at, kind])
+        queue = int64(old_spells[at, QUEUE])
+        if queue >= 0:
+            asks = target if phase == QUEUES else row
+            key = int64(rows[asks + offset, PRIORITY]) * horizon + old_spells[at, KEY] % horizon
+            join(spells, services, run, renamed[queue], n, key, int64(old_spells[at, NEED]))
+        elif phase == BEFORE or phase == AFTER:  # by the new calendars, from the minute in which it began
+            k = spells[n, TASK]
+            grant(tasks, spells, heads, opened, minutes, first_minute, run, n, int64(tasks[k, TASK_GRANTED]))
+        elif phase == STAYS and events[at, MAIN] >= 0:
+            schedule(spells, heads, run, MAIN, n, events[at, MAIN])
+
+    for s in range(services.shape[0]):
+        if services[s, WAITING] > 0:
+            services[s, WAKE_AT] = minute
+            schedule(spells, heads, run, WAKE, run[N_SPELLS] + s, minute)

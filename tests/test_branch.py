@@ -1,0 +1,141 @@
+"""Runs that share their beginning are equal, column by column, to runs of their own."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from engine_places import Builder, random_case, task
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flowsim.compose import load, options
+from flowsim.engine import branch, compiled
+from flowsim.engine.spells import differing, first_difference
+from flowsim.experiment.replicate import Prepared, prepare
+from flowsim.model.calendar import DAY, Calendars
+from flowsim.model.capacity import NO_QUOTA, Network
+from flowsim.model.cohort import Cohort
+from flowsim.model.journeys import NONE, Journeys, RowTable, SpellTable
+
+SMALL = ("scale=0.1", "days=28", "warm_up_days=28")
+START = "start_date=2024-12-01"
+REFERENCES = ("next", "otherwise", "unfit_to", "since", "keep", "displaced_to")
+
+
+def assert_shares(trunk: Prepared, other: Prepared, minute: int, shares: bool = True) -> None:
+    """One run as the trunk of another: both as when run alone, and shared or not as expected."""
+    alone, kept = branch.run_to_share(trunk.journeys, trunk.network, minute)
+    assert not differing(alone, compiled.run(trunk.journeys, trunk.network))
+    found, shared = branch.run_from(kept, other.journeys, other.network)
+    expected = compiled.run(other.journeys, other.network)
+    assert not differing(expected, found), first_difference(expected, found, other.journeys)
+    assert shared == shares
+
+
+# ------------------------------------------------------------------------------------------------- random places
+
+
+def later_otherwise(journeys: Journeys, network: Network, minute: int, seed: int) -> Prepared:
+    """The same until a minute; from then on other people, calendars, capacities, quotas, looks and displacements, and
+    one service more, so that every index is another."""
+    random = np.random.default_rng(seed)
+    return Prepared(_other_network(network, minute, random), _other_people(journeys, minute, random))
+
+
+def _other_people(journeys: Journeys, minute: int, random: np.random.Generator) -> Journeys:
+    """Some of those who come later stay away, with all their readmissions; others stay longer or ask more urgently."""
+    spells, rows = journeys.spells, journeys.rows
+    here = (spells.arrival < minute) & (spells.arrival >= 0) | (spells.initial != 0)
+    children = np.flatnonzero(rows.child != NONE)
+    is_child = np.zeros(len(here), dtype=bool)
+    is_child[rows.child[children]] = True
+    comes = here | is_child | (random.random(len(here)) < 0.6)
+    early = here.copy()
+    for _ in range(9):  # generations
+        early[rows.child[children]] |= early[rows.spell[children]]
+        comes[rows.child[children]] &= comes[rows.spell[children]]
+    stays = comes[rows.spell]
+    to_row = np.where(stays, np.cumsum(stays) - 1, NONE)
+    to_spell = np.where(comes, np.cumsum(comes) - 1, NONE)
+    columns = {f.name: getattr(rows, f.name)[stays] for f in fields(RowTable)}
+    late = ~early[columns["spell"]]
+    columns["spell"] = to_spell[columns["spell"]]
+    columns["service"] = columns["service"] + 1
+    for name in REFERENCES:
+        columns[name] = np.where(columns[name] == NONE, NONE, to_row[columns[name]])
+    columns["child"] = np.where(columns["child"] == NONE, NONE, to_spell[columns["child"]])
+    columns["duration"] = columns["duration"] + late * random.integers(0, 600, len(late))
+    columns["priority"] = columns["priority"] - late * random.integers(0, 3, len(late))
+    kept = {f.name: getattr(spells, f.name)[comes] for f in fields(SpellTable)}
+    kept["first_row"] = to_row[kept["first_row"]]
+    pool = journeys.tasks.pool
+    tasks = replace(journeys.tasks, pool=np.where(pool == NONE, NONE, pool + 1))
+    return replace(journeys, spells=SpellTable(**kept), rows=RowTable(**columns), tasks=tasks)
+
+
+def _other_network(network: Network, minute: int, random: np.random.Generator) -> Network:
+    horizon = network.horizon
+    masks = {}
+    for c, name in enumerate(network.calendars.names):
+        mask = np.diff(network.calendars.opened[c]) > 0
+        mask[minute:] = random.random(horizon)[minute:] < random.choice([0, 0.001, 0.5, 1])
+        masks[name] = mask
+    day = (minute - 1) // DAY + 1
+    week = (day - 1 + network.first_weekday) // 7 + 1
+    quota_day = np.vstack([np.full_like(network.quota_day[:1], NO_QUOTA), network.quota_day])
+    quota_week = np.vstack([np.full_like(network.quota_week[:1], NO_QUOTA), network.quota_week])
+    quota_day[:, day:] = random.choice([NO_QUOTA, 0, 1, 2], quota_day[:, day:].shape)
+    quota_week[:, week:] = random.choice([NO_QUOTA, 1, 5], quota_week[:, week:].shape)
+
+    n = len(network.names)
+    before = network.step_minute < minute
+    s = np.arange(n) + 1
+    new = {
+        "minute": [0, 1, minute, *network.step_minute[before], *np.full(n, minute)],
+        "service": [0, 0, 0, *(network.step_service[before] + 1), *s],
+        "capacity": [3, 5, 2, *network.step_capacity[before], *random.integers(0, 6, n)],
+        "reason": [0, 1, 1, *network.step_reason[before], *np.ones(n, dtype=int)],
+    }
+    steps = {f"step_{name}": np.array(column, dtype=np.int64) for name, column in new.items()}
+    order = np.lexsort((steps["step_service"], steps["step_minute"]))
+    looks = (network.look_minute < minute) | (random.random(len(network.look_minute)) < 0.5)
+    out = network.displacement_minute < minute
+    return replace(
+        network,
+        names=("another", *network.names),
+        calendars=Calendars.from_masks(masks, horizon),
+        calendar=np.concatenate([[-1], network.calendar]),
+        first_fit=np.concatenate([[False], network.first_fit]),
+        quota_day=quota_day,
+        quota_week=quota_week,
+        **{name: column[order] for name, column in steps.items()},
+        rule_watch=network.rule_watch + 1,
+        rule_service=network.rule_service + 1,
+        look_minute=network.look_minute[looks],
+        look_rule=network.look_rule[looks],
+        look_last=network.look_last[looks],
+        displacement_minute=network.displacement_minute[out],
+        displacement_service=network.displacement_service[out] + 1,
+        displacement_units=network.displacement_units[out],
+    )
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    spells=st.integers(1, 150),
+    services=st.integers(2, 6),
+    pools=st.integers(0, 3),
+    days=st.integers(1, 9),
+    odd=st.sampled_from([0.0, 0.1, 1.0]),
+    share=st.floats(0, 1),
+)
+def test_random_places_branch_at_any_minute(
+    seed: int, spells: int, services: int, pools: int, days: int, odd: float, share: float
+) -> None:
+    one = Prepared(*reversed(random_case(seed, spells=spells, services=services, pools=pools, days=days, odd=odd)))
+    minute = min(max(round(share * one.network.horizon), 1), one.network.horizon - 1)
+    assert_shares(one, one, minute)
+    assert_shares(one, later_otherwise(one.journeys, one.network, minute, seed), minute)
