@@ -326,7 +326,9 @@ def _in_words(value: object) -> str:
 def read(out: str | Path) -> Result | Comparison | Selection | Sweep:
     """The result in a folder that an earlier experiment left. Raises PlaceError when it holds none."""
     manifest = Store(out).manifest
-    kinds: dict[str, type[Comparison | Selection | Sweep]] = {"sweep": Sweep, "select": Selection}
+    kinds: dict[str, type[Comparison | Selection | Sweep]] = {"sweep": Sweep}
+    if "selection" in manifest:  # until its end a selection is a comparison
+        kinds["select"] = Selection
     several = len(manifest.get("configuration", {}).get("scenarios", {})) > 1
     return kinds.get(manifest.get("verb", ""), Comparison if several else Result).read(out)
 

@@ -6,8 +6,6 @@ with a run makes the same run again without the file.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flowsim.files import read_csv
 from flowsim.place import INITIAL, LEAVE, FlowsimNotice, Initial, Place, PlaceError, Service, nearest
 from flowsim.rules import attribute_levels, leaves_of, plain_way, streams_at
 
@@ -130,39 +129,24 @@ class _Reader:
 
     # the file --------------------------------------------------------------------------------------------------------
 
-    def _text(self) -> str:
+    def _lines(self) -> Iterator[_Line]:
         if not self.path.is_file():
             raise PlaceError(
                 f"census: {str(self.path)!r} was given; allowed: a CSV file that is there "
                 "(`flowsim show census-template out=my_census.csv` writes one to fill in)."
             )
-        raw = self.path.read_bytes()
-        if raw[:2] == b"PK" or b"\0" in raw:
-            raise PlaceError(f"{self.path}: this is no CSV file; allowed: in the spreadsheet, save it as CSV.")
-        try:
-            return raw.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            return raw.decode("cp1252", errors="replace")
-
-    def _lines(self) -> Iterator[_Line]:
-        text = self._text()
-        heading = next((line for line in text.splitlines() if line.strip(" ,;\t")), "")
-        self.separator = max((",", ";", "\t"), key=heading.count)
-        rows = csv.reader(io.StringIO(text), delimiter=self.separator)
+        self.separator, rows = read_csv(self.path)
         columns: list[str] | None = None
-        for cells in rows:
-            cells = [cell.strip() for cell in cells]
-            if not any(cells):
-                continue
+        for number, cells in rows:
             if columns is None:
                 columns = [_plain(cell).replace(" ", "_") for cell in cells]
-                self._check_columns(columns, rows.line_num)
+                self._check_columns(columns, number)
                 continue
             if any(cells[len(columns) :]):
                 told = f"{len(cells)} columns were given; allowed: the {len(columns)} of the first line"
-                raise PlaceError(f"{self.path}, line {rows.line_num}: {told}.")
+                raise PlaceError(f"{self.path}, line {number}: {told}.")
             named = dict(zip([self._attribute(c) or c for c in columns], cells, strict=False))
-            yield _Line(str(self.path), rows.line_num, {c: cell for c, cell in named.items() if c and cell})
+            yield _Line(str(self.path), number, {c: cell for c, cell in named.items() if c and cell})
 
     def _attribute(self, column: str) -> str | None:
         return _known(self.levels).get(_plain(column)) if column not in COLUMNS else None

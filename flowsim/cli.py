@@ -63,7 +63,7 @@ Runs one scenario and writes a folder of results, whose path it prints at the en
   engine=NAME          reference or compiled; both give the same tables
   out=FOLDER           where results go; the same command goes on where it stopped
   keep_spells=true     keep every stage of every person too
-  window=during        measure only during (or after) the dated blocks
+  window=during        measure only during (or after) the dated blocks and moves
   executor=dask        on a Dask cluster: address=tcp://HOST:PORT, or jobs workers of this machine
   start_date=, days=, warm_up_days=, policy_start=, scale=
   census=FILE.csv      start from who is there on start_date, as counted; no warm-up
@@ -139,7 +139,7 @@ SHOW_HELP = """\
 Usage: flowsim show scenarios | services | measures | config | evidence | census-template [key=value ...]
 
   scenarios    every scenario: what it changes, and why (scenario=NAME shows only that one)
-  services     every service: how much there is of it, where, when it accepts people, what it costs
+  services     every service: how much there is of it, where, when it accepts people, what it costs and what changes it
   config       every key that can be set, as composed from files and overrides
   measures     every measure: its title, unit and definition
   evidence     every number with its source and grade (out=FILE.csv writes a table)

@@ -9,6 +9,7 @@ policies start.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import warnings
@@ -36,7 +37,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flowsim.census import read_census
 from flowsim.evidence import Layer, evidence_table, read_register, refuse_unknown_sources
-from flowsim.files import folders, read_yaml
+from flowsim.files import copied, folders, read_yaml
 from flowsim.place import FlowsimNotice, Place, PlaceError, Run, ScenarioInfo, nearest, refuse
 from flowsim.rules import check_scenario
 from flowsim.validate import explain, fields_at, overlay, read_place, resolve_likes
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 USER = "your setting"
 NO_SCENARIO = "baseline"
+FILE = "flowsim file: "
+"""Marks, inside a composition, the name of a file that is yet to be filled in."""
 RUN_KEYS = tuple(Run.model_fields)
 
 
@@ -360,7 +363,12 @@ def _choice(one: Override) -> list[str]:
 
 
 class _Folder(ConfigSource):
-    """A folder of YAML files, read by YAML 1.2; a scenario's file goes to `scenario.NAME` without having to say so."""
+    """A folder of YAML files, read by YAML 1.2; a scenario's file goes to `scenario.NAME` without having to say so.
+
+    With `by_name` Hydra is given the name of a plain file only, for its content is thousands of nodes to it.
+    """
+
+    by_name = True
 
     @staticmethod
     def scheme() -> str:
@@ -373,7 +381,10 @@ class _Folder(ConfigSource):
         header = self._get_header_dict(path.read_text(encoding="utf-8")[:512])
         if config_path.startswith("scenario/") and header["package"] is None:
             header["package"] = f"scenario.{path.stem}"
-        return ConfigResult(self.provider, self.full_path(), OmegaConf.create(read_yaml(path)), header)
+        content = read_yaml(path)
+        if self.by_name and "/" in config_path and "defaults" not in content and not _speaks_to_omegaconf(path):
+            content = {f"{FILE}{path}": None}
+        return ConfigResult(self.provider, self.full_path(), OmegaConf.create(content), header)
 
     def available(self) -> bool:
         return Path(self.path).is_dir()
@@ -413,7 +424,7 @@ def _hydra(overrides: list[str], where: tuple[Path, ...]) -> dict[str, Any]:
     files = sorted(path for folder in where for level in ("*.yaml", "*/*.yaml") for path in folder.glob(level))
     state = tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in files)
     config = _composed_by_hydra(tuple(overrides), where, state)
-    return {**config, "scenario": _copy(config.get("scenario"))}  # the only part that is changed in place
+    return {**config, "scenario": copied(config.get("scenario"))}  # the only part that is changed in place
 
 
 @lru_cache(maxsize=64)
@@ -423,7 +434,11 @@ def _composed_by_hydra(overrides: tuple[str, ...], where: tuple[Path, ...], stat
     _Folders.current = where
     try:
         with initialize(version_base="1.3", config_path=None, job_name="flowsim"):
-            plain = OmegaConf.to_container(hydra_compose("config", overrides=list(overrides)), resolve=True)
+            for by_name in (True, False):
+                _Folder.by_name = by_name
+                plain = OmegaConf.to_container(hydra_compose("config", overrides=list(overrides)), resolve=True)
+                with contextlib.suppress(_MixedError):
+                    return _filled_in(plain)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         if isinstance(error, PlaceError):
             raise
@@ -432,8 +447,27 @@ def _composed_by_hydra(overrides: tuple[str, ...], where: tuple[Path, ...], stat
     finally:
         _Folders.current = ()
         GlobalHydra.instance().hydra = somebody_elses
-    assert isinstance(plain, dict)
-    return {str(k): v for k, v in plain.items()}
+    raise AssertionError("a composition without names is never mixed")
+
+
+class _MixedError(Exception):
+    """Files are laid over one another: Hydra has to see what is in them."""
+
+
+def _filled_in(tree: Any) -> dict[str, Any]:
+    """A composition with what is in the files it names. Raises _MixedError."""
+    named = [key for key in tree if str(key).startswith(FILE)]
+    if named and len(tree) > 1:
+        raise _MixedError
+    if named:
+        return read_yaml(Path(named[0].removeprefix(FILE)))
+    return {str(key): _filled_in(value) if isinstance(value, dict) else value for key, value in tree.items()}
+
+
+def _speaks_to_omegaconf(path: Path) -> bool:
+    """Has a file interpolations or values that are missing?"""
+    text = path.read_text(encoding="utf-8")
+    return "${" in text or "???" in text
 
 
 def options(group: str, scenarios_dir: str | Path | None = None) -> dict[str, Path]:
@@ -624,7 +658,7 @@ class _Composer:
         self, with_scenario: dict[str, Any], base: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]:
         """The user's settings in both; what only the scenario has is set only there."""
-        place, before = _copy(with_scenario), _copy(base)
+        place, before = copied(with_scenario), copied(base)
         keys = []
         for one in self.overrides:
             if _top(one) == "place":
@@ -770,12 +804,6 @@ def _named(value: Any) -> Any:
     return {str(k): _named(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
-def _copy(value: Any) -> Any:
-    if isinstance(value, dict):  # not any Mapping: this is asked of every scalar, and an abstract class is slow to ask
-        return {k: _copy(v) for k, v in value.items()}
-    return [_copy(v) for v in value] if isinstance(value, list) else value
-
-
 def _leaves(raw: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     """(path, value) of everything that is not a mapping; sources apart."""
     if isinstance(raw, Mapping):
@@ -803,11 +831,12 @@ def _within(path: tuple[str, ...], keys: Sequence[str]) -> bool:
 def _new_name(path: tuple[str, ...], base: Any) -> str:
     """A near name, where a scenario brings something new that may only be misspelt."""
     node = base
-    for part in path:
+    for depth, part in enumerate(path):
         if not isinstance(node, Mapping):
             return ""
         if part not in node:
-            return "" if node is base and part in Place.model_fields else nearest(part, node)
+            declared = _place_fields(path[:depth])  # what the language has is no slip of the pen
+            return "" if part in declared else nearest(part, [name for name in node if name != "source"])
         node = node[part]
     return ""
 

@@ -1,8 +1,9 @@
-"""Where the files of places, scenarios and evidence are, and how YAML is read."""
+"""Where the files of places, scenarios and evidence are, and how YAML and CSV are read."""
 
 from __future__ import annotations
 
-import copy
+import csv
+import io
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -29,13 +30,33 @@ def folders(scenarios_dir: str | Path | None = None) -> tuple[Path, ...]:
     return (*mine, shipped)
 
 
+def read_csv(path: Path) -> tuple[str, list[tuple[int, list[str]]]]:
+    """The separator of a CSV file, and line number and trimmed cells of every row that is not blank.
+
+    As spreadsheets write it: with commas, semicolons or tabs, in UTF-8 (with a byte order mark or without) or the code
+    page of Windows. Raises PlaceError for a file that is no text.
+    """
+    raw = path.read_bytes()
+    if raw[:2] == b"PK" or b"\0" in raw:
+        raise PlaceError(f"{path}: this is no CSV file; allowed: in the spreadsheet, save it as CSV.")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("cp1252", errors="replace")
+    heading = next((line for line in text.splitlines() if line.strip(" ,;\t")), "")
+    separator = max((";", "\t", ","), key=heading.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+    return separator, [(line, cells) for line, cells in rows if any(cells)]
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file as a mapping, read by the rules of YAML 1.2: `on`, `yes` and 17:00 are words.
 
     Raises PlaceError, naming file and line, for a file that is not YAML, gives a key twice or is not a mapping.
     """
     state = path.stat()
-    return copy.deepcopy(_read(path, state.st_mtime_ns, state.st_size))
+    return copied(_read(path, state.st_mtime_ns, state.st_size))
 
 
 @lru_cache(maxsize=256)
@@ -50,6 +71,13 @@ def _read(path: Path, changed: int, size: int) -> dict[str, Any]:
     if content is not None and not isinstance(content, dict):
         raise PlaceError(f"{path}: a {type(content).__name__} was given; allowed: a mapping of keys to values.")
     return content or {}
+
+
+def copied(value: Any) -> Any:
+    """Plain data with mappings and lists of its own."""
+    if isinstance(value, dict):  # not any Mapping: this is asked of every scalar, and an abstract class is slow to ask
+        return {k: copied(v) for k, v in value.items()}
+    return [copied(v) for v in value] if isinstance(value, list) else value
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]

@@ -63,7 +63,7 @@ class FlowsimNotice(UserWarning):
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """`` (did you mean 'x'?)`` when a near name exists, else nothing."""
-    close = difflib.get_close_matches(str(word), [str(a) for a in allowed], n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(word), [str(a) for a in allowed], n=1, cutoff=0.55)
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 
@@ -463,11 +463,12 @@ class Escalation(Model):
 
 
 class Displacement(Model):
-    """A dated event that puts people out of the service: `share` of what is in use by capacity."""
+    """A dated event that puts people out of the service: those who use `share` of each queue's capacity."""
 
     title: str = ""
     date: dt.date
     share: float = Field(gt=0, le=1)
+    where: list[str] | None = Field(default=None, min_length=1, description="only in these sites or localities")
 
 
 class Closes(Model):
@@ -1009,6 +1010,11 @@ class Run(Model):
         return self.start_date + dt.timedelta(days=self.days)
 
     @property
+    def switch_date(self) -> dt.date:
+        """The date on which the scenario begins."""
+        return self.policy_start or self.start_date
+
+    @property
     def all_days(self) -> int:
         return self.warm_up_days + self.days
 
@@ -1020,7 +1026,7 @@ class Run(Model):
     @property
     def switch(self) -> int:
         """The minute at which a scenario begins."""
-        return self.minute_of(self.policy_start or self.start_date)
+        return self.minute_of(self.switch_date)
 
     @property
     def measured_from(self) -> int:

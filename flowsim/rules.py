@@ -223,6 +223,9 @@ class _Rules:
                 self._known(
                     f"{key}.blocks.{block_name}.split", unit, "one of", service.by_site or service.by_locality or {}
                 )
+        for event_name, event in service.displacements.items():
+            for unit in event.where or ():
+                self._known(f"{key}.displacements.{event_name}.where", unit, "one of", units)
         for initial_name, initial in service.initial.items():
             at = f"{key}.initial.{initial_name}"
             self._known(f"{at}.stage", initial.stage, "a stage:", self.place.stages)
@@ -625,7 +628,7 @@ class _Rules:
 
     def _moved_between(self, move: Move) -> tuple[dt.date, dt.date]:
         run = self.place.run
-        begins = move.from_date or run.policy_start or run.start_date
+        begins = move.from_date or run.switch_date
         return begins, move.to_date or run.end_date
 
     def _enough(self, key: str, move: Move) -> None:

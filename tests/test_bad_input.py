@@ -69,7 +69,8 @@ IN_A_PLACE = [
         for split in ({"north": -1, "south": 2}, {"north": 0, "south": 0}, {})
     ),
     ("services.support.blocks", {"b": {"from": "2024-06-31", "weeks": 1, "add": 5}}, "a date such as"),
-    ("services.support.displacements", {"d": {"date": "2020-01-01", "share": 0.5}}, "allowed: a date in the run"),
+    ("services.support.displacements", {"d": {"date": "2024-06-31", "share": 0.5}}, "a date such as"),
+    ("services.support.displacements", {"d": {"date": "2024-06-30", "share": 0.5}}, "'leave'"),
     ("services.support.escalation", {"e": {"add": 5, "open_at": 3, "close_at": 3, "looks": "08:00"}}, "not below 3"),
     *(
         (

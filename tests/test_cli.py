@@ -80,6 +80,22 @@ def test_show_services(capsys):
     assert "South Sefton 32" in out
 
 
+def test_show_services_tells_what_changes_them(capsys, tmp_path, monkeypatch):
+    (tmp_path / "scenarios").symlink_to(ROOT / "tests" / "places")
+    monkeypatch.chdir(tmp_path)
+    out = told(capsys, "show", "services", "place=shocks")
+    for line in (
+        "  block: spring, +60 hours a week from 2024-04-10 until 2024-05-22\n",
+        "  trend: attrition, -24 % a year\n",
+        "  escalation: trolleys, 10 % more while people queue for ed: from 4 of them down to 1\n",
+        "  shock: norovirus, 2 a month in each queue; lasts uniform with low 3, high 9 days; closes 6 beds, "
+        "lets nobody leave\n",
+        "beds_to_home: a move, 4 beds of Wards become as many hours a week of Home care as cost the same from "
+        "2024-04-20 until 2024-06-20, 5 days after they are taken\n",
+    ):
+        assert line in out
+
+
 def test_show_config_can_be_read_back(capsys, folder):
     shown = yaml.safe_load(told(capsys, "show", "config", "place=small", "scenario=more_support", "days=100"))
     assert shown["days"] == 100

@@ -4,6 +4,7 @@ import warnings
 
 import pytest
 
+from flowsim import compose as composing
 from flowsim.compose import compose, load, load_scenarios, load_settings, sweep
 from flowsim.place import FlowsimNotice, PlaceError
 
@@ -19,6 +20,17 @@ def test_baseline_has_no_before():
     assert place.before is None
     assert place.scenario.name == "baseline"
     assert place.scenario.changes == {}
+
+
+@pytest.mark.parametrize("scenario", ["baseline", "all_three", "weekend_hospital_only"])
+def test_files_that_hydra_knows_only_by_name_come_out_as_if_it_had_seen_all_of_them(scenario, monkeypatch):
+    by_name = compose(f"scenario={scenario}")
+    composing._composed_by_hydra.cache_clear()
+    monkeypatch.setattr(composing, "_speaks_to_omegaconf", lambda path: True)
+    seen = compose(f"scenario={scenario}")
+    composing._composed_by_hydra.cache_clear()
+    assert by_name == seen
+    assert list(by_name.place) == list(seen.place)
 
 
 def test_a_scenario_is_laid_over_the_place():
@@ -71,6 +83,12 @@ def test_the_user_may_name_what_only_the_scenario_has():
     place = small("scenario=more_support", block, "place.services.support.blocks.winter.add=9")
     assert place.services["support"].blocks["winter"].add == 9
     assert place.before.services["support"].blocks == {}
+
+
+def test_what_is_wrong_with_something_new_offers_no_name_for_a_key_that_is_known():
+    closed = "+place.services.wards.shocks.outbreak={rate: 1, closes_to_new: true}"
+    with pytest.raises(PlaceError, match=r"shocks\.outbreak\.lasts: this key is needed and was not given\.$"):
+        small(closed)
 
 
 def test_an_optional_key_needs_no_plus_and_a_new_name_does():

@@ -189,6 +189,22 @@ def test_each_scenario_can_have_a_number_of_its_own(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "chosen",
+    [{"where": ["all"]}, {"states": ["delayed"], "scenarios": ["b"]}, {"replications": 1}, {"where": ["none"]}],
+)
+def test_the_census_that_is_chosen_is_part_of_the_whole(tmp_path: Path, chosen: dict[str, Any]) -> None:
+    settings = Settings(jobs=1, out=tmp_path / "out", progress=False, replications=2)
+    found = runner.run_all({"b": BASE, "a": MORE}, settings, verb="run")
+    words = ["scenario", "where", "state"]
+    whole = found.census.astype(dict.fromkeys(words, str))
+    rows = whole["replication"] < chosen.get("replications", 2)
+    for column, name in zip(words, ("scenarios", "where", "states"), strict=True):
+        rows &= whole[column].isin(chosen[name]) if name in chosen else True
+    part = found.nights(**chosen).astype(dict.fromkeys(words, str))
+    pd.testing.assert_frame_equal(part, whole[rows].reset_index(drop=True), check_index_type=False)
+
+
 def test_nothing_is_read_again_when_all_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
     run(BASE, replications=2, jobs=1, out=out, progress=False)
@@ -391,10 +407,20 @@ def test_windows_follow_the_blocks_and_keep_to_the_measured_days() -> None:
 
 
 def test_windows_without_a_block_or_without_days_are_refused() -> None:
-    with pytest.raises(PlaceError, match="no service of base has a dated block"):
+    with pytest.raises(PlaceError, match="base has no dated block or move"):
         window_span("during", {"base": BASE})
-    with pytest.raises(PlaceError, match="no measured day lies after the block"):
+    with pytest.raises(PlaceError, match="no measured day lies after the change"):
         window_span("after", {"base": BASE, "block": with_block("2024-04-08", 10)})
+
+
+def test_a_window_follows_a_move(tmp_path: Path) -> None:
+    day = 1440
+    move = "take: {service: support, amount: 2}, give: {service: wards, amount: 2}"
+    for dates, span in (("from: '2024-04-08', to: '2024-04-15'", (21, 28)), ("from: '2024-04-08'", (21, 35))):
+        moved = small(f"+place.moves.beds={{{move}, {dates}}}")
+        assert window_span("during", {"base": BASE, "moved": moved}) == (span[0] * day, span[1] * day)
+    with pytest.raises(PlaceError, match="no measured day lies after the change"):
+        window_span("after", {"base": BASE, "moved": moved})
 
 
 def test_a_window_measures_its_own_days(tmp_path: Path) -> None:

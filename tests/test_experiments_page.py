@@ -43,7 +43,7 @@ def test_a_snippet_of_the_page(snippet: str, folder: Path, monkeypatch: pytest.M
         return sweep(*words, *SMALL, replications=1, jobs=1, progress=False)
 
     def quick_select(*given: object, **settings: object) -> flowsim.Selection:
-        return select(*given, **settings, overrides=SMALL, most=10, jobs=1, progress=False)  # type: ignore[arg-type]
+        return select(*given, **settings, overrides=SMALL, most=4, jobs=1, progress=False)  # type: ignore[arg-type]
 
     monkeypatch.setattr("flowsim.api.sweep", quick_sweep)
     monkeypatch.setattr("flowsim.api.select", quick_select)

@@ -191,7 +191,8 @@ def test_blocks_are_clipped_split_and_merged() -> None:
 
 def test_block_of_hours_in_all_is_spread_over_its_weeks_and_handed_back() -> None:
     block = "{from: '2024-04-20', weeks: 4, add: 400, per: total, at_end: hand_back}"
-    network = build_network(place_of(f"+place.services.home_care.blocks.more={block}"), Cohort(1, 0))
+    leave = "+place.stages.home_care.displaced_to=leave"
+    network = build_network(place_of(f"+place.services.home_care.blocks.more={block}", leave), Cohort(1, 0))
     assert steps(network, "home_care") == [(0, 18000, "start"), (25, 24000, "block"), (53, 18000, "block")]
     assert network.displacement_minute.tolist() == [53 * DAY]
     assert network.displacement_units.tolist() == [6000]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from scipy import stats
 import flowsim
 from flowsim import cli
 from flowsim.compose import load
+from flowsim.experiment import executors
 from flowsim.experiment.compare import pairing_gain, where_pairing_does_not_help
 from flowsim.experiment.precision import (
     FIRST_ROUND,
@@ -22,8 +25,10 @@ from flowsim.experiment.precision import (
     in_rounds,
     next_number,
     replications_needed,
+    run_until,
     sentences,
 )
+from flowsim.experiment.settings import Settings
 from flowsim.experiment.warm_up import batch_means, mser5, mser5_statistic
 from flowsim.place import PlaceError
 
@@ -198,6 +203,30 @@ def test_the_same_out_goes_on_and_ends_with_the_same(precise: flowsim.Comparison
     again = flowsim.compare(places(), precision=1.2, most=80, out=precise.out, jobs=1, progress=False)
     assert again.notices == precise.notices
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_cluster_here_is_started_once_for_all_rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+    asked_for: list[str | None] = []
+
+    @contextlib.contextmanager
+    def cluster_here(processes: int) -> Iterator[str]:
+        started.append(processes)
+        yield "tcp://here:1"
+
+    @contextlib.contextmanager
+    def cluster(address: str | None, processes: int, engine: str) -> Iterator[None]:
+        asked_for.append(address)
+        yield
+
+    monkeypatch.setattr(executors, "cluster_here", cluster_here)
+    monkeypatch.setattr(executors, "cluster", cluster)
+    monkeypatch.setattr(executors, "slots", lambda client: 1)
+    monkeypatch.setattr(executors, "on_cluster", lambda jobs, client: executors.here(jobs))
+    settings = Settings(out=tmp_path / "out", executor="dask", jobs=3, progress=False)
+    found = run_until(places(), settings, verb="compare", precision=asked(1e-9, most=14))
+    assert found.manifest["cells"] == {"base": 14, "more": 14}
+    assert (started, asked_for) == ([3], ["tcp://here:1"] * 2)
 
 
 def test_precision_from_the_command_line(

@@ -50,7 +50,7 @@ def small(line: str) -> list[str]:
     if words[0] == "trace":
         return words
     if words[0] == "select" or "precision" in given:
-        return [*words, "most=10", "jobs=1"]
+        return [*words, "most=4", "jobs=1"]
     points = ["points=4"] if "design" in given else []  # a design keeps enough points to be one
     return [*words, *points, f"replications={1 if words[0] == 'sweep' else 2}", "jobs=1"]
 

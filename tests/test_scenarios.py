@@ -239,6 +239,15 @@ def table_rows() -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines if re.match(r"\| \d+ \|", line)]
 
 
+def test_the_setting_for_who_pays_for_care_homes_holds_before_and_after_a_scenario() -> None:
+    told = re.findall(r"`'(place\.[^`]*)'`", (ROOT / "docs" / "services.md").read_text(encoding="utf-8"))
+    assert len(told) == 1
+    place = load("scenario=all_three", *told)
+    for one in (place, place.before):
+        assert one is not None
+        assert one.services["care_homes"].cost.payers["person"] == 0.37  # CH-09
+
+
 def test_all_rows_of_the_plans_are_there() -> None:
     assert [int(row[0]) for row in table_rows()] == list(range(1, 34))
 

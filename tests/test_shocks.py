@@ -20,6 +20,7 @@ from flowsim.model.network import build_network
 from flowsim.model.plan import plan
 from flowsim.model.shocks import Happening, happenings
 from flowsim.place import FlowsimNotice, Place, PlaceError
+from flowsim.rules import check_scenario
 from flowsim.validate import overlay, read_place
 
 DAY = 1440
@@ -546,6 +547,15 @@ def watching(service: str, watch: str) -> dict[str, Any]:
     return {f"services.{service}.escalation.x": rule}
 
 
+def displaced(date: str, **more: Any) -> dict[str, Any]:
+    return {"services.homes.displacements.x": {"date": date, "share": 0.1, **more}}
+
+
+def handed_back(service: str) -> dict[str, Any]:
+    block = {"from": "2024-04-09", "weeks": 2, "add": 3, "at_end": "hand_back"}
+    return {f"services.{service}.blocks.x": block}
+
+
 def days(n: float) -> dict[str, Any]:
     return {"fixed": n, "unit": "days"}
 
@@ -562,12 +572,30 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (shock(closes={"add": 3}), r"closes\.add: 3 was given; allowed: less than 0"),
     (shock(closes_to_now=True), "did you mean 'closes_to_new'"),
     (shock("services.care", closes_way_out=True, puts_out=0.1), "closes_way_out or puts_out, not both"),
-    (shock(puts_out=0.1), "nobody in 'homes' has somewhere to go.*displaced_to"),
+    (
+        shock(puts_out=0.1),
+        r"stages\.homes\.displaced_to: this key is needed .*services\.homes\.shocks\.x puts people out",
+    ),
     (shock("services.home"), "an unlimited service was given"),
     (shock("services.home", closes=None, closes_way_out=True), "nobody in 'home' could be kept in"),
     ({**shock(closes_way_out=True), "stages.homes.hold": False}, "nobody in 'homes' could be kept in"),
     (shock("pools.nurses", closes_way_out=True), "nobody in 'nurses' could be kept in"),
-    (shock("pools.nurses", puts_out=0.3), "nobody in 'nurses' has somewhere to go"),
+    (
+        shock("pools.nurses", puts_out=0.3),
+        "puts people out of 'nurses'; allowed: in a service with a capacity and people",
+    ),
+    (
+        {**shock("services.home", closes=None, puts_out=0.3), "stages.homes.service": "home"},
+        "puts people out of 'home'",
+    ),
+    (
+        {**shock("services.care", puts_out=0.1), "stages.care_again.displaced_to": None},
+        "stages.care_again.displaced_to",
+    ),
+    ({**handed_back("homes"), "stages.ward.displaced_to": "leave"}, "blocks.x puts people out of 'homes'.*or 'leave'"),
+    (displaced("2024-04-09", where=["nroth"]), r"displacements\.x\.where: 'nroth' was given"),
+    (displaced("2024-04-09"), "displacements.x puts people out"),
+    ({**displaced("2020-01-01"), "stages.homes.displaced_to": "leave"}, "x.date: '2020-01-01' was.*a date in the run"),
     (shock(lasts={"fixed": 5}), r"lasts\.unit: this key is needed"),
     (shock(lasts=days(400)), "'400 days' was given; allowed: at most 366 days"),
     (shock(lasts={"fixed": 5, "unit": "working_days"}), "allowed: minutes, hours, days or weeks"),
@@ -605,6 +633,44 @@ def test_refused(changes: dict[str, Any], told: str) -> None:
     with pytest.raises(PlaceError, match=told) as refused:
         tiny(changes)
     assert "\n" not in str(refused.value)
+
+
+def test_a_scenario_puts_nobody_out_whom_the_place_gives_no_way() -> None:
+    scenario = {**shock(puts_out=0.1), "stages.homes.displaced_to": "leave"}
+    with pytest.raises(PlaceError, match=r"stages\.homes\.displaced_to: the place says nothing.*before the scenario"):
+        check_scenario(tiny(policy=scenario))
+    check_scenario(tiny({"stages.homes.displaced_to": "leave"}, policy=scenario))
+    check_scenario(
+        tiny({**shock(puts_out=0.1), "stages.homes.displaced_to": "leave"}, policy={"stages.ward.hold": False})
+    )
+
+
+def test_a_closure_is_where_it_is() -> None:
+    closure = {"date": "2024-04-09", "share": 0.1}
+    leave = {"stages.care_again.displaced_to": "leave"}
+    everywhere = build_network(tiny({**leave, "services.care.displacements.x": closure}), Appointed({}))
+    north = {**leave, "services.care.displacements.x": {**closure, "where": ["north"]}}
+    here = build_network(tiny(north), Appointed({}))
+    assert [everywhere.names[i] for i in everywhere.displacement_service] == ["care/north", "care/south"]
+    assert [here.names[i] for i in here.displacement_service] == ["care/north"]
+    assert here.displacement_units[0] == everywhere.displacement_units[0]
+
+
+def test_who_is_put_out_once_is_no_likelier_to_be_put_out_again() -> None:
+    """The mark is of the stage: those found care again would otherwise all be the first to lose it again."""
+    there = {"stage": "care", "people": {"north": 60}, "remaining": "uniform_of_stay"}
+    stays = {"units": {"fixed": 0.75}, "duration": {"fixed": 20000, "unit": "days"}}
+    place = tiny({"services.care.shocks.fails": {**OUTBREAK, "closes": None, "puts_out": 0.5},
+                  "services.care.initial.there": there, "stages.care": stays})  # fmt: skip
+    cohort = Appointed({})
+    journeys = plan(place, cohort, build_network(place, cohort))
+    rows = journeys.rows
+    first, again = (
+        rows.displacement_mark[rows.stage == journeys.stages.index(name)] for name in ("care", "care_again")
+    )
+    assert len(first) == len(again) == 60
+    assert (again > 0).all()
+    assert abs(np.corrcoef(first, again)[0, 1]) < 0.4
 
 
 TOLD: list[tuple[dict[str, Any], str]] = [

@@ -308,6 +308,30 @@ def test_pictures_are_the_same_twice(swept: flowsim.Sweep, kind: str | None, tmp
         swept.chart(tmp_path / "one.png", "heath")
 
 
+def test_a_sweep_that_was_killed_is_put_together_from_its_cells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its points are is there before the first cell; `flowsim results OUT rebuild` does the rest."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scenarios").symlink_to(PLACES)
+
+    def killed(*given: object) -> None:
+        raise SystemExit(9)
+
+    monkeypatch.setattr("flowsim.experiment.runner.assemble", killed)
+    with pytest.raises(SystemExit):
+        flowsim.sweep(*SMALL, f"{SUPPORT}=10,30", replications=2, jobs=1, out="out", progress=False)
+    assert sorted(path.name for path in Path("out").iterdir()) == ["cells", "config", "manifest.json", "points.csv"]
+    assert cli.main(["results", "out", "rebuild"]) == 0
+    found = flowsim.read("out")
+    assert isinstance(found, flowsim.Sweep)
+    assert found.table("delayed_patients")[[POINT, SUPPORT, "n"]].to_numpy().tolist() == [
+        ["baseline", 20, 2],
+        ["support=10", 10, 2],
+        ["support=30", 30, 2],
+    ]
+
+
 def test_lines_of_one_setting_and_words_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("scenarios").symlink_to(PLACES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ ROOMS = (
 
 OUTSIDE = {
     "simpy": ("engine/reference.py",),
-    "numba": ("engine/compiled.py", "engine/kernel.py"),
+    "numba": ("engine/compiled.py", "engine/kernel.py", "engine/carry.py"),
     "llvmlite": ("engine/compiled.py", "engine/kernel.py"),
     "hydra": ("compose.py", "cli.py"),
     "omegaconf": ("compose.py", "cli.py"),
@@ -65,6 +66,13 @@ def test_every_room_is_known():
     assert {room(path) for path in MODULES} <= set(ROOMS)
 
 
+def test_the_page_on_architecture_names_every_module():
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    told = page.partition("## The rooms")[2].split("```")[1]
+    for module in MODULES:
+        assert module.stem == "__init__" or re.search(rf"\b{module.stem}\b", told), f"{relative(module)} is not named"
+
+
 @pytest.mark.parametrize("path", MODULES, ids=ids)
 def test_a_room_imports_only_rooms_before_it(path):
     allowed = ROOMS[: ROOMS.index(room(path)) + 1]
@@ -97,7 +105,7 @@ def test_all_random_numbers_come_from_the_cohort():
 
 def test_only_the_compiled_engine_loads_the_kernel():
     loads = [relative(path) for path in MODULES if any("engine.kernel" in name for name in imports(path))]
-    assert set(loads) == {"engine/compiled.py"}
+    assert set(loads) == {"engine/compiled.py", "engine/carry.py"}
 
 
 def test_reading_a_place_loads_no_engine_and_no_charts():

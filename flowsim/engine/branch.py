@@ -19,8 +19,8 @@ from flowsim.model.calendar import DAY, Calendars
 from flowsim.model.capacity import Network
 from flowsim.model.journeys import Journeys
 
-LEAST_SHARE = 0.1
-"""A smaller part of the run is not worth being kept: to look whether it is the same would take as long."""
+LEAST_SHARE = 1 / 3
+"""A smaller part of a run is not shared: to keep it and to look whether it is the same would take as long."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,9 @@ def _cut(tables: tuple[np.ndarray, ...], journeys: Journeys, network: Network, m
 def _came(journeys: Journeys, minute: int) -> np.ndarray:
     spells = journeys.spells
     came = np.flatnonzero((spells.initial != 0) | ((spells.arrival >= 0) & (spells.arrival < minute)))
-    return np.stack([spells.number[came], np.where(spells.initial[came], 0, spells.arrival[came]), spells.initial[came]])
+    return np.stack(
+        [spells.number[came], np.where(spells.initial[came], 0, spells.arrival[came]), spells.initial[came]]
+    )
 
 
 def _first_rows(journeys: Journeys) -> np.ndarray:
@@ -169,14 +171,17 @@ def _same_services(trunk: Trunk, new: Network, renamed: np.ndarray) -> bool:
         return False
     days = (end - 1) // DAY + 1
     weeks = (days - 1 + old.first_weekday) // 7 + 1
-    return (
-        np.array_equal(old.quota_day[in_old, :days], new.quota_day[in_new, :days])
-        and np.array_equal(old.quota_week[in_old, :weeks], new.quota_week[in_new, :weeks])
-        and np.array_equal(_steps(old, end, renamed, in_new), _steps(new, end, np.arange(len(new.names)), in_new))
-        and np.array_equal(_looks(old, end, renamed)[0], _looks(new, end, np.arange(len(new.names)))[0])
-        and np.isin(_looks(old, end, renamed)[0][:, 1:3], in_new).all()
-        and np.array_equal(_displacements(old, end, renamed), _displacements(new, end, np.arange(len(new.names))))
+    as_it_is = np.arange(len(new.names))
+    looks = _looks(old, end, renamed)[0]
+    pairs = (
+        (old.quota_day[in_old, :days], new.quota_day[in_new, :days]),
+        (old.quota_week[in_old, :weeks], new.quota_week[in_new, :weeks]),
+        (_steps(old, end, renamed, in_new), _steps(new, end, as_it_is, in_new)),
+        (looks, _looks(new, end, as_it_is)[0]),
+        (_displacements(old, end, renamed), _displacements(new, end, as_it_is)),
     )
+    both_have = bool(np.isin(looks[:, 1:3], in_new).all())
+    return both_have and all(np.array_equal(one, other) for one, other in pairs)
 
 
 def _classes(old: Calendars, new: Calendars, end: int) -> tuple[np.ndarray, np.ndarray]:
@@ -270,9 +275,7 @@ def _taken_over(
     return True
 
 
-def _services_taken_over(
-    trunk: Trunk, network: Network, renamed: np.ndarray, tables: tuple[np.ndarray, ...]
-) -> None:
+def _services_taken_over(trunk: Trunk, network: Network, renamed: np.ndarray, tables: tuple[np.ndarray, ...]) -> None:
     """Services, rules, log, and how far the tables of fixed minutes are done with."""
     k = compiled.load_kernel()
     services, state, rules, log = tables[5], tables[11], tables[16], tables[-1]

@@ -62,13 +62,16 @@ from flowsim.engine.kernel import (
 )
 from flowsim.engine.kernel import ROW_COLUMNS as COLUMNS
 
-SAME = np.array([COLUMNS.index(name) for name in ("units", "duration", "patience", "n_before", "n_after", "recognition")])
+SAME = np.array(
+    [COLUMNS.index(name) for name in ("units", "duration", "patience", "n_before", "n_after", "recognition")]
+)
 WITHIN = np.array([COLUMNS.index(name) for name in ("next", "otherwise")])
 """Columns of a row that name another of its spell; so with those below."""
 RARE_WITHIN = np.array([RARE_COLUMNS.index(name) for name in ("since", "keep", "unfit_to", "displaced_to")])
 RARE_SAME = np.array(
     [c for c, name in enumerate(RARE_COLUMNS) if name not in ("since", "keep", "unfit_to", "displaced_to", "child")]
 )
+TASK_SAME = np.array([TASK_MINUTES, TASK_SKIP])
 EVENTS = (1 << (int(MAIN) + 2)) - 1
 """The bits of all events among the marks."""
 
@@ -140,7 +143,10 @@ def same_plans(
                 pool = int64(old_tasks[x, TASK_POOL])
                 if (services[pool] if pool >= 0 else -1) != tasks[y, TASK_POOL]:
                     return False
-                if old_tasks[x, TASK_MINUTES] != tasks[y, TASK_MINUTES] or old_tasks[x, TASK_SKIP] != tasks[y, TASK_SKIP]:
+                if (
+                    old_tasks[x, TASK_MINUTES] != tasks[y, TASK_MINUTES]
+                    or old_tasks[x, TASK_SKIP] != tasks[y, TASK_SKIP]
+                ):
                     return False
                 if old_class[old_tasks[x, TASK_CALENDAR]] != new_class[tasks[y, TASK_CALENDAR]]:
                     return False
@@ -208,7 +214,7 @@ def carry(
             asks = target if phase == QUEUES else row
             key = int64(rows[asks + offset, PRIORITY]) * horizon + old_spells[at, KEY] % horizon
             join(spells, services, run, renamed[queue], n, key, int64(old_spells[at, NEED]))
-        elif phase == BEFORE or phase == AFTER:  # by the new calendars, from the minute in which it began
+        elif phase in (BEFORE, AFTER):  # by the new calendars, from the minute in which it began
             k = spells[n, TASK]
             grant(tasks, spells, heads, opened, minutes, first_minute, run, n, int64(tasks[k, TASK_GRANTED]))
         elif phase == STAYS and events[at, MAIN] >= 0:

@@ -50,7 +50,7 @@ def run(journeys: Journeys, network: Network, on_progress: Callable[[int], None]
         on_progress: called now and then with the minute the run has reached.
 
     Returns:
-        All stamps in whole minutes, int64, and the capacity log; equal to the reference engine's, every column.
+        All stamps in whole minutes and the capacity log; equal to the reference engine's, every column.
 
     Raises:
         ValueError: when the priorities lie so far apart, or the horizon so far away, that a place in a queue does not
@@ -135,10 +135,10 @@ def found_in(tables: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
 def collect(rows: np.ndarray, tasks: np.ndarray, stamps: np.ndarray, state: np.ndarray, log: np.ndarray) -> Spells:
     """What the tables of a run say, as both engines return it."""
     k = load_kernel()
-    of_rows = np.empty((9, len(stamps)), dtype=np.int64)
+    of_rows = np.empty((9, len(stamps)), dtype=np.int32)
     k.unpack(stamps, k.ROW_JOINED, of_rows[:7])
     k.unpack(rows, k.TAKEN, of_rows[7:])
-    of_tasks = np.empty((3, len(tasks)), dtype=np.int64)
+    of_tasks = np.empty((3, len(tasks)), dtype=np.int32)
     k.unpack(tasks, k.TASK_BEGAN, of_tasks)
     return Spells(*of_rows, *of_tasks, *np.ascontiguousarray(log[: state[k.N_LOG]].T))
 

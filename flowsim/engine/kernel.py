@@ -1249,7 +1249,7 @@ def pack(table, columns, most):
 
 @njit(cache=True)
 def unpack(table, begin, columns):
-    """Copy the columns of a table from `begin` on into rows of an int64 array."""
+    """Copy the columns of a table from `begin` on into the rows of an array."""
     n = table.shape[0]
     for low in range(0, n, 512):
         high = min(low + 512, n)

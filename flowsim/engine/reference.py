@@ -1028,7 +1028,7 @@ class Hospital:
             self.joined, self.accepted, self.started, self.ready, self.recognised, self.left, self.freed, self.taken,
             self.ended, self.task_began, self.task_granted, self.task_ended,
         )  # fmt: skip
-        return Spells(*(np.array(s, dtype=np.int64) for s in stamps), *(log[:, c].copy() for c in range(6)))
+        return Spells(*(np.array(s, dtype=np.int32) for s in stamps), *(log[:, c].copy() for c in range(6)))
 
     def refuse_standstill(self) -> None:
         """Raise `Standstill` if full services are held only by people who wait, without end, for each other's places.

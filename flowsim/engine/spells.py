@@ -34,6 +34,9 @@ class Standstill(RuntimeError):  # noqa: N818
 class Spells:
     """The stamps of one run, aligned with the journeys' row and task tables; whole minutes, -1 if never reached.
 
+    Stamps and units are int32, to be half as large: sums are int64, but a product has to be made one first. The log is
+    int64.
+
     Attributes:
         joined: (R,) joined the queue of the row.
         accepted: (R,) units were reserved.

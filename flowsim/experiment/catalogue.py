@@ -78,7 +78,8 @@ def rebuild(store: Store) -> tuple[dict[str, int], list[str]]:
     found: dict[str, dict[int, CellFile]] = {}
     keys: dict[str, str] = {}
     about: dict[str, Any] = {}
-    before = list(store.manifest.get("configuration", {}).get("scenarios", {}))
+    earlier = store.manifest
+    before = list(earlier.get("configuration", {}).get("scenarios", {}))
     every = [(key, cells, _about(cells)) for key, cells in _every(store)]
     place = {name: at for at, name in enumerate(before)}
     every.sort(
@@ -105,7 +106,7 @@ def rebuild(store: Store) -> tuple[dict[str, int], list[str]]:
     store.write_manifest(
         {
             "command": "flowsim results rebuild",
-            "verb": "results",
+            "verb": "sweep" if earlier.get("verb") == "sweep" else "results",  # its points.csv is still there
             "status": "rebuilt",
             "replications": max(done.values()),
             **{name: common[name] for name in ("seed", "engine", "window")},

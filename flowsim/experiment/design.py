@@ -7,8 +7,6 @@ Beckman and W. J. Conover (1979), Technometrics 21 (Latin hypercube); I. M. Sobo
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from flowsim.compose import Dimension, parse, single_value
+from flowsim.files import read_csv
 from flowsim.place import PlaceError, nearest, refuse
 
 DESIGNS = ("grid", "lhs", "sobol")
@@ -185,10 +184,10 @@ def read_table(path: str | Path) -> Points:
     path = Path(path)
     if not path.is_file():
         raise PlaceError(f"table: {str(path)!r} was given; allowed: a CSV file that exists.")
-    lines = _lines(path)
+    _, lines = read_csv(path)
     if not lines:
         raise PlaceError(f"{path}: this table is empty; allowed: a first line of settings, then one line a scenario.")
-    header = [word.strip() for word in lines[0][1]]
+    header = list(lines[0][1])
     while header and not header[-1]:
         header.pop()
     _check_header(path, header)
@@ -196,10 +195,10 @@ def read_table(path: str | Path) -> Points:
     names: list[str] = []
     rows: list[int] = []
     for line, cells in lines[1:]:
-        if len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
+        if len(cells) > len(header) and any(cells[len(header) :]):
             told = f"{len(cells)} cells, but there are {len(header)} columns"
             raise PlaceError(f"{path}, line {line}: {told}; allowed: quotes round a value with a comma.")
-        row = {key: cell.strip() for key, cell in zip(header, cells, strict=False) if cell.strip()}
+        row = {key: cell for key, cell in zip(header, cells, strict=False) if cell}
         name = row.pop(NAME, "")
         if name and name in names:
             raise PlaceError(f"{path}, line {line}, column '{NAME}': {name!r} is there already; allowed: another name.")
@@ -216,19 +215,6 @@ def read_table(path: str | Path) -> Points:
         unique = name or _free(made, given | set(found))
         found[unique], where[unique] = point, f"{path}, line {line}"
     return Points(found, "table", where)
-
-
-def _lines(path: Path) -> list[tuple[int, list[str]]]:
-    """Line numbers and cells of every row that is not empty."""
-    raw = path.read_bytes()
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = raw.decode("cp1252", errors="replace")
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    separator = max((";", "\t", ","), key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
 
 
 def _check_header(path: Path, header: list[str]) -> None:

@@ -139,24 +139,35 @@ def _interrupts_wait() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def cluster(address: str | None, processes: int, engine: str) -> Iterator[Client]:
-    """A client of the scheduler at this address, or of a cluster of so many processes here; its workers are looked at.
+def cluster_here(processes: int) -> Iterator[str]:
+    """The address of a scheduler with so many workers on this machine, as long as this lasts."""
+    distributed = _distributed()
+    with _interrupts_wait():
+        cluster = distributed.LocalCluster(
+            n_workers=processes, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
+        )
+    with contextlib.closing(cluster):
+        yield cluster.scheduler_address
 
-    Raises PlaceError when there is no Dask, no scheduler, no worker, or one that would not give the same numbers.
-    """
+
+def _distributed() -> Any:
     try:
         import distributed
     except ImportError:
         told = "executor: 'dask' was given, but dask.distributed is not installed"
         raise PlaceError(f"{told}; allowed: loky, or dask after pip install 'flowsim[cluster]'.") from None
+    return distributed
+
+
+@contextlib.contextmanager
+def cluster(address: str | None, processes: int, engine: str) -> Iterator[Client]:
+    """A client of the scheduler at this address, or of a cluster of so many processes here; its workers are looked at.
+
+    Raises PlaceError when there is no Dask, no scheduler, no worker, or one that would not give the same numbers.
+    """
+    distributed = _distributed()
     with contextlib.ExitStack() as stack:
-        where: Any = address
-        if address is None:
-            with _interrupts_wait():
-                where = distributed.LocalCluster(
-                    n_workers=processes, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
-                )
-            stack.callback(where.close)
+        where = stack.enter_context(cluster_here(processes)) if address is None else address
         try:
             client = distributed.Client(where, timeout=SECONDS_TO_ANSWER, set_as_default=False)
         except (OSError, ValueError) as trouble:

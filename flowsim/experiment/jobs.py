@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import itertools
+import json
 import os
 import pickle
 import platform
@@ -13,6 +14,7 @@ import threading
 import time
 import traceback
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +26,7 @@ import pyarrow.parquet as pq
 from flowsim.experiment import replicate
 from flowsim.experiment.cells import encode, file_name, listed
 from flowsim.experiment.memory import keep_memory
-from flowsim.experiment.store import LIBRARIES, Store, StoreError, code_hash, installed
+from flowsim.experiment.store import LIBRARIES, Store, StoreError, code_hash, installed, plain
 from flowsim.place import Place, PlaceError
 
 if TYPE_CHECKING:
@@ -117,12 +119,14 @@ def work(job: Job) -> list[Made]:
     keep_memory()
     made = []
     cohort = Cohort(job.about["seed"], -1)
+    beginnings = replicate.Beginnings(frozenset())
     for at, replication in job.cells:
         if replication != cohort.replication:
             cohort = Cohort(job.about["seed"], replication)
+            beginnings = replicate.Beginnings(_shared(job, replication))
         scenario = job.scenarios[at]
         try:
-            made.append(_cell(job, scenario, replication, cohort))
+            made.append(_cell(job, scenario, replication, cohort, beginnings.of(_beginning(scenario.place))))
         except StoreError:
             raise
         except Exception as mistake:  # whatever went wrong is told and loses no other cell
@@ -157,10 +161,30 @@ def work_on_cluster(job: Job) -> list[Made]:
     return work(job)
 
 
-def _cell(job: Job, scenario: Scenario, replication: int, cohort: Any) -> Made:
+def _shared(job: Job, replication: int) -> frozenset[str]:
+    """The beginnings that more than one cell of a replication have."""
+    if job.about["engine"] != "compiled":
+        return frozenset()
+    every = Counter(_beginning(job.scenarios[at].place) for at, number in job.cells if number == replication)
+    return frozenset(name for name, times in every.items() if name and times > 1)
+
+
+@functools.lru_cache(maxsize=PLACES_KEPT)
+def _beginning(packed: bytes) -> str:
+    """A name for a place's run up to the start of the policy; "" where that is too early to be worth sharing."""
+    from flowsim.engine.branch import pays
+
+    place = unpack(packed)
+    if not pays(place.run.switch, place.run.horizon):
+        return ""
+    before = plain(place.before or place)
+    return json.dumps([place.run.switch, {**before, "scenario": None}], default=str, sort_keys=True)
+
+
+def _cell(job: Job, scenario: Scenario, replication: int, cohort: Any, beginnings: replicate.Beginnings | None) -> Made:
     clock = [time.process_time()]
     place = unpack(scenario.place)
-    done = replicate.simulate(place, job.about["seed"], replication, job.about["engine"], cohort)
+    done = replicate.simulate(place, job.about["seed"], replication, job.about["engine"], cohort, beginnings)
     clock.append(time.process_time())
     found = replicate.measured(place, done, tuple(job.about["window_minutes"]))
     clock.append(time.process_time())

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from flowsim.experiment import store as stores
-from flowsim.experiment.runner import Result, run_all
+from flowsim.experiment.runner import Result, for_rounds, run_all
 from flowsim.experiment.settings import Settings
 from flowsim.experiment.statistics import LEVEL, t_interval, t_quantile
 from flowsim.experiment.store import Store
@@ -198,15 +198,15 @@ def run_until(places: Mapping[str, Place], settings: Settings, *, verb: str, pre
     if settings.replications is not None:
         told = f"{settings.replications} was given beside precision"
         raise PlaceError(f"replications: {told}; allowed: most=N, the most that precision may take.")
-    settings = replace(settings, out=stores.default_out(verb) if settings.out is None else settings.out)
     began = time.perf_counter()
     last: list[Result] = []
+    with for_rounds(settings, verb) as same:
 
-    def run(n: int) -> pd.DataFrame | None:
-        last[:] = [run_all(places, replace(settings, replications=n), verb=verb)]
-        return None if last[0].interrupted or last[0].failures else samples_of(last[0], precision.measures)
+        def run(n: int) -> pd.DataFrame | None:
+            last[:] = [run_all(places, replace(same, replications=n), verb=verb)]
+            return None if last[0].interrupted or last[0].failures else samples_of(last[0], precision.measures)
 
-    rounds = in_rounds(run, precision, lambda: time.perf_counter() - began)
+        rounds = in_rounds(run, precision, lambda: time.perf_counter() - began)
     stores.write_csv(last[0].out / ROUNDS_FILE, rounds.table)
     notices = (*last[0].notices, *sentences(rounds, precision))
     store = Store(last[0].out)

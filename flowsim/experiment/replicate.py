@@ -14,6 +14,7 @@ from flowsim.engine import engine as engine_named
 from flowsim.place import Place
 
 if TYPE_CHECKING:
+    from flowsim.engine.branch import Trunk
     from flowsim.engine.spells import Spells
     from flowsim.measures.flow import Measured
     from flowsim.model.capacity import Network
@@ -38,6 +39,36 @@ class Simulated:
     spells: Spells
 
 
+class Beginnings:
+    """What scenarios of one replication share: the run up to the start of the policy, of one beginning at a time.
+
+    Args:
+        shared: the names of those beginnings that more than one of these scenarios have.
+    """
+
+    def __init__(self, shared: frozenset[str]) -> None:
+        self._shared = shared
+        self._name = ""
+        self._trunk: Trunk | None = None
+
+    def of(self, name: str) -> Beginnings | None:
+        """To be used for a scenario with this beginning; None where no other has it."""
+        if name not in self._shared:
+            return None
+        if name != self._name:
+            self._name, self._trunk = name, None
+        return self
+
+    def run(self, made: Prepared, minute: int) -> Spells:
+        """What the compiled engine returns."""
+        from flowsim.engine.branch import run_from, run_to_share
+
+        if self._trunk is not None:
+            return run_from(self._trunk, made.journeys, made.network)[0]
+        spells, self._trunk = run_to_share(made.journeys, made.network, minute)
+        return spells
+
+
 def prepare(place: Place, seed: int, replication: int, cohort: Cohort | None = None) -> Prepared:
     """Sample (unless a cohort is given) and plan. The same arguments give the same tables."""
     from flowsim.model.cohort import Cohort
@@ -50,11 +81,21 @@ def prepare(place: Place, seed: int, replication: int, cohort: Cohort | None = N
 
 
 def simulate(
-    place: Place, seed: int, replication: int, engine: str = DEFAULT, cohort: Cohort | None = None
+    place: Place,
+    seed: int,
+    replication: int,
+    engine: str = DEFAULT,
+    cohort: Cohort | None = None,
+    beginnings: Beginnings | None = None,
 ) -> Simulated:
-    """Prepare and run. The same arguments give the same tables, with either engine."""
+    """Prepare and run. The same arguments give the same tables, with either engine.
+
+    `beginnings` (compiled engine only): to take the run up to the policy's start from there, or to leave it there.
+    """
     run = engine_named(engine)
     made = prepare(place, seed, replication, cohort)
+    if beginnings is not None:
+        return Simulated(made.network, made.journeys, beginnings.run(made, place.run.switch))
     return Simulated(made.network, made.journeys, run(made.journeys, made.network))
 
 

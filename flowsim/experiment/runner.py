@@ -8,12 +8,13 @@ equals parallel, to the byte. A cell that fails is a row in the manifest and los
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import functools
 import shlex
 import sys
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -55,10 +56,10 @@ REPLICATIONS_OF_WARM_UP = 100
 
 
 def window_span(window: str, places: Mapping[str, Place]) -> tuple[int, int]:
-    """Minutes over which measures are taken: the whole measured period, or that `during` or `after` the dated blocks.
+    """Minutes over which measures are taken: the whole measured period, or that `during` or `after` what has dates.
 
-    Blocks that the first place has too are no part of the question, unless all have the same. Raises PlaceError when
-    there is no block, or no time after it.
+    That are blocks and moves. Those that the first place has too are no part of the question, unless all have the same.
+    Raises PlaceError when there are none, or no time after them.
     """
     if window not in WINDOWS:
         raise refuse("window", window, "one of", WINDOWS)
@@ -66,32 +67,34 @@ def window_span(window: str, places: Mapping[str, Place]) -> tuple[int, int]:
     start, end = measured_period(first)
     if window == "all":
         return start, end
-    blocks = _blocks(places.values())
-    if not blocks:
-        raise PlaceError(f"window: {window!r} was given, but no service of {', '.join(places)} has a dated block.")
-    opens = max(start, min(first.run.minute_of(begin) for begin, _ in blocks))
-    closes = min(end, max(first.run.minute_of(last) for _, last in blocks))
+    dated = dates_of_changes(places.values())
+    if not dated:
+        raise PlaceError(f"window: {window!r} was given, but {', '.join(places)} has no dated block or move.")
+    opens = max(start, min(first.run.minute_of(begin) for begin, _ in dated))
+    closes = min(end, max(first.run.minute_of(last) for _, last in dated))
     span = (opens, closes) if window == "during" else (closes, end)
     if span[0] >= span[1]:
-        when = f"{min(b for b, _ in blocks)} to {max(e for _, e in blocks)}"
-        raise PlaceError(f"window: {window!r} was given, but no measured day lies {window} the block ({when}).")
+        when = f"{min(b for b, _ in dated)} to {max(e for _, e in dated)}"
+        raise PlaceError(f"window: {window!r} was given, but no measured day lies {window} the change ({when}).")
     return span
 
 
-def block_dates(places: Iterable[Place]) -> list[tuple[Any, Any]]:
-    """First date and first date after of every dated block that tells these places apart (or that all of them have)."""
-    return sorted(set(_blocks(places)))
-
-
-def _blocks(places: Iterable[Place]) -> list[tuple[Any, Any]]:
-    def of(place: Place) -> set[tuple[str, str, Any, Any]]:
-        services = {**place.services, **place.pools}
-        return {(s, b, k.from_date, k.end) for s, service in services.items() for b, k in service.blocks.items()}
-
+def dates_of_changes(places: Iterable[Place]) -> list[tuple[dt.date, dt.date]]:
+    """First date and first date after of each dated block and move that tells these places apart (or that all have)."""
     first, *others = list(places)
-    reference = of(first if others or first.before is None else first.before)
-    every = set.union(*(of(place) for place in (first, *others)))
-    return [(begin, end) for _, _, begin, end in (every - reference or every)]
+    reference = _dated(first if others or first.before is None else first.before)
+    every = set.union(*(_dated(place) for place in (first, *others)))
+    return sorted({(begin, end) for *_, begin, end in (every - reference or every)})
+
+
+def _dated(place: Place) -> set[tuple[str, str, dt.date, dt.date]]:
+    """Blocks and moves with their dates; a move that is never undone lasts to the end of the run."""
+    run = place.run
+    blocks = {(s, b, k.from_date, k.end) for s, service in place.kinds.items() for b, k in service.blocks.items()}
+    moves = {
+        (m, "move", move.from_date or run.switch_date, move.to_date or run.end_date) for m, move in place.moves.items()
+    }
+    return blocks | moves
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -214,6 +217,17 @@ def default_jobs() -> int:
     return stores.cores() if memory is None else max(1, min(stores.cores(), int(memory / GIB_A_WORKER)))
 
 
+@contextlib.contextmanager
+def for_rounds(settings: Settings, verb: str) -> Iterator[Settings]:
+    """Settings for several experiments one after the other in one folder; a Dask cluster here is started only once."""
+    settings = replace(settings, out=stores.default_out(verb) if settings.out is None else settings.out)
+    if settings.executor == "dask" and settings.address is None:
+        with executors.cluster_here(settings.jobs or default_jobs()) as address:
+            yield replace(settings, address=address)
+    else:
+        yield settings
+
+
 def run(place: Place, settings: Settings) -> Result:
     """Run one scenario. Raises PlaceError."""
     return run_all({place.scenario.name: place}, settings, verb="run")
@@ -226,6 +240,7 @@ def run_all(
     verb: str,
     replications: Mapping[str, int] | None = None,
     census: bool = True,
+    beside: Mapping[str, pd.DataFrame] | None = None,
 ) -> Result:
     """Run every replication of every place that `out` does not hold yet, and put all of them together there.
 
@@ -235,6 +250,7 @@ def run_all(
         verb: names the folder when `settings.out` is None, and stands in the manifest.
         replications: how many of each scenario, instead of `settings.replications`.
         census: put the census together too; without, it is read from the cells when it is asked for.
+        beside: tables for the folder, by the names of their CSV files; they are there before the first cell is.
 
     Raises PlaceError; StoreError when the folder cannot be written: what is finished stays.
     """
@@ -264,6 +280,8 @@ def run_all(
         "git_commit": stores.git_commit(),
     }
     store.write_manifest(manifest)
+    for table_name, table in (beside or {}).items():
+        stores.write_csv(store.out / table_name, table)
     if settings.progress and notices:
         print(*notices, sep="\n", file=sys.stderr)
     experiment = _Experiment(store, configuration, counts, settings, census)

@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from flowsim.experiment import store as stores
 from flowsim.experiment.compare import Comparison, check_same_run
 from flowsim.experiment.precision import FIRST_ROUND, MOST, as_measures, as_most, as_seconds
-from flowsim.experiment.runner import Result, run_all
+from flowsim.experiment.runner import Result, for_rounds, run_all
 from flowsim.experiment.settings import Settings
 from flowsim.experiment.statistics import t_interval
 from flowsim.experiment.store import Store, write_csv
@@ -262,17 +261,17 @@ def select(places: Mapping[str, Place], settings: Settings, question: Question) 
     if settings.replications is not None:
         told = f"{settings.replications} was given"
         raise PlaceError(f"replications: {told}; allowed: most=N, since select itself finds how many each needs.")
-    settings = replace(settings, out=stores.default_out("select") if settings.out is None else settings.out)
     began = time.perf_counter()
     last: list[Result] = []
+    with for_rounds(settings, "select") as same:
 
-    def run(counts: dict[str, int]) -> dict[str, np.ndarray] | None:
-        last[:] = [run_all(places, settings, verb="select", replications=counts)]
-        if last[0].interrupted or last[0].failures:
-            return None
-        return _complete(samples_of(last[0], question.measure), question.measure)
+        def run(counts: dict[str, int]) -> dict[str, np.ndarray] | None:
+            last[:] = [run_all(places, same, verb="select", replications=counts)]
+            if last[0].interrupted or last[0].failures:
+                return None
+            return _complete(samples_of(last[0], question.measure), question.measure)
 
-    chosen = in_rounds(run, tuple(places), question, lambda: time.perf_counter() - began)
+        chosen = in_rounds(run, tuple(places), question, lambda: time.perf_counter() - began)
     store = Store(last[0].out)
     standing = chosen.standing
     asked = {

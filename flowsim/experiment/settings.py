@@ -13,7 +13,7 @@ from flowsim.place import PlaceError, refuse
 EXECUTORS = ("loky", "dask")
 """Who does the cells: processes of this machine (joblib over loky), or workers of a Dask cluster here or elsewhere."""
 WINDOWS = ("all", "during", "after")
-"""What is measured: the whole period, or the part during or after the dated blocks."""
+"""What is measured: the whole period, or the part during or after the dated blocks and moves."""
 
 
 @dataclass(frozen=True)

@@ -434,12 +434,32 @@ class _Chosen:
         with pq.ParquetFile(path, read_dictionary=list(self.words)) as file:
             if not asked:
                 return file.read()
-            found = [file.schema_arrow.empty_table()]
+            schema = file.schema_arrow
+            found = [schema.empty_table()]
             for group in range(file.num_row_groups):
-                rows = self._rows(file.read_row_group(group, asked))
+                if not self._may_be_in(file.metadata.row_group(group)):
+                    continue
+                part = file.read_row_group(group, asked)
+                rows = self._rows(part)
                 if rows.any():
-                    found.append(file.read_row_group(group).filter(pa.array(rows)))
+                    rest = file.read_row_group(group, [name for name in schema.names if name not in asked])
+                    columns = {name: (part if name in asked else rest).column(name) for name in schema.names}
+                    found.append(pa.table(columns).filter(pa.array(rows)))
         return pa.concat_tables(found).unify_dictionaries()
+
+    def _may_be_in(self, group: Any) -> bool:
+        """May a group of rows have any of these, by the lowest and the highest of each column?"""
+        for at in range(group.num_columns):
+            column = group.column(at)
+            values: Collection[Any] | None = self.words.get(column.path_in_schema)
+            if column.path_in_schema == "replication" and self.replications is not None:
+                values = range(self.replications)
+            known = column.statistics
+            if values is None or known is None or not known.has_min_max:
+                continue
+            if not any(known.min <= value <= known.max for value in values):
+                return False
+        return True
 
     def of(self, table: pa.Table) -> pa.Table:
         """These rows of a table whose words are coded."""

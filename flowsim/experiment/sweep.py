@@ -22,6 +22,7 @@ from flowsim.measures.headline import HEADLINE, MEASURES
 from flowsim.place import Place, PlaceError, refuse
 
 POINT = "point"
+POINTS_FILE = "points.csv"
 SWEPT = ("place", SCENARIO, "policy_start")
 """What may be varied: what the same people can live through. Anything else makes another run."""
 DEFAULT_MEASURES = ("delayed_patients", "acute_occupancy", "boarding_hours_mean", "cost_total")
@@ -41,7 +42,7 @@ class Sweep(Result):
     @cached_property
     def points(self) -> pd.DataFrame:
         """One row a point, the base first: `point` and a column a setting (what the base has now, in its row)."""
-        return pd.read_csv(self.out / "points.csv")
+        return pd.read_csv(self.out / POINTS_FILE)
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -148,8 +149,7 @@ def sweep(
         seed=settings.seed,
         scenarios_dir=scenarios_dir,
     )
-    result = run_all(places, settings, verb="sweep", census=False)
-    write_csv(result.out / "points.csv", frame)
+    result = run_all(places, settings, verb="sweep", census=False, beside={POINTS_FILE: frame})
     store = Store(result.out)
     store.write_manifest({**store.manifest, "measures": list(measures)})
     found = Sweep(result.out, result.places, result.failures, result.notices, result.interrupted)

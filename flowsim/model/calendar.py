@@ -53,6 +53,23 @@ class Calendars:
         together = np.concatenate(minutes) if minutes else np.zeros(0, dtype=np.int32)
         return cls(tuple(masks), horizon, opened, together, first)
 
+    def and_masks(self, masks: dict[str, np.ndarray]) -> Calendars:
+        """These calendars and more behind them, by their masks (see `from_masks`)."""
+        if not masks:
+            return self
+        more = Calendars.from_masks(masks, self.horizon)
+        return Calendars(
+            (*self.names, *more.names),
+            self.horizon,
+            np.concatenate([self.opened, more.opened]),
+            np.concatenate([self.minutes, more.minutes]),
+            np.concatenate([self.first, more.first[1:] + self.first[-1]]),
+        )
+
+    def mask(self, calendar: int) -> np.ndarray:
+        """Is minute t open? (horizon,) bool."""
+        return np.diff(self.opened[calendar]) > 0
+
     def is_open(self, calendar: int, t: int) -> bool:
         """Is the calendar open in minute t (0 <= t < horizon)?"""
         if calendar == ALWAYS_OPEN:

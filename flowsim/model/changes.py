@@ -155,7 +155,7 @@ def _settled(place: Place, move: Move) -> _Transfer:
     ):
         by_queue = split(service, amount * run.scale, weights)
         parts.append(tuple((kind, unit, units) for unit, units in by_queue.items()))
-    begins = move.from_date or run.policy_start or run.start_date
+    begins = move.from_date or run.switch_date
     # one that is not to be undone is undone in no run, whatever its lag
     end = run.horizon if move.to_date is None else min(run.minute_of(move.to_date), run.horizon)
     return _Transfer(parts[0], parts[1], run.minute_of(begins), end, move.lag_days * 1440)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -23,7 +24,10 @@ from flowsim.model.capacity import (
 from flowsim.model.changes import Change, planned_changes
 from flowsim.model.cohort import Cohort
 from flowsim.model.shocks import Happening, happenings
-from flowsim.place import ALWAYS, Escalation, Place, Service, parse_hours
+from flowsim.place import ALWAYS, Calendar, Escalation, Place, Service, parse_hours
+
+_known: deque[tuple[object, Calendars]] = deque(maxlen=2)
+"""The calendars built last, each with all they depend on: scenarios and replications mostly share them."""
 
 
 def build_network(place: Place, cohort: Cohort) -> Network:
@@ -46,7 +50,8 @@ class _Builder:
         self.old = self.before.kinds
         self.names = [queue_name(k, u) for k, s in self.kinds.items() for u in units_of(s)]
         self.index = {name: i for i, name in enumerate(self.names)}
-        self.masks: dict[str, np.ndarray] = {}
+        self.pairs: dict[str, tuple[str, str]] = {}  # calendars that no shock shuts: before the switch, and after it
+        self.masks: dict[str, np.ndarray] = {}  # those that shocks shut
         self.shocks = happenings(place, cohort)
         dates = [self.run.date_of(d * DAY) for d in range(self.run.all_days)]
         free = bank_holidays(place, dates)
@@ -56,12 +61,10 @@ class _Builder:
     def build(self) -> Network:
         for name in (*self.place.calendars, *self.before.calendars):
             self._calendar(name, name)
+        hours = {k: self._calendar(self.old.get(k, s).calendar, s.calendar) for k, s in self.kinds.items()}
+        self.open = self._unshut()
         steps, planned = self._capacity_steps()
-        calendar = [
-            self._accepting(k, u, self._calendar(self.old.get(k, s).calendar, s.calendar))
-            for k, s in self.kinds.items()
-            for u in units_of(s)
-        ]
+        calendar = [self._accepting(k, u, hours[k]) for k, s in self.kinds.items() for u in units_of(s)]
         way_out = [self._way_out(k, u) for k, s in self.kinds.items() for u in units_of(s)]
         quota_day, quota_week = self._quotas()
         rules, looks = self._escalations()
@@ -69,7 +72,7 @@ class _Builder:
         return Network(
             names=tuple(self.names),
             n_pools=sum(len(units_of(s)) for s in self.place.pools.values()),
-            calendars=Calendars.from_masks(self.masks, self.run.horizon),
+            calendars=self.open.and_masks(self.masks),
             calendar=np.array(calendar, dtype=np.int64),
             first_fit=np.array([s.queue == "first_fit" for s in self.kinds.values() for _ in units_of(s)]),
             **_table(steps, "step_minute", "step_service", "step_capacity", "step_reason"),
@@ -89,23 +92,42 @@ class _Builder:
         if old == new == ALWAYS:
             return ALWAYS_OPEN
         name = new if old == new else f"{old} then {new}"
-        if name not in self.masks:
-            mask = self._mask(self.before, old if old in (ALWAYS, *self.before.calendars) else new)
-            mask[self.switch :] = self._mask(self.place, new if new in (ALWAYS, *self.place.calendars) else old)[
-                self.switch :
-            ]
-            self.masks[name] = mask
-        return list(self.masks).index(name)
+        self.pairs[name] = (old, new)
+        return list(self.pairs).index(name)
 
-    def _mask(self, place: Place, name: str) -> np.ndarray:
+    def _unshut(self) -> Calendars:
+        """The calendars without shocks; those of a replication or scenario before, where they are the same."""
+        run = self.run
+        hours = {name: self._hours(old, new) for name, (old, new) in self.pairs.items()}
+        depends_on = (run.first_date, run.all_days, run.horizon, self.place.bank_holidays, hours)
+        for known, calendars in _known:
+            if known == depends_on:
+                return calendars
+        masks = {name: np.concatenate([self._mask(h)[a:b] for a, b, h in parts]) for name, parts in hours.items()}
+        calendars = Calendars.from_masks(masks, run.horizon)
+        _known.append((depends_on, calendars))
+        return calendars
+
+    def _hours(self, old: str, new: str) -> list[tuple[int, int, Calendar | bool]]:
+        """The hours of the calendar that is `old` before the switch and `new` after it, from and to which minutes; or
+        whether it is open at all. A calendar that one of the two places has not is as in the other."""
+        earlier: dict[str, Calendar | bool] = {ALWAYS: True, **self.before.calendars}
+        later: dict[str, Calendar | bool] = {ALWAYS: True, **self.place.calendars}
+        before = earlier[old] if old in earlier else earlier.get(new, False)
+        after = later[new] if new in later else later.get(old, False)
+        if before == after:
+            return [(0, self.run.horizon, after)]
+        return [(0, self.switch, before), (self.switch, self.run.horizon, after)]
+
+    def _mask(self, hours: Calendar | bool) -> np.ndarray:
         """Is minute t open? (horizon,) bool."""
-        if name == ALWAYS or name not in place.calendars:
-            return np.full(self.run.horizon, name == ALWAYS)
+        if isinstance(hours, bool):
+            return np.full(self.run.horizon, hours)
         mask = np.zeros((self.run.all_days, DAY), dtype=bool)
         for holiday in (False, True):
             for weekday in range(7):
                 days = (self.is_holiday == holiday) & ((self.day_kind == weekday) | holiday)
-                for start, end in place.calendars[name].hours(weekday, holiday):
+                for start, end in hours.hours(weekday, holiday):
                     mask[days, start:end] = True
         return mask.reshape(-1)
 
@@ -114,7 +136,7 @@ class _Builder:
         if not self._may_shut(kind, unit, "closes_to_new"):
             return calendar
         name = f"{queue_name(kind, unit)}: open to new people"
-        mask = self._open_mask() if calendar == ALWAYS_OPEN else list(self.masks.values())[calendar].copy()
+        mask = self._open_mask() if calendar == ALWAYS_OPEN else self.open.mask(calendar)
         return self._shut(name, mask, [h for h in self._at(kind, unit) if h.shock.closes_to_new])
 
     def _way_out(self, kind: str, unit: str | None) -> int:
@@ -139,7 +161,7 @@ class _Builder:
         for shock in during:
             mask[max(shock.start, 0) : shock.end] = False
         self.masks[name] = mask
-        return len(self.masks) - 1
+        return len(self.pairs) + len(self.masks) - 1
 
     # capacity --------------------------------------------------------------------------------------------------------
 
@@ -268,8 +290,9 @@ class _Builder:
         dated: list[tuple[int, str, int]] = []
         for kind, service in self.kinds.items():
             base = capacities(service, self.run.scale)
+            own = base.keys() - service.neighbours.keys()
             wanted = [
-                (d.date, {u: round(d.share * c) for u, c in base.items() if u not in service.neighbours})
+                (d.date, {u: round(d.share * c) for u, c in base.items() if u in (d.where or own)})
                 for d in service.displacements.values()
             ]
             wanted += [

@@ -7,8 +7,10 @@ tables: inverse CDFs turn a person's uniform for a purpose into an option, a sta
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from scipy.special import log_ndtr, ndtri, ndtri_exp
@@ -99,6 +101,7 @@ class Levels:
 
     def __init__(self, places: list[Place]) -> None:
         self.words: dict[str, dict[str, int]] = {}
+        self._lookups: dict[int, tuple[Table, Lookup]] = {}
         for place in places:
             self._add("stream", [*place.streams, INITIAL])
             self._add("site", place.sites)
@@ -115,6 +118,12 @@ class Levels:
         known = self.words.setdefault(name, {})
         for word in words:  # type: ignore[attr-defined]
             known.setdefault(str(word), len(known))
+
+    def lookup(self, table: Table, number_of: Callable[[Any], float]) -> Lookup:
+        """A table laid out for these codes; once, since it is asked for every batch of people."""
+        if id(table) not in self._lookups:
+            self._lookups[id(table)] = (table, Lookup(table, self, number_of))  # with the table, whose id so stays its
+        return self._lookups[id(table)][1]
 
     def code(self, name: str, level: str) -> int:
         """-1 for the level that means: does not apply."""
@@ -150,69 +159,109 @@ class Roster:
         return np.array([self.levels.code(name, levels[0]) if levels else NONE for levels in held], dtype=CODE)
 
 
-def matching(conditions: Conditions, people: People, who: np.ndarray, levels: Levels) -> np.ndarray:
+EVERYBODY = slice(None)
+"""Stands for the positions of all people of a batch: their columns are then read where they are, and not copied."""
+
+
+def matching(conditions: Conditions, people: People, who: np.ndarray | slice, levels: Levels) -> np.ndarray:
     """Who of `who` meets every condition: (len(who),) bool."""
-    mask = np.ones(len(who), dtype=bool)
+    mask = np.ones(len(people.number[who]) if isinstance(who, slice) else len(who), dtype=bool)
     for name, wanted in conditions.items():
         codes = people.codes[name][who]
-        meets = np.zeros(len(who), dtype=bool)
+        meets = np.zeros(len(mask), dtype=bool)
         for option in [wanted] if isinstance(wanted, str) else wanted:
             meets |= codes == levels.code(name, option)
         mask &= meets
     return mask
 
 
-def cells(table: Table, people: People, who: np.ndarray, levels: Levels) -> list[tuple[np.ndarray, Table]]:
-    """A table's entries by its attribute, each with the positions in `who` it applies to."""
-    assert table.by is not None
-    codes = people.codes[table.by][who]
-    found = []
-    rest = np.ones(len(who), dtype=bool)
-    for level, cell in table.cells.items():
-        if level != OTHER:
-            here = codes == levels.code(table.by, level)
-            rest &= ~here
-            found.append((np.flatnonzero(here), cell))
-    if rest.any():
-        if OTHER not in table.cells:
-            words = {code: word for word, code in levels.words[table.by].items()}
-            missing = words.get(int(codes[rest][0]), NOT_APPLICABLE)
-            raise PlaceError(f"a table by '{table.by}' has no entry for '{missing}' and no '{OTHER}'.")
-        found.append((np.flatnonzero(rest), table.cells[OTHER]))
-    return [(positions, cell) for positions, cell in found if len(positions)]
+class Lookup:
+    """A table laid out flat: a number for every combination of the levels that it tells apart.
 
+    Attributes:
+        entries: (combinations,) float64; NaN where the table says nothing.
+        steps: by attribute, what each of its codes adds to the index of an entry; the last is for people to whom the
+            attribute does not apply, whose code is -1.
+    """
 
-def leaves(table: Table, people: People, who: np.ndarray, levels: Levels) -> list[tuple[np.ndarray, object]]:
-    """A table's leaves, each with the positions in `who` it applies to."""
-    if table.by is None:
-        return [(np.arange(len(who)), table.leaf)]
-    return [
-        (positions[inner], leaf)
-        for positions, cell in cells(table, people, who, levels)
-        for inner, leaf in leaves(cell, people, who[positions], levels)
-    ]
+    def __init__(self, table: Table, levels: Levels, number_of: Callable[[Any], float]) -> None:
+        """`number_of`: the number that stands for a leaf."""
+        self._levels, self._number_of = levels, number_of
+        self._told_apart: dict[str, list[int | None]] = {}  # codes by attribute; None, the last, for all others
+        for node in table.nodes():
+            if node.by is not None:
+                earlier = self._told_apart.get(node.by, [])
+                self._told_apart[node.by] = [*dict.fromkeys((*earlier[:-1], *self._cells(node))), None]
+        shape = [len(codes) for codes in self._told_apart.values()]
+        self.entries = np.broadcast_to(self._laid_out(table, {}), shape).reshape(-1)
+        self._complete = not np.isnan(self.entries).any()
+        self.steps: dict[str, np.ndarray] = {}
+        size = len(self.entries)
+        for name, codes in self._told_apart.items():
+            size //= len(codes)
+            self.steps[name] = np.full(len(levels.words[name]) + 1, (len(codes) - 1) * size)
+            for place, code in enumerate(codes[:-1]):
+                self.steps[name][code] = place * size
+
+    def at(self, people: People, who: np.ndarray) -> np.ndarray:
+        """The number for each of `who`: (len(who),) float64. Raises PlaceError where the table has none."""
+        if not self.steps:
+            return np.full(len(who), self.entries[0])
+        index: Any = 0
+        for name, step in self.steps.items():
+            index = index + step[people.codes[name][who]]
+        values: np.ndarray = self.entries[index]
+        if not self._complete and np.isnan(values).any():
+            raise self._missing(people, who[np.isnan(values)])
+        return values
+
+    def _cells(self, table: Table) -> dict[int, Table]:
+        """The cells of a table by the codes of their levels."""
+        assert table.by is not None
+        return {self._levels.code(table.by, level): cell for level, cell in table.cells.items() if level != OTHER}
+
+    def _laid_out(self, table: Table, given: dict[str, int | None]) -> np.ndarray:
+        """A table with an axis for each attribute, of length 1 where it depends on it no longer: it is `given`."""
+        if table.times:
+            return functools.reduce(np.multiply, (self._laid_out(factor, given) for factor in table.times.values()))
+        if table.by is None:
+            return np.full([1] * len(self._told_apart), self._number_of(table.leaf))
+        cells, other, parts = self._cells(table), table.cells.get(OTHER), []
+        for code in [given[table.by]] if table.by in given else self._told_apart[table.by]:
+            cell = other if code is None else cells.get(code, other)
+            nothing = np.full([1] * len(self._told_apart), np.nan)
+            parts.append(nothing if cell is None else self._laid_out(cell, {**given, table.by: code}))
+        widest = np.broadcast_shapes(*(part.shape for part in parts))
+        axis = list(self._told_apart).index(table.by)
+        return np.concatenate([np.broadcast_to(part, widest) for part in parts], axis=axis)
+
+    def _missing(self, people: People, who: np.ndarray) -> PlaceError:
+        """What to say of the first of `who`, for whom there is no entry."""
+        been = {}
+        for name in self.steps:
+            words = {code: word for word, code in self._levels.words[name].items()}
+            been[name] = words.get(int(people.codes[name][who[0]]), NOT_APPLICABLE)
+        by, missing = " and ".join(been), "' and '".join(been.values())
+        return PlaceError(f"a table by '{by}' has no entry for '{missing}' and no '{OTHER}'.")
 
 
 def numbers(table: Table, people: People, who: np.ndarray, levels: Levels) -> np.ndarray:
     """A table's value for each of `who`: (len(who),) float64."""
     if table.times:
-        return np.prod([numbers(factor, people, who, levels) for factor in table.times.values()], axis=0)
+        return functools.reduce(np.multiply, (numbers(factor, people, who, levels) for factor in table.times.values()))
     if table.by is None:
         return np.full(len(who), float(table.leaf))
-    values = np.empty(len(who))
-    for positions, cell in cells(table, people, who, levels):
-        values[positions] = numbers(cell, people, who[positions], levels)
-    return values
+    return levels.lookup(table, float).at(people, who)
 
 
 def names(table: Table, people: People, who: np.ndarray, levels: Levels, codes: dict[str, int]) -> Column:
-    """A table of names for each of `who` as the codes given: (len(who),) int64, or one code when it is all the same."""
+    """A table of names for each of `who` as the codes given: (len(who),) int64, or one code when it is all the same.
+
+    All tables of names that one `levels` looks up are for the same codes.
+    """
     if table.by is None:
         return codes[str(table.leaf)]
-    values = np.empty(len(who), dtype=np.int64)
-    for positions, leaf in leaves(table, people, who, levels):
-        values[positions] = codes[str(leaf)]
-    return values
+    return levels.lookup(table, lambda leaf: codes[str(leaf)]).at(people, who).astype(np.int64)
 
 
 class Sampler:
@@ -451,10 +500,12 @@ def decide(place: Place, people: People, levels: Levels, cohort: Cohort, only: s
     for name, choice in place.choices.items():
         if only is not None and name not in only:
             continue
-        codes = people.person_codes.get(name)
-        codes = np.full(len(people), NONE, dtype=CODE) if codes is None else codes.copy()
-        who = np.flatnonzero(codes == NONE)
-        who = who[matching(choice.when, people, who, levels)]
+        settled = people.person_codes.get(name)
+        codes = np.full(len(people), NONE, dtype=CODE) if settled is None else settled.copy()
+        asked = matching(choice.when, people, EVERYBODY, levels)
+        if settled is not None:
+            asked &= settled == NONE
+        who = np.flatnonzero(asked)
         if len(who):
             if choice.planned is None:
                 codes[who] = _options(name, choice, sampler, who)
@@ -499,16 +550,19 @@ def _options(name: str, choice: Choice, sampler: Sampler, who: np.ndarray) -> np
         yes, no = (sampler.levels.code(name, option) for option in ("yes", "no"))
         return np.where(u < sampler.table(choice.chance, who), yes, no)
     assert choice.shares is not None
-    chosen = np.empty(len(who), dtype=np.int64)
-    for positions, leaf in leaves(choice.shares, sampler.people, who, sampler.levels):
-        shares = shifted(dict.fromkeys(choice.options, 0.0) | leaf, choice)  # type: ignore[operator]
-        codes = np.array([sampler.levels.code(name, option) for option in shares])
-        mine = u[positions]
-        which = np.zeros(len(mine), dtype=np.int64)
-        for threshold in np.cumsum(list(shares.values()))[:-1]:
-            which += mine >= threshold
-        chosen[positions] = codes[which]
-    return chosen
+    known: list[dict[str, float]] = list(choice.shares.leaves())
+    place_of = {id(leaf): float(place) for place, leaf in enumerate(known)}
+    bounds = np.array([np.cumsum(list(_shares(leaf, choice).values()))[:-1] for leaf in known])
+    cell = sampler.levels.lookup(choice.shares, lambda leaf: place_of[id(leaf)]).at(sampler.people, who).astype(np.intp)
+    which = np.zeros(len(who), dtype=np.int8)
+    for bound in bounds.T:
+        which += u >= (bound[cell] if len(known) > 1 else bound)
+    return np.array([sampler.levels.code(name, option) for option in choice.options])[which]
+
+
+def _shares(leaf: dict[str, float], choice: Choice) -> dict[str, float]:
+    """The share of every option of a choice, in their order."""
+    return shifted(dict.fromkeys(choice.options, 0.0) | leaf, choice)
 
 
 def shifted(shares: dict[str, float], choice: Choice) -> dict[str, float]:

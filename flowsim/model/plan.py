@@ -157,8 +157,9 @@ class _Plan:
         self.queue = {name: i for i, name in enumerate(network.names)}
         self.calendar = {name: i for i, name in enumerate(network.calendars.names)} | {ALWAYS: ALWAYS_OPEN}
         self._rosters: dict[bool, Roster] = {}  # by whether it is that of the place before the scenario
+        self._ways: dict[bool, tuple[list[str], set[str]]] = {}  # likewise
         run = place.run
-        self.switch = run.minute_of(run.policy_start or run.start_date) if place.before else 0
+        self.switch = run.switch if place.before else 0
 
     def journeys(self) -> Journeys:
         if self.before is self.place:
@@ -232,7 +233,7 @@ class _Plan:
         months = run.model_copy(update={"start_date": begin, "days": EARLIER_DAYS, "census": None})
         earlier = copy.copy(self)
         earlier.place = earlier.before = self.before.model_copy(update={"run": months})
-        earlier.cohort, earlier._rosters = self.cohort.branch("earlier"), {}
+        earlier.cohort, earlier._rosters, earlier._ways = self.cohort.branch("earlier"), {}, {}
         people = earlier._arriving(earlier.place, 0, months.horizon)
         draft = earlier._draft(earlier.place, people, last=False)
         left, back = _left_and_back(draft, len(self.stages))
@@ -250,6 +251,13 @@ class _Plan:
         if key not in self._rosters:
             self._rosters[key] = Roster(place, self.levels)
         return self._rosters[key]
+
+    def _way(self, place: Place) -> tuple[list[str], set[str]]:
+        """The stages in the order in which people come to them, and those from which they may come back."""
+        key = place is self.before
+        if key not in self._ways:
+            self._ways[key] = (stage_order(place), may_come_back(place))
+        return self._ways[key]
 
     def _arriving(self, place: Place, start: int, end: int) -> People:
         """Those who arrive in [start, end) under the place's demand."""
@@ -321,13 +329,13 @@ class _Plan:
         back_from = np.full(len(people), NONE, dtype=np.int64)  # the stage from which each person is readmitted
         reached = {name: people.first == self.stage_code[name] for name in place.stages}
         had: dict[str, np.ndarray] = {}  # by stage: the chance of a readmission that people have had before it
-        come_back = may_come_back(place)
+        order, come_back = self._way(place)
         sheets: list[RowSheet] = []
         offset = 0
         while any(here.any() for here in reached.values()):
             again = {name: np.zeros(len(people), dtype=bool) for name in place.stages}  # reached by being unfit again
             had_again: dict[str, np.ndarray] = {}
-            for name in stage_order(place):
+            for name in order:
                 who = np.flatnonzero(reached[name])
                 if not len(who):
                     continue

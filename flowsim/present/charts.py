@@ -27,7 +27,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
 from flowsim.experiment.compare import NO_CLEAR_CHANGE, Comparison
 from flowsim.experiment.forecast import is_forecast, weekly
-from flowsim.experiment.runner import Result, block_dates
+from flowsim.experiment.runner import Result, dates_of_changes
 from flowsim.experiment.statistics import t_interval, wide_values
 from flowsim.experiment.warm_up import BATCH, batch_means, delayed_series, mser5_statistic, truncation_days
 from flowsim.measures.headline import HEADLINE
@@ -125,6 +125,7 @@ def _style() -> Iterator[None]:
         "font.size": 9,
         "axes.titlesize": 9.5,
         "axes.titlelocation": "left",
+        "axes.titley": 1.0,  # where it would be put by trying, in each drawing anew
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.axisbelow": True,
@@ -244,21 +245,18 @@ def _difference_legend() -> list[Line2D]:
 
 def census(result: Result) -> Figure:
     """Delayed people each night: in all and by pathway, one line a scenario with a band over replications."""
-    table = result.nights(where=["all"])
-    table = table[table["state"].astype(str).str.startswith("delayed")]
-    if table.empty:
+    delayed = _delayed(result)
+    if not delayed:
         raise PlaceError("kind: 'census' has nothing to show: nobody is counted as delayed.")
-    table = table.astype({"state": str, "scenario": str})
-    nightly = table.set_index(["state", "scenario", "replication", "date"])["count"].sort_index()
-    states = [str(state) for state, counts in nightly.groupby(level="state") if counts.any()]
+    states = [state for state, own in delayed.items() if any(counts.any() for _, counts in own.values())]
     if not states:
         raise PlaceError("kind: 'census' has nothing to show: nobody is delayed on any night.")
     figure = Figure(figsize=(10, 1.9 * len(states) + 1.4))
     grid = figure.subplots(len(states), 1, sharex=True, squeeze=False)[:, 0]
     for axes, state in zip(grid, states, strict=True):
         for at, scenario in enumerate(result.scenarios):
-            if scenario in nightly[state].index.get_level_values("scenario"):
-                _census_line(axes, nightly[state][scenario].unstack("date"), result, scenario, at)
+            if scenario in delayed[state]:
+                _census_line(axes, *delayed[state][scenario], titled(result, scenario), at)
         words = state.removeprefix("delayed").strip().replace("_", " ")
         axes.set_title(f"Delayed, {words}" if words else "Delayed, all pathways")
         axes.set_ylabel("people at 23:59")
@@ -271,35 +269,56 @@ def census(result: Result) -> Figure:
         handles, labels, loc="lower left", ncols=3, frameon=False, bbox_to_anchor=(0, 0.25 / figure.get_figheight())
     )
     n = replication_count(result)
-    blocks = (
-        " Dashed lines: the start and end of dated blocks of capacity." if block_dates(result.places.values()) else ""
-    )
+    dated = dates_of_changes(result.places.values())
+    dates = " Dashed lines: the start and end of dated blocks and moves." if dated else ""
     band = f"bands: the middle 80 % of {n} replications. " if n > 1 else "one replication, so no band. "
     finish(
         figure,
         "People delayed in acute beds each night, by pathway",
-        f"Lines: mean of {n} replications, {SMOOTHING}-day running mean; {band}Grey: warm-up, not measured.{blocks}",
+        f"Lines: mean of {n} replications, {SMOOTHING}-day running mean; {band}Grey: warm-up, not measured.{dates}",
         bottom=0.2 * -(-len(labels) // 3) + 0.08,
     )
     return figure
 
 
-def _census_line(axes: Axes, nights: pd.DataFrame, result: Result, scenario: str, at: int) -> None:
-    smooth = nights.sort_index(axis=1).T.rolling(SMOOTHING, center=True, min_periods=1).mean()
+def _delayed(result: Result) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """Each state of being delayed and each scenario: the nights, and people of shape (replications, nights)."""
+    table = result.nights(where=["all"])
+    states = [state for state in table["state"].cat.categories if state.startswith("delayed")]
+    table = table[table["state"].isin(states)]
+    found: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
+    for (scenario, state), rows in table.groupby(["scenario", "state"], observed=True):
+        nights, column = np.unique(rows["date"].to_numpy(), return_inverse=True)
+        replications, row = np.unique(rows["replication"].to_numpy(), return_inverse=True)
+        counts = np.zeros((len(replications), len(nights)))
+        counts[row, column] = rows["count"]
+        found.setdefault(str(state), {})[str(scenario)] = nights, counts
+    return dict(sorted(found.items()))
+
+
+def _census_line(axes: Axes, nights: np.ndarray, counts: np.ndarray, title: str, at: int) -> None:
+    smooth = _running_mean(counts)
     colour, _ = SCENARIO_STYLES[at % len(SCENARIO_STYLES)]
-    dates = smooth.index.to_numpy()
     style = LINE_STYLES[at % len(LINE_STYLES)]
-    axes.plot(dates, smooth.mean(axis=1), style, color=colour, linewidth=1.4, label=titled(result, scenario))
-    if smooth.shape[1] > 1:
-        low, high = smooth.quantile(0.1, axis=1), smooth.quantile(0.9, axis=1)
-        axes.fill_between(dates, low, high, color=colour, alpha=0.12, linewidth=0)
+    axes.plot(nights, smooth.mean(axis=0), style, color=colour, linewidth=1.4, label=title)
+    if len(smooth) > 1:
+        low, high = np.quantile(smooth, (0.1, 0.9), axis=0)
+        axes.fill_between(nights, low, high, color=colour, alpha=0.12, linewidth=0)
+
+
+def _running_mean(counts: np.ndarray) -> np.ndarray:
+    """Mean over so many nights about each night, fewer at both ends."""
+    total = np.cumsum(np.pad(counts, ((0, 0), (1, 0))), axis=1)
+    night = np.arange(counts.shape[1])
+    first, after = np.maximum(night - SMOOTHING // 2, 0), np.minimum(night + SMOOTHING // 2 + 1, counts.shape[1])
+    return np.asarray((total[:, after] - total[:, first]) / (after - first))
 
 
 def _mark_dates(axes: Axes, result: Result) -> None:
     run = next(iter(result.places.values())).run
     axes.axvspan(np.datetime64(run.first_date), np.datetime64(run.start_date), color="#EEEEEE", zorder=0)  # type: ignore[arg-type]
     axes.set_xlim(np.datetime64(run.first_date), np.datetime64(run.end_date))  # type: ignore[arg-type]
-    edges: set[dt.date] = {date for block in block_dates(result.places.values()) for date in block}
+    edges: set[dt.date] = {date for change in dates_of_changes(result.places.values()) for date in change}
     for date in sorted(edges):
         if run.first_date < date < run.end_date:
             axes.axvline(np.datetime64(date), color=GREY, linestyle=(0, (4, 3)), linewidth=1)  # type: ignore[arg-type]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,16 @@ from flowsim.place import (
     WEEKDAYS,
     Calendar,
     CostLine,
+    Distribution,
     FlowsimNotice,
     Locality,
+    Move,
     Place,
     PlaceError,
     Service,
+    Shock,
     Site,
+    Table,
     refuse,
 )
 
@@ -106,15 +111,17 @@ def _show_scenario(composed: Composition, console: Console) -> None:
 
 
 def show_services(overrides: Sequence[str], console: Console | None = None) -> None:
-    """Every service and staff pool: how much, where, when it accepts people, what it costs."""
+    """Every service and staff pool: how much, where, when it accepts people, what it costs, what changes it; moves."""
     console = console or Console()
     place = compose(*overrides).read()
     for name, service in {**place.services, **place.pools}.items():
         unit = service.unit.replace("_", " ")
         _print(console, f": {service.title}, {_told(service.capacity)} {unit}", name)
-        for told in (_where(place, service), _accepts(place, service), _cost(service)):
+        for told in (_where(place, service), _accepts(place, service), _cost(service), *_changes(service, unit)):
             if told:
                 _print(console, f"  {told}")
+    for name, move in place.moves.items():
+        _print(console, _move_line(place, move), name)
     for name, line in place.costs.items():
         _print(console, _cost_line(line), name)
 
@@ -171,15 +178,76 @@ def _cost(service: Service) -> str:
     return f"costs: £{service.cost.amount:g} {per[service.cost.per]}, paid by: {_payers(service.cost.payers)}"
 
 
+def _changes(service: Service, unit: str) -> Iterator[str]:
+    """What changes how much there is of a service in the course of a run, a line each."""
+    for name, block in service.blocks.items():
+        per = " in all" if unit == "hours a week" and block.per == "total" else ""
+        yield f"block: {block.title or name}, {block.add:+,g} {unit}{per}{_dates(block.from_date, block.end)}"
+    for name, trend in service.trend.items():
+        grows = f"{100 * trend.share:+.3g} % a {trend.per}{_dates(trend.from_date, trend.to_date)}"
+        yield f"trend: {trend.title or name}, {grows}"
+    for name, rule in service.escalation.items():
+        more = _share(rule.share) if rule.share is not None else f"{rule.add:g}"
+        queue = f"for {rule.watch}" if rule.watch else "for it"
+        opens = f"{more} more while people queue {queue}: from {rule.open_at} of them down to {rule.close_at}"
+        yield f"escalation: {rule.title or name}, {opens}{_dates(rule.from_date, rule.to_date)}"
+    for name, shock in service.shocks.items():
+        often = f"{shock.rate:g} a {shock.per} in each queue{_dates(shock.from_date, shock.to_date)}"
+        yield f"shock: {shock.title or name}, {often}; lasts {_lasts(shock.lasts)}; {_harm(shock, unit)}"
+
+
+def _dates(begins: dt.date | None, ends: dt.date | None) -> str:
+    return ("" if begins is None else f" from {begins}") + ("" if ends is None else f" until {ends}")
+
+
+def _share(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+def _lasts(drawn: Distribution) -> str:
+    """A distribution in few words; one that belongs to no person has no tables by attribute."""
+    part = getattr(drawn, drawn.kind)
+    if isinstance(part, Table):
+        return f"{part.leaf:g} {drawn.unit}"
+    given = ((name, getattr(part, name)) for name in type(part).model_fields)
+    told = ", ".join(f"{name} {value.leaf if isinstance(value, Table) else value:g}" for name, value in given if value)
+    return f"{drawn.kind} with {told} {drawn.unit}"
+
+
+def _harm(shock: Shock, unit: str) -> str:
+    """What a shock does to the queue it comes to."""
+    told = []
+    if shock.closes is not None:
+        told.append(
+            f"closes {_share(shock.closes.share) if shock.closes.share else f'{-(shock.closes.add or 0):g} {unit}'}"
+        )
+    if shock.closes_to_new:
+        told.append("accepts nobody")
+    if shock.closes_way_out:
+        told.append("lets nobody leave")
+    if shock.puts_out is not None:
+        told.append(f"puts out {_share(shock.puts_out)} when it begins")
+    return ", ".join(told)
+
+
+def _move_line(place: Place, move: Move) -> str:
+    taken, given = place.kinds[move.take.service], place.kinds[move.give.service]
+    much = "as many" if move.give.amount is None else _told(move.give.amount)
+    same = " as cost the same" if move.give.amount is None else ""
+    lag = f", {move.lag_days} days after they are taken" if move.lag_days else ""
+    told = f"{_told(move.take.amount)} {taken.unit.replace('_', ' ')} of {taken.title} become"
+    told = f"{told} {much} {given.unit.replace('_', ' ')} of {given.title}{same}"
+    return f": {move.title or 'a move'}, {told}{_dates(move.from_date, move.to_date)}{lag}"
+
+
 def _payers(shares: Mapping[str, float]) -> str:
     return ", ".join(payer if share == 1 else f"{payer} ({share:.0%})" for payer, share in shares.items())
 
 
 def _cost_line(line: CostLine) -> str:
-    begins = "" if line.from_date is None else f" from {line.from_date}"
-    ends = "" if line.to_date is None else f" until {line.to_date}"
     per = "in all" if line.per == "total" else f"a {line.per}"
-    return f": {line.title}, costs: £{line.amount:,.0f} {per}{begins}{ends}, paid by: {_payers(line.payers)}"
+    dates = _dates(line.from_date, line.to_date)
+    return f": {line.title}, costs: £{line.amount:,.0f} {per}{dates}, paid by: {_payers(line.payers)}"
 
 
 def show_config(overrides: Sequence[str], console: Console | None = None) -> None:
