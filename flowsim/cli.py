@@ -169,7 +169,8 @@ Usage: flowsim results OUT ['SQL'] [to=FILE.csv|FILE.parquet]
 
 Asks a results folder. Without SQL: the headline measures of every scenario. In SQL (DuckDB's) there are the views
 
-  results      scenario, replication, measure, "where", unit, value
+  totals       scenario, replication, measure, "where", unit, value: what holds of the whole place
+  results      the same, and beside it each site, locality, queue, pathway and cause: "where" says which
   census       scenario, replication, date, "where", state, count
   cells        every finished or failed cell: scenario, replication, state, seed, engine, window, key, file, error
   scenarios    scenario, key, replications, title, changes
@@ -180,7 +181,7 @@ and sets aside those that are damaged.
 
 Examples:
   flowsim results outputs/mine
-  flowsim results outputs/mine "select scenario, avg(value) from results where measure='delayed_patients' group by 1"
+  flowsim results outputs/mine "select scenario, avg(value) from totals where measure='delayed_patients' group by 1"
   flowsim results outputs/mine "select * from cells where state = 'failed'" to=failed.csv
   flowsim results outputs/mine rebuild
 """

@@ -60,6 +60,13 @@ def test_results_are_asked_in_sql(kept: Path) -> None:
     pd.testing.assert_series_equal(answer, own.groupby("scenario")["value"].mean(), check_names=False)
 
 
+def test_totals_are_the_results_of_the_whole_place(out: Path) -> None:
+    answer = ask(Store(out), "select distinct \"where\" from totals")
+    assert answer["where"].tolist() == ["all"]
+    both = ask(Store(out), "select (select count(*) from totals) as t, (select count(*) from results) as r")
+    assert 0 < both["t"][0] < both["r"][0]
+
+
 def test_the_census_is_there_whether_it_was_assembled_or_not(out: Path) -> None:
     sql = "select scenario, state, sum(count) as total from census group by all order by all"
     before = ask(Store(out), sql)

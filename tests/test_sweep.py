@@ -152,6 +152,7 @@ def test_a_table_as_spreadsheets_write_it(tmp_path: Path, separator: str, encodi
     [
         (f"{SUPPORT}\n20\nmany\n", rf"mine.csv, line 3, column '{SUPPORT}': .*'many' was given"),
         (f'{SUPPORT}\n"1,200"\n', rf"line 2, column '{SUPPORT}': '1,200' was given; allowed: one value, such as 1200"),
+        (f'{SUPPORT}\n"130,5"\n', rf"line 2, column '{SUPPORT}': '130,5' was given; allowed: one value, such as 130.5"),
         (
             "place.services.suport.capacity\n20\n",
             "line 2, column 'place.services.suport.capacity': .*did you mean 'support'",

@@ -156,6 +156,12 @@ def _results(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
     _table(connection, "results", path)
 
 
+def _totals(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
+    """What holds of the whole place: in `results` a measure stands for each site, queue and so on beside it."""
+    _results(store, connection)
+    connection.execute("create temp view totals as select * from results where \"where\" = 'all'")
+
+
 def _census(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
     path = store.out / "census.parquet"
     if path.is_file():
@@ -203,6 +209,7 @@ def _configurations(store: Store) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 _VIEWS: dict[str, Callable[[Store, Any], None]] = {
     "results": _results,
+    "totals": _totals,
     "census": _census,
     "cells": _cells,
     "scenarios": _scenarios,

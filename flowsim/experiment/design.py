@@ -241,6 +241,7 @@ def _check_cell(path: Path, line: int, key: str, text: str) -> None:
         (one,) = parse([f"{key}={text}"])
         single_value(one)
     except PlaceError:
-        plain = text.replace(",", "")
-        hint = f", such as {plain}" if re.fullmatch(r"[\d,]+(\.\d+)?", text) else ""
+        thousands = re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", text)
+        plain = text.replace(",", "" if thousands else ".")
+        hint = f", such as {plain}" if thousands or re.fullmatch(r"\d+,\d+", text) else ""
         raise PlaceError(f"{where}: {text!r} was given; allowed: one value{hint}.") from None
