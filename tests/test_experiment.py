@@ -302,7 +302,7 @@ from flowsim.experiment.runner import run
 from flowsim.experiment.settings import Settings
 if __name__ == "__main__":
     place = load("place=small", "days=365", scenarios_dir=sys.argv[1])
-    print(*run(place, Settings(replications=400, jobs=2, out=sys.argv[2], progress=False)).notices, sep="\\n")
+    print(*run(place, Settings(replications=20_000, jobs=2, out=sys.argv[2], progress=False)).notices, sep="\\n")
 """
 
 
