@@ -49,7 +49,16 @@ class Effort:
 
 
 FULL = Effort((), TOWN, 7, 3, (50, 2), ((1, 2, 4, 8), (1, 2, 4)), 50, (1000, 2000))
-QUICK = Effort(("start_date=2024-09-16", "days=60", "warm_up_days=30"), replace(TOWN, days=100), 3, 1, (10, 2), ((1, 2, 4), (1, 2)), 0, (8, 200))
+QUICK = Effort(
+    ("start_date=2024-09-16", "days=60", "warm_up_days=30"),
+    replace(TOWN, days=100),
+    3,
+    1,
+    (10, 2),
+    ((1, 2, 4), (1, 2)),
+    0,
+    (8, 200),
+)
 
 
 @cache

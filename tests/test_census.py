@@ -443,3 +443,26 @@ def test_a_comparison_from_a_census(counted, tmp_path: Path) -> None:
     assert file.exists()
     assert (tmp_path / "both" / "charts" / "forecast.png").exists()
     assert "The weeks ahead" in (tmp_path / "both" / "summary.md").read_text(encoding="utf-8")
+
+
+def test_a_first_week_of_nobody_is_a_row_and_a_series_of_nobody_is_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    import pandas as pd
+
+    from flowsim.experiment.forecast import BANDS
+    from flowsim.present import report
+
+    weeks = pd.to_datetime(["2024-04-01", "2024-04-08"]).to_numpy()
+    counts = {"Delayed": (0, 4), "Nobody": (0, 0)}
+    rows = [
+        ("baseline", title, week, 3, *[value] * len(BANDS))
+        for title, values in counts.items()
+        for week, value in zip(weeks, values, strict=True)
+    ]
+    bands = pd.DataFrame(rows, columns=["scenario", "series", "week", "n", *BANDS])
+    monkeypatch.setattr(report, "weekly", lambda result: bands)
+    only, worth = report._forecast(SimpleNamespace(places={"baseline": None}))  # type: ignore[arg-type]
+    assert "Delayed" in only.heading
+    assert [row[:2] for row in only.rows] == [("1 April", "0"), ("8 April", "4.00")]
+    assert worth.sentences

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from flowsim.compose import Dimension, dimensions, sweep
 from flowsim.experiment.design import choose, named, read_table, short_keys
 from flowsim.experiment.sweep import POINT, compose_sweep, rank_settings
 from flowsim.place import PlaceError
+from flowsim.present import sweep_charts
 
 PLACES = Path(__file__).parent / "places"
 SMALL = ("place=small", "days=14", "warm_up_days=14")
@@ -343,6 +345,15 @@ def test_lines_of_one_setting_and_words_for_another(tmp_path: Path, monkeypatch:
         found = flowsim.sweep(*SMALL, *words, replications=2, jobs=1, out=f"{at}", progress=False, **design)  # type: ignore[arg-type]
         assert (found.out / "charts" / "sweep.svg").is_file()
         assert found.chart("lines.png", "lines").is_file()
+
+
+def test_what_a_point_leaves_as_it_is_stands_at_the_bases_value_in_pictures(swept: flowsim.Sweep) -> None:
+    first, second = swept.settings
+    points = swept.points.copy()
+    points.loc[points[POINT] != swept.base, second] = None
+    shown = sweep_charts._points(SimpleNamespace(points=points, base=swept.base))  # type: ignore[arg-type]
+    assert set(shown[second]) == set(points.loc[points[POINT] == swept.base, second])
+    assert shown[first].tolist() == swept.points.loc[swept.points[POINT] != swept.base, first].tolist()
 
 
 def test_one_replication_has_no_interval_and_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from flowsim.experiment.assemble import assemble
 from flowsim.experiment.cells import CellFile, DamagedCellError, listed
-from flowsim.experiment.store import Store, flat, read_plain, versions
+from flowsim.experiment.store import Store, flat, free_name, read_plain, versions
 from flowsim.place import PlaceError, refuse
 
 if TYPE_CHECKING:
@@ -87,10 +87,7 @@ def rebuild(store: Store) -> tuple[dict[str, int], list[str]]:
     )
     for key, cells, words in every:
         about = about or words
-        name, again = str(words.get("scenario", key)), 1
-        while name in keys:
-            again += 1
-            name = f"{words.get('scenario', key)}_{again}"
+        name = free_name(str(words.get("scenario", key)), keys)
         keys[name], found[name] = key, cells
     if not keys:
         raise PlaceError(f"{store.out}: this folder holds no cells.")
@@ -129,9 +126,9 @@ def rebuild(store: Store) -> tuple[dict[str, int], list[str]]:
 def ask(store: Store, sql: str) -> pd.DataFrame:
     """The answer of DuckDB to a question about the folder. Raises PlaceError, in one sentence, for a mistake in it.
 
-    Views: `results` (scenario, replication, measure, where, unit, value), `census` (scenario, replication, date, where,
-    state, count), `cells` (see `catalogue`), `scenarios` (scenario, key, replications, title, changes), `settings`
-    (scenario, key, value: every number of every place).
+    Views: `results` (scenario, replication, measure, where, unit, value), `totals` (those of the whole place), `census`
+    (scenario, replication, date, where, state, count), `cells` (see `catalogue`), `scenarios` (scenario, key,
+    replications, title, changes), `settings` (scenario, key, value: every number of every place).
     """
     try:
         import duckdb

@@ -12,7 +12,7 @@ import pandas as pd
 from flowsim.experiment.runner import Result, run_all
 from flowsim.experiment.settings import Settings
 from flowsim.experiment.statistics import ratio_interval, smallest_detectable, t_interval, wide_values
-from flowsim.experiment.store import write_csv
+from flowsim.experiment.store import free_name, write_csv
 from flowsim.measures.headline import HEADLINE, MEASURES
 from flowsim.place import Payer, Place, PlaceError, Service, refuse
 
@@ -120,11 +120,7 @@ def name_places(places: list[Place]) -> dict[str, Place]:
     """Places by their scenarios' names; the second of a name is ``name_2``."""
     named: dict[str, Place] = {}
     for place in places:
-        name, again = place.scenario.name, 1
-        while name in named:
-            again += 1
-            name = f"{place.scenario.name}_{again}"
-        named[name] = place
+        named[free_name(place.scenario.name, named)] = place
     return named
 
 

@@ -8,7 +8,7 @@ Beckman and W. J. Conover (1979), Technometrics 21 (Latin hypercube); I. M. Sobo
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from flowsim.compose import Dimension, parse, single_value
+from flowsim.experiment.store import free_name
 from flowsim.files import read_csv
 from flowsim.place import PlaceError, nearest, refuse
 
@@ -139,7 +140,7 @@ def named(points: Sequence[dict[str, str]]) -> dict[str, dict[str, str]]:
         name = ",".join(words) or "as it is"
         if len(name) > LONGEST_NAME:
             name = f"point_{at + 1:0{len(str(len(points)))}d}"
-        found[_free(name, found)] = point
+        found[free_name(name, found)] = point
     return found
 
 
@@ -161,14 +162,6 @@ def _shorter(key: str) -> tuple[str, str, str]:
     inner = parts[2:] if len(parts) > 2 and parts[0] in ("place", "scenario") else parts
     last = [part for part in inner if part not in ("capacity", "by_site", "by_locality", "parts", "active")] or inner
     return ".".join(last), ".".join(inner), key
-
-
-def _free(name: str, taken: Container[str]) -> str:
-    again, free = 1, name
-    while free in taken:
-        again += 1
-        free = f"{name}_{again}"
-    return free
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -212,7 +205,7 @@ def read_table(path: str | Path) -> Points:
     given, found = set(names) - {""}, dict[str, dict[str, str]]()
     where: dict[str, str] = {}
     for name, made, point, line in zip(names, named(points), points, rows, strict=True):
-        unique = name or _free(made, given | set(found))
+        unique = name or free_name(made, given | set(found))
         found[unique], where[unique] = point, f"{path}, line {line}"
     return Points(found, "table", where)
 

@@ -25,7 +25,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
@@ -125,6 +125,15 @@ def file_name(scenario: str) -> str:
     """A scenario's name as it may stand in a file's name on every system; no two names give the same."""
     name = re.sub(r"[^A-Za-z0-9_.+=,-]", "_", scenario)[:120]
     return name if name == scenario else f"{name}-{_digest(scenario)[:6]}"
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """The scenario's name, or, where that is taken, ``name_2`` and so on."""
+    again, free = 1, name
+    while free in taken:
+        again += 1
+        free = f"{name}_{again}"
+    return free
 
 
 def code_hash() -> str:

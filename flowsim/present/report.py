@@ -178,7 +178,9 @@ def sections(result: Result, assumptions: str = "", brief: bool = False) -> list
 def _forecast(result: Result) -> Iterator[Section]:
     """The weeks ahead of a census: a table of bands for each thing that is followed."""
     bands = weekly(result)
-    for title, rows in bands[bands["high_90"] > 0].groupby("series", sort=False):
+    for title, rows in bands.groupby("series", sort=False):
+        if not rows["high_90"].any():
+            continue
         by_scenario = {name: own.set_index("week") for name, own in rows.groupby("scenario", sort=False)}
         weeks = list(dict.fromkeys(rows["week"]))
         if len(result.places) > 1:
@@ -193,8 +195,6 @@ def _forecast(result: Result) -> Iterator[Section]:
 
 
 def _in_brief(bands: pd.DataFrame, week: Any) -> str:
-    if week not in bands.index:
-        return "-"
     middle, _, outer = _band(bands.loc[week])
     return f"{middle} ({outer})" if outer else middle
 

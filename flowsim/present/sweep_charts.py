@@ -70,8 +70,10 @@ def _one_line_a_scenario(result: Sweep) -> bool:
 
 
 def _points(result: Sweep) -> pd.DataFrame:
-    """The points without the base."""
-    return result.points[result.points[POINT] != result.base]
+    """The points without the base; what a point leaves as it is has the base's value."""
+    is_base = result.points[POINT] == result.base
+    now = result.points[is_base].iloc[0].dropna().to_dict()
+    return result.points[~is_base].fillna(now)
 
 
 def _is_number(column: pd.Series) -> bool:
