@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from acceptance import ENGINES, Engine
+
+
+# A shell's background job ignores Ctrl-C and passes that on; the processes that tests interrupt must not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
