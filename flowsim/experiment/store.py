@@ -47,7 +47,7 @@ OURS = {"config", "spells"}
 """What a folder of results may hold that has neither manifest nor cells: nothing else was written yet."""
 STALE_SECONDS = 86_400
 """Age at which a temporary file of another machine is taken to be left over."""
-CODE_THAT_COUNTS = ("place.py", "model", "engine", "measures")
+CODE_THAT_COUNTS = ("place", "model", "engine", "measures")
 """Files and folders of the package on which a cell's numbers depend."""
 LIBRARIES_THAT_COUNT = ("numpy", "scipy", "holidays")
 """Libraries on whose version a cell's numbers depend: random numbers, distributions, bank holidays."""

@@ -1,0 +1,81 @@
+"""What may be declared of a place, and what is refused.
+
+A place is the frozen, validated configuration of one run: who comes (`streams`), what is decided about them
+(`choices`), what there is (`services`, `pools`, `calendars`) and the way through it (`stages`). Nothing here knows
+about time passing, random numbers or engines. Every mistake becomes a `PlaceError`: one sentence that names the key,
+what was given and what is allowed.
+"""
+
+from flowsim.place.configuration import Place, Run, ScenarioInfo
+from flowsim.place.demand import LARGEST_DEMAND, Choice, Period, Planned, Stream, levels_on, period_levels
+from flowsim.place.once import once_a_place
+from flowsim.place.refusals import FlowsimNotice, PlaceError, nearest, refuse
+from flowsim.place.stages import Stage, Task
+from flowsim.place.supply import (
+    LONGEST_SHOCK_DAYS,
+    MOST_SHOCKS_A_DAY,
+    Block,
+    CostLine,
+    Escalation,
+    Given,
+    Initial,
+    Locality,
+    Move,
+    Payer,
+    Service,
+    Shock,
+    Site,
+    Taken,
+    Trend,
+)
+from flowsim.place.tables import ALWAYS, INITIAL, LEAVE, NOT_APPLICABLE, OTHER, Conditions, Table
+from flowsim.place.times import KINDS, UNIT_MINUTES, WEEKDAYS, Calendar, Distribution, Lognormal, parse_hours
+
+__all__ = [
+    "ALWAYS",
+    "INITIAL",
+    "KINDS",
+    "LARGEST_DEMAND",
+    "LEAVE",
+    "LONGEST_SHOCK_DAYS",
+    "MOST_SHOCKS_A_DAY",
+    "NOT_APPLICABLE",
+    "OTHER",
+    "UNIT_MINUTES",
+    "WEEKDAYS",
+    "Block",
+    "Calendar",
+    "Choice",
+    "Conditions",
+    "CostLine",
+    "Distribution",
+    "Escalation",
+    "FlowsimNotice",
+    "Given",
+    "Initial",
+    "Locality",
+    "Lognormal",
+    "Move",
+    "Payer",
+    "Period",
+    "Place",
+    "PlaceError",
+    "Planned",
+    "Run",
+    "ScenarioInfo",
+    "Service",
+    "Shock",
+    "Site",
+    "Stage",
+    "Stream",
+    "Table",
+    "Taken",
+    "Task",
+    "Trend",
+    "levels_on",
+    "nearest",
+    "once_a_place",
+    "parse_hours",
+    "period_levels",
+    "refuse",
+]

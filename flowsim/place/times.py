@@ -1,0 +1,156 @@
+"""Hours, calendars and how long things take."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from flowsim.place.tables import AmountTable, Model, Table
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+UNIT_MINUTES = {"minutes": 1, "hours": 60, "days": 1440, "weeks": 10080, "working_days": 480}
+"""Minutes in each unit of duration; a working day is eight open hours of the task's calendar."""
+KINDS = ("fixed", "lognormal", "exponential", "uniform")
+"""The kinds of distribution."""
+_RANGE = re.compile(r"^([01]\d|2[0-4]):([0-5]\d)(?:-([01]\d|2[0-4]):([0-5]\d))?$")
+
+
+def parse_hours(text: str) -> list[tuple[int, int]]:
+    """Minutes of the day ``[(start, end), ...]`` of "08:00-18:00", "09:00-12:00, 13:00-17:00", "11:00" or "closed"."""
+    if text == "closed":
+        return []
+    spans = []
+    for part in text.split(","):
+        match = _RANGE.match(part.strip())
+        if match is None:
+            raise ValueError(
+                f'{text!r} is not a time: write "08:00-18:00", "11:00" (one minute) or "closed", in quotes'
+            )
+        start = int(match[1]) * 60 + int(match[2])
+        end = start + 1 if match[3] is None else int(match[3]) * 60 + int(match[4])
+        if not 0 <= start < end <= 1440:
+            raise ValueError(f"{text!r} does not run forward within one day")
+        spans.append((start, end))
+    return spans
+
+
+def _check_hours(text: Any) -> str:
+    if not isinstance(text, str):
+        raise ValueError(f"{text!r} is not a time: put it in quotes (YAML reads 17:00 as 1020)")
+    parse_hours(text)
+    return text
+
+
+def _check_looks(text: str) -> str:
+    if text == "closed" or "-" in text:
+        raise ValueError(f'{text!r} is not times of the day: write "08:00" or "08:00, 12:00", in quotes')
+    return text
+
+
+Hours = Annotated[str, BeforeValidator(_check_hours)]
+Looks = Annotated[Hours, AfterValidator(_check_looks)]
+
+
+class Calendar(Model):
+    """When something is open: hours by day; the more specific day wins; "11:00" alone is a clock that shows 11:00."""
+
+    title: str = ""
+    every_day: Hours | None = None
+    weekday: Hours | None = None
+    weekend: Hours | None = None
+    monday: Hours | None = None
+    tuesday: Hours | None = None
+    wednesday: Hours | None = None
+    thursday: Hours | None = None
+    friday: Hours | None = None
+    saturday: Hours | None = None
+    sunday: Hours | None = None
+    bank_holiday: Hours | None = Field(default=None, description="default: as on a Sunday")
+
+    def hours(self, weekday: int, bank_holiday: bool = False) -> list[tuple[int, int]]:
+        """Open spans in minutes of the day; weekday 0 is Monday."""
+        if bank_holiday:
+            if self.bank_holiday is not None:
+                return parse_hours(self.bank_holiday)
+            weekday = 6
+        general = self.weekday if weekday < 5 else self.weekend
+        for text in (getattr(self, WEEKDAYS[weekday]), general, self.every_day):
+            if text is not None:
+                return parse_hours(text)
+        return []
+
+    @model_validator(mode="after")
+    def _opens(self) -> Calendar:
+        if not any(self.hours(d) for d in range(7)):
+            raise ValueError("this calendar never opens")
+        return self
+
+
+class Lognormal(Model):
+    """Give mean and sigma (of the logarithm), mean and sd, median and sigma, or mean and median."""
+
+    mean: AmountTable | None = None
+    median: AmountTable | None = None
+    sigma: AmountTable | None = None
+    sd: AmountTable | None = None
+
+    @model_validator(mode="after")
+    def _two(self) -> Lognormal:
+        given = {k for k in ("mean", "median", "sigma", "sd") if getattr(self, k) is not None}
+        if given not in ({"mean", "sigma"}, {"mean", "sd"}, {"median", "sigma"}, {"mean", "median"}):
+            raise ValueError(f"a lognormal takes mean+sigma, mean+sd, median+sigma or mean+median, not {sorted(given)}")
+        return self
+
+
+class Exponential(Model):
+    mean: AmountTable
+
+
+class Uniform(Model):
+    low: AmountTable
+    high: AmountTable
+
+
+class Distribution(Model):
+    """How long something takes or how much it is: exactly one of fixed, lognormal, exponential, uniform."""
+
+    fixed: AmountTable | None = None
+    lognormal: Lognormal | None = None
+    exponential: Exponential | None = None
+    uniform: Uniform | None = None
+    unit: Literal["minutes", "hours", "days", "weeks", "working_days"] | None = None
+    least: float | None = Field(default=None, ge=0)
+    most: float | None = Field(default=None, gt=0)
+    add: AmountTable | None = Field(default=None, description="added to what was drawn, in the same unit")
+
+    @property
+    def kind(self) -> str:
+        return next(k for k in KINDS if getattr(self, k) is not None)
+
+    def tables(self) -> Iterator[Table]:
+        """Every table this distribution is made of."""
+        part = getattr(self, self.kind)
+        if isinstance(part, Table):
+            yield part
+        else:
+            yield from (v for v in (getattr(part, f) for f in type(part).model_fields) if isinstance(v, Table))
+        if self.add is not None:
+            yield self.add
+
+    @model_validator(mode="after")
+    def _one(self) -> Distribution:
+        given = [k for k in KINDS if getattr(self, k) is not None]
+        if len(given) != 1:
+            raise ValueError(f"exactly one of fixed, lognormal, exponential, uniform is needed, not {given or 'none'}")
+        if self.least is not None and self.most is not None and self.least > self.most:
+            raise ValueError(f"least {self.least:g} is above most {self.most:g}")
+        return self
+
+
+def check_forward(begins: dt.date | None, ends: dt.date | None) -> None:
+    if begins is not None and ends is not None and ends <= begins:
+        raise ValueError(f"it ends on {ends}, not after it begins on {begins}")
