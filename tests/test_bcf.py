@@ -19,8 +19,7 @@ from flowsim import cli
 from flowsim.compose import load
 from flowsim.evidence import read_register
 from flowsim.experiment.compare import SAVING_COMES, SAVING_FAILS, Comparison, compare, net_costs
-from flowsim.experiment.runner import Result
-from flowsim.experiment.settings import Settings
+from flowsim.experiment.result import Result
 from flowsim.files import folders, read_yaml
 from flowsim.measures.bcf import missing, shares
 from flowsim.measures.headline import MEASURES, NATIONAL
@@ -28,6 +27,7 @@ from flowsim.measures.history import History
 from flowsim.model.calendar import DAY
 from flowsim.place import Place, PlaceError, Table
 from flowsim.present import report, show
+from flowsim.settings import Settings
 from flowsim.validate import read_place
 
 PLACES = Path(__file__).parent / "places"

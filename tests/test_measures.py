@@ -18,7 +18,8 @@ from flowsim.engine.spells import GAVE_UP, TURNED_AWAY, UNFIT_AGAIN, Spells
 from flowsim.measures.causes import charge
 from flowsim.measures.flow import Measured, measure
 from flowsim.measures.headline import HEADLINE, MEASURES
-from flowsim.measures.history import History, Intervals
+from flowsim.measures.history import ByQueue, History, Intervals
+from flowsim.measures.services import quantile
 from flowsim.model.calendar import ALWAYS_OPEN, DAY
 from flowsim.model.capacity import NO_QUOTA, Network
 from flowsim.model.journeys import Journeys
@@ -275,7 +276,7 @@ def slowly(history: History, rows: np.ndarray) -> dict[tuple[int, str], int]:
         key = (j.rows.priority[r], joined, j.spells.number[j.rows.spell[r]], r)
         taken[j.rows.service[r]].append((s.accepted[r], key, r, history.need[r]))
     for t in np.flatnonzero((j.tasks.pool >= 0) & (s.task_granted >= 0)):
-        r = history.task_row[t]
+        r = int(history.row_of(np.array([t]))[0])
         key = (j.rows.priority[r], s.task_began[t], j.spells.number[j.rows.spell[r]], r)
         taken[j.tasks.pool[t]].append((s.task_granted[t], key, n_rows + t, 1))
 
@@ -425,6 +426,7 @@ def test_step_functions_are_the_minutes_counted_one_by_one(given_ones: list[tupl
         level[q, first:last] += n
     every = np.arange(QUEUES)
     assert steps.at(every, np.full(QUEUES, a)).tolist() == level[:, a].tolist()
+    assert steps.now(every, np.full(QUEUES, a))[0].tolist() == level[:, a].tolist()
     assert steps.each_day().tolist() == level[:, DAY - 1 :: DAY].tolist()
     first, last = sorted((a, b))
     assert steps.area(first, last).tolist() == level[:, first:last].sum(axis=1).tolist()
@@ -432,8 +434,28 @@ def test_step_functions_are_the_minutes_counted_one_by_one(given_ones: list[tupl
         minutes, levels = steps.of(q)
         assert levels.tolist() == level[q, minutes].tolist()
         changes = set(minutes[minutes > a].tolist()) | {MINUTES}
-        assert steps.next_change(every, np.full(QUEUES, a))[q] == min(changes)
+        assert steps.now(every, np.full(QUEUES, a))[1][q] == min(changes)
         assert set(np.flatnonzero(np.diff(level[q])) + 1) <= {0, *minutes.tolist(), MINUTES}
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(-9, 2**28), st.booleans()), max_size=20))
+def test_entries_in_the_order_of_their_queues_are_those_of_each_queue(entries: list[tuple[int, int, bool]]) -> None:
+    types = (np.int64, np.int32, bool)
+    queue, values, which = (np.array([e[k] for e in entries], dtype=types[k]) for k in range(3))
+    by_queue = ByQueue.arrange(queue, 5)
+    mine = [[(v, w) for q, v, w in entries if q == k] for k in range(5)]
+    assert by_queue.sum(values).tolist() == [sum(v for v, _ in each) for each in mine]
+    assert by_queue.sum(values, values).tolist() == [sum(v * v for v, _ in each) for each in mine]
+    assert by_queue.sum(which).tolist() == [sum(w for _, w in each) for each in mine]
+    assert [part.tolist() for part in by_queue.split(values)] == [[v for v, _ in each] for each in mine]
+    assert [part.tolist() for part in by_queue.split(values, which)] == [[v for v, w in each if w] for each in mine]
+    assert values[by_queue.of(np.array([1, 3]))].tolist() == [v for k in (1, 3) for v, _ in mine[k]]
+
+
+@given(st.lists(st.integers(-2, 12) | st.integers(0, 700_000), min_size=1, max_size=40), st.sampled_from((0.5, 0.9)))
+def test_quantiles_are_numpys_to_the_last_bit(values: list[int], share: float) -> None:
+    assert quantile(np.array(values, dtype=np.int32), share) == np.quantile(values, share)
+    assert np.isnan(quantile(np.zeros(0, dtype=np.int32), share))
 
 
 def test_tables_of_narrow_numbers_give_the_same() -> None:

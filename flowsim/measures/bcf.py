@@ -14,8 +14,8 @@ import numpy as np
 
 from flowsim.engine.spells import DIED
 from flowsim.measures.history import History
-from flowsim.measures.services import Value, mean, percent, ratio
-from flowsim.measures.stays import Stays, has_level, went_home
+from flowsim.measures.services import Value, percent, ratio
+from flowsim.measures.stays import Stays, has_level
 from flowsim.model.calendar import DAY
 from flowsim.model.journeys import NUMBERS_A_PERSON
 from flowsim.place import NOT_APPLICABLE, OTHER, Place, Table
@@ -65,6 +65,7 @@ class National:
         history: what happened.
         stays: all stays; ward: those in acute beds.
         delayed: rows in acute beds that were recognised.
+        home: which of the live discharges from acute beds within the minutes that count went back to where they lived.
         emergency: (N,) bool, which spells began with an emergency.
         everywhere: the groups of rows that measures of hospitals are given for.
         start, end: the minutes that count.
@@ -76,13 +77,14 @@ class National:
         stays: Stays,
         ward: Stays,
         delayed: np.ndarray,
+        home: np.ndarray,
         emergency: np.ndarray,
         everywhere: Everywhere,
         start: int,
         end: int,
     ) -> None:
         self.history, self.stays, self.ward = history, stays, ward
-        self.delayed, self.emergency, self.start, self.end = delayed, emergency, start, end
+        self.delayed, self.home, self.emergency, self.start, self.end = delayed, home, emergency, start, end
         self.days = (end - start) / DAY
         self.missing = missing(history.place)
         self.lives_here = _lives_here(history)
@@ -91,7 +93,7 @@ class National:
             self.groups.append((RESIDENTS, self.lives_here[ward.spell]))
         inside = self._inside(ward.left)
         self.nights = ward.nights
-        self.over = np.flatnonzero(ward.ended & inside)
+        self.over = np.flatnonzero(inside)
         self.live = np.flatnonzero(ward.alive & inside)
         self.overnight = self.live[np.flatnonzero(self.nights[self.live] >= 1)]
 
@@ -134,7 +136,7 @@ class National:
         return np.maximum(np.clip(last // DAY, *days) - np.clip(first // DAY, *days), 0)
 
     def _delayed_transfers(self) -> Iterator[Value]:
-        rows = self.delayed[np.flatnonzero(self.lives_here[self.history.journeys.rows.spell[self.delayed]])]
+        rows = self.delayed[np.flatnonzero(self.lives_here[self.history.spell[self.delayed]])]
         nights = float(self._nights(self.history.spells.recognised[rows], self.history.left[rows]).sum())
         yield from self._rate("dtoc_days_a_month", nights, "adults", MONTHS_A_YEAR)
         yield from self._rate("dtoc_days_a_quarter", nights, "adults", QUARTERS_A_YEAR)
@@ -195,7 +197,7 @@ class National:
         if "home_at_91_days_share" in self.missing:
             return
         after, left = self.ward.after[self.live], self.ward.left[self.live]
-        to_reablement = (after >= 0) & in_slots(self.history)[self.history.journeys.rows.service[after]]
+        to_reablement = (after >= 0) & in_slots(self.history)[self.history.service[after]]
         which = self.live[np.flatnonzero(to_reablement & (left < self.end - AFTER_REABLEMENT))]
         cases = self.ward[which]
         home = at_home(self.history, cases.spell, cases.left + AFTER_REABLEMENT)
@@ -215,7 +217,7 @@ class National:
         for where, here in self._groups(self.live):
             yield "readmission_6_month_share", where, percent(again, here & followed)
             if where == RESIDENTS:
-                yield "usual_residence_share", where, 100 * mean(went_home(self.ward[self.live[np.flatnonzero(here)]]))
+                yield "usual_residence_share", where, percent(self.home, here)
         died = self.history.spells.ended[self.ward.last[self.over]] == DIED
         for where, here in self._groups(self.over):
             yield "deaths_share_of_discharges", where, percent(died, here)
@@ -274,17 +276,10 @@ def at_home(history: History, spell: np.ndarray, minute: np.ndarray) -> np.ndarr
     Not at home are those in an acute bed, a community bed or a care home, who left a care home, and the dead. The
     spells must have started a row by then.
     """
-    rows, stamps, number = history.journeys.rows, history.spells, history.journeys.spells.number
-    order = history.order
-    spell_of = rows.spell[order]
+    stamps, number = history.spells, history.journeys.spells.number
     last_spell = np.searchsorted(number, (number[spell] // NUMBERS_A_PERSON + 1) * NUMBERS_A_PERSON) - 1
-    first, last = np.searchsorted(spell_of, spell), np.searchsorted(spell_of, last_spell, side="right")
-    count = last - first
-    case = np.repeat(np.arange(len(spell)), count)
-    position = np.arange(int(count.sum())) + np.repeat(first - np.cumsum(count) + count, count)
-    begun = stamps.started[order[position]] <= minute[case]
-    now = order[first + np.bincount(case[begun], minlength=len(spell)) - 1]
-    service = rows.service[now]
+    now = history.row_at(spell, last_spell, minute)
+    service = history.service[now]
     gone = (stamps.left[now] >= 0) & (stamps.left[now] <= minute)
     home = history.queues_with("home_care", "outside", "ed", "same_day") | in_slots(history)
     left_for_home = (stamps.ended[now] != DIED) & ~history.queues_with("care_home")[service]

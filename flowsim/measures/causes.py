@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from flowsim.engine.spells import GAVE_UP, TURNED_AWAY
-from flowsim.measures.history import History
+from flowsim.measures.history import History, ranges
 from flowsim.model.calendar import ALWAYS_OPEN, DAY
 from flowsim.model.capacity import NO_QUOTA
 from flowsim.model.journeys import NONE
@@ -87,10 +87,18 @@ class _Delays:
     first: np.ndarray
     last: np.ndarray
 
+    @classmethod
+    def of(cls, history: History, rows: np.ndarray, start: int, end: int) -> _Delays:
+        """The time from recognition until leaving, of these rows; no other row has a delay."""
+        first, last = np.zeros_like(history.left), np.zeros_like(history.left)
+        first[rows] = np.maximum(history.spells.recognised[rows], start)
+        last[rows] = np.maximum(np.minimum(history.left[rows], end), first[rows])
+        return cls(first, last)
+
     def within(self, row: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What of stretches of time lies within the delay of their rows."""
-        begins = np.maximum(start, self.first[row])
-        return begins, np.maximum(np.minimum(end, self.last[row]), begins)
+        begins = np.maximum(start, self.first.take(row))
+        return begins, np.maximum(np.minimum(end, self.last.take(row)), begins)
 
 
 class _Causes:
@@ -139,15 +147,13 @@ def _transport_tasks(place: Place) -> set[str]:
 def charge(history: History, rows: np.ndarray, start: int, end: int) -> Charges:
     """The delay of these rows (recognised to left) within [start, end), in pieces that add up to it to the minute."""
     causes = _Causes(history)
-    first = np.maximum(history.spells.recognised, start)
-    delays = _Delays(first, np.maximum(np.minimum(history.left, end), first))
+    delays = _Delays.of(history, rows, start, end)
     rows = rows[delays.last[rows] > delays.first[rows]]
-    tasks = _tasks_of(history, rows)
-    waits = _Waits.together(*_queueing(history, causes, rows), _staffing(history, causes, tasks))
-    pieces = [*_split(history, delays, waits), *_working(history, causes, delays, tasks)]
+    tasks = history.tasks_of(rows)
+    waits = _Waits.together(*_queueing(history, causes, rows), _staffing(history, causes, *tasks))
+    pieces = [*_split(history, delays, waits), *_working(history, causes, delays, *tasks)]
     row, cause, minutes = (np.concatenate(column) for column in zip(*pieces, strict=True))
-    some = minutes > 0
-    return Charges(causes.names, row[some], cause[some], minutes[some])
+    return Charges(causes.names, row, cause, minutes)
 
 
 def _queueing(history: History, causes: _Causes, rows: np.ndarray) -> Iterator[_Waits]:
@@ -157,48 +163,47 @@ def _queueing(history: History, causes: _Causes, rows: np.ndarray) -> Iterator[_
     while len(holder):
         asked = (wanted >= 0) & (s.joined[wanted] >= s.recognised[holder]) & (s.joined[wanted] <= history.left[holder])
         holder, wanted = holder[asked], wanted[asked]
-        queue = journeys.service[wanted]
+        queue = history.service[wanted]
         turn = np.where(s.accepted[wanted] >= 0, wanted, NONE)
         until = history.waited_until[wanted]
         yield _Waits(holder, queue, s.joined[wanted], until, turn, causes.full[queue], causes.shut[queue])
-        elsewhere = np.isin(s.ended[wanted], (GAVE_UP, TURNED_AWAY))
+        ended = s.ended[wanted]
+        elsewhere = np.flatnonzero((ended == GAVE_UP) | (ended == TURNED_AWAY))
         holder, wanted = holder[elsewhere], journeys.otherwise[wanted[elsewhere]]
 
 
-def _tasks_of(history: History, rows: np.ndarray) -> np.ndarray:
-    """Indices of the tasks of these rows that began and took time."""
-    of_row = np.zeros(len(history.journeys.rows.spell), dtype=bool)
-    of_row[rows] = True
-    return np.flatnonzero(of_row[history.task_row] & (history.task_over > history.spells.task_began))
-
-
-def _staffing(history: History, causes: _Causes, tasks: np.ndarray) -> _Waits:
-    """Tasks waiting for staff."""
-    s = history.spells
-    tasks = tasks[history.journeys.tasks.pool[tasks] >= 0]
+def _staffing(history: History, causes: _Causes, tasks: np.ndarray, row: np.ndarray) -> _Waits:
+    """Tasks of delayed rows waiting for staff."""
+    s, table = history.spells, history.journeys.tasks
+    some = np.flatnonzero((table.pool.take(tasks) >= 0) & (history.task_over.take(tasks) > s.task_began.take(tasks)))
+    tasks, row = tasks[some], row[some]
     granted = s.task_granted[tasks] >= 0
     until = np.where(granted, s.task_granted[tasks], history.task_over[tasks])
-    turn = np.where(granted, len(history.journeys.rows.spell) + tasks, NONE)
-    pool = history.journeys.tasks.pool[tasks]
-    moves = causes.work[history.journeys.tasks.kind[tasks]] == causes.transport
-    full, shut = (np.where(moves, causes.transport, table[pool]) for table in (causes.full, causes.shut))
-    return _Waits(history.task_row[tasks], pool, s.task_began[tasks], until, turn, full, shut)
+    turn = np.where(granted, len(history.spell) + tasks, NONE)
+    pool = table.pool[tasks]
+    moves = causes.work[table.kind[tasks]] == causes.transport
+    full, shut = (np.where(moves, causes.transport, of_pool[pool]) for of_pool in (causes.full, causes.shut))
+    return _Waits(row, pool, s.task_began[tasks], until, turn, full, shut)
 
 
-def _working(history: History, causes: _Causes, delays: _Delays, tasks: np.ndarray) -> list[_Piece]:
-    """Tasks at work: open minutes are the task's, closed ones the calendar's."""
-    table, network = history.journeys.tasks, history.network
-    tasks = tasks[history.spells.task_granted[tasks] >= 0]
-    row = history.task_row[tasks]
-    first, last = delays.within(row, history.spells.task_granted[tasks], history.task_over[tasks])
-    at_work = np.flatnonzero(last > first)
-    row, first, last, task = row[at_work], first[at_work], last[at_work], tasks[at_work]
-    kind, calendar = table.kind[task], table.calendar[task]
+def _working(history: History, causes: _Causes, delays: _Delays, tasks: np.ndarray, row: np.ndarray) -> list[_Piece]:
+    """Tasks of delayed rows at work: open minutes are the task's, closed ones the calendar's."""
+    table, granted = history.journeys.tasks, history.spells.task_granted.take(tasks)
+    first, last = delays.within(row, granted, history.task_over.take(tasks))
+    some = np.flatnonzero((granted >= 0) & (last > first))
+    tasks, row, first, last = (column.take(some) for column in (tasks, row, first, last))
+    kind, calendar = table.kind.take(tasks), table.calendar.take(tasks)
     opened = last - first
     closes = np.flatnonzero(calendar != ALWAYS_OPEN)
-    total = network.calendars.opened
-    opened[closes] = total[calendar[closes], last[closes]] - total[calendar[closes], first[closes]]
-    return [(row, causes.work[kind], opened), (row, causes.closed[kind], last - first - opened)]
+    calendar, total = calendar[closes], history.network.calendars.opened
+    opened[closes] = total[calendar, last[closes]] - total[calendar, first[closes]]
+    return [_piece(row, causes.work[kind], opened), _piece(row, causes.closed[kind], last - first - opened)]
+
+
+def _piece(row: np.ndarray, cause: np.ndarray, minutes: np.ndarray) -> _Piece:
+    """Of these charges, those that come to something."""
+    some = np.flatnonzero(minutes > 0)
+    return row.take(some), cause.take(some), minutes.take(some)
 
 
 def _split(history: History, delays: _Delays, waits: _Waits) -> list[_Piece]:
@@ -207,7 +212,7 @@ def _split(history: History, delays: _Delays, waits: _Waits) -> list[_Piece]:
     some = np.flatnonzero(last > first)
     waits, first, last = waits[some], first[some], last[some]
     change = np.clip(_capacity_there(history, waits), first, last)
-    return [(waits.row, waits.full, change - first), (waits.row, waits.shut, last - change)]
+    return [_piece(waits.row, waits.full, change - first), _piece(waits.row, waits.shut, last - change)]
 
 
 def _capacity_there(history: History, waits: _Waits) -> np.ndarray:
@@ -220,12 +225,12 @@ def _capacity_there(history: History, waits: _Waits) -> np.ndarray:
     queue, end = waits.queue[who], waits.end[who]
     minute = np.maximum(waits.start[who], _closed_since(history, queue, end))
     while len(who):
-        free = history.capacity.at(queue, minute) - history.use.at(queue, minute)
-        fits = (free >= turns.needed[place]) & (turns.quota_left(queue, minute) >= turns.rank[place])
+        (used, used_until), (opened, open_until) = history.use.now(queue, minute), history.capacity.now(queue, minute)
+        fits = opened - used >= turns.needed[place]
+        fits[fits] = turns.quota_left(queue[fits], minute[fits]) >= turns.rank[place[fits]]
         there[who[fits]] = minute[fits]
         midnight = (minute // DAY + 1) * DAY
-        change = np.minimum(history.use.next_change(queue, minute), history.capacity.next_change(queue, minute))
-        minute = np.minimum(change, midnight)
+        minute = np.minimum(np.minimum(used_until, open_until), midnight)
         on = ~fits & (minute < end)
         who, place, queue, end, minute = who[on], place[on], queue[on], end[on], minute[on]
     return there
@@ -271,17 +276,16 @@ class _Accepted(NamedTuple):
     def by(cls, history: History, queues: np.ndarray) -> _Accepted:
         """Everybody these queues accepted."""
         rows, tasks, s = history.journeys.rows, history.journeys.tasks, history.spells
-        asked = np.zeros(history.n_queues + 1, dtype=bool)  # one more for no pool
-        asked[queues] = True
-        row = np.flatnonzero(asked[rows.service] & (s.accepted >= 0))
-        row = row[(history.need[row] > 0) & ~history.initial[row]]
+        row = history.by_queue.of(queues)
+        row = row[(s.accepted[row] >= 0) & (history.need[row] > 0) & ~history.initial[row]]
         since = rows.since[row]
         joined = np.where((since >= 0) & (s.joined[since] >= 0), s.joined[since], s.joined[row])
-        of_rows = (row, row, rows.service[row], s.accepted[row], joined, history.need[row])
-        task = np.flatnonzero(asked[tasks.pool] & (s.task_granted >= 0))
+        of_rows = (row, row, history.service[row], s.accepted[row], joined, history.need[row])
+        task = history.pool_tasks[history.by_pool.of(queues)]
+        task = task[s.task_granted[task] >= 0]
         one = np.ones(len(task), dtype=np.int64)
         begun, granted = s.task_began[task], s.task_granted[task]
-        of_tasks = (task + len(rows.spell), history.task_row[task], tasks.pool[task], granted, begun, one)
+        of_tasks = (task + len(rows.spell), history.row_of(task), tasks.pool[task], granted, begun, one)
         return cls(*(np.concatenate(columns) for columns in zip(of_rows, of_tasks, strict=True)))
 
 
@@ -298,11 +302,14 @@ class _Turns:
         self.history = history
         everybody = _Accepted.by(history, np.unique(queue))
         key = self._key(everybody.queue, everybody.minute)
-        self.all_keys = np.sort(key)
-        then = np.flatnonzero(np.isin(key, self._key(queue, minute)))
+        by_key = np.argsort(key, kind="stable")
+        self.all_keys = key[by_key]
+        asked = np.unique(self._key(queue, minute))
+        first, last = np.searchsorted(self.all_keys, asked), np.searchsorted(self.all_keys, asked, side="right")
+        then = by_key[ranges(first, last)]
         some, key = _Accepted(*(column[then] for column in everybody)), key[then]
         rows, number = history.journeys.rows, history.journeys.spells.number
-        order = np.lexsort((some.row, number[rows.spell[some.row]], some.joined, rows.priority[some.row], key))
+        order = np.lexsort((some.row, number[history.spell[some.row]], some.joined, rows.priority[some.row], key))
         key, units = key[order], some.units[order]
         begins = np.append(True, key[1:] != key[:-1])[: len(key)]
         group = np.flatnonzero(begins)[np.cumsum(begins) - 1]
@@ -319,10 +326,11 @@ class _Turns:
         week = (day + network.first_weekday) // 7
         monday = np.maximum(week * 7 - network.first_weekday, 0)
         left = np.full(len(queue), np.iinfo(np.int64).max)
-        taken = np.searchsorted(self.all_keys, self._key(queue, minute), side="right")
         for quota, since in ((network.quota_day[queue, day], day), (network.quota_week[queue, week], monday)):
-            used = taken - np.searchsorted(self.all_keys, self._key(queue, since * DAY))
-            left = np.where(quota == NO_QUOTA, left, np.minimum(left, quota - used))
+            some = np.flatnonzero(quota != NO_QUOTA)
+            taken = np.searchsorted(self.all_keys, self._key(queue[some], minute[some]), side="right")
+            earlier = np.searchsorted(self.all_keys, self._key(queue[some], since[some] * DAY))
+            left[some] = np.minimum(left[some], quota[some] - (taken - earlier))
         return left
 
     def _key(self, queue: np.ndarray, minute: np.ndarray) -> np.ndarray:

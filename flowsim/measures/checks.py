@@ -13,7 +13,7 @@ from flowsim.model.capacity import UNLIMITED
 def unexplained_delay(history: History, charges: Charges, rows: np.ndarray, start: int, end: int) -> int:
     """Delayed minutes of the rows within [start, end) less those charged to causes, added up without sign."""
     delay = np.minimum(history.left[rows], end) - np.maximum(history.spells.recognised[rows], start)
-    charged = np.bincount(charges.row, weights=charges.minutes, minlength=len(history.journeys.rows.spell))
+    charged = np.bincount(charges.row, weights=charges.minutes, minlength=len(history.spell))
     return int(np.abs(charged[rows] - np.maximum(delay, 0)).sum())
 
 
@@ -26,8 +26,8 @@ def lost_people(history: History) -> int:
     counts backwards too: found twice, or after being gone.
     """
     rows, s = history.journeys.rows, history.spells
-    found_next = history.gone[rows.spell]
-    never_came = (history.arrived == NOT_YET)[rows.spell]
+    found_next = history.gone.take(history.spell)
+    never_came = (history.arrived == NOT_YET).take(history.spell)
     odd = np.flatnonzero((s.started >= 0) & ((found_next < s.started) | never_came))
     odd = odd[history.previous[odd] < 0]  # in a first stage after being gone
     begins, ends = [found_next[odd]], [s.started[odd]]
@@ -51,12 +51,13 @@ def littles_law_gap(history: History, start: int, end: int) -> float:
     waiting, n = history.waiting, history.n_queues
     area = history.queue_length.area(start, end)
     joined = (waiting.start >= start) & (waiting.start < end)
-    own = np.bincount(waiting.queue, weights=joined * (waiting.end - waiting.start), minlength=n)
+    own = joined * (waiting.end - waiting.start)
     earlier = (waiting.start < start) & (waiting.end > start)
-    carried_in = np.bincount(waiting.queue, weights=earlier * (waiting.end - start), minlength=n)
+    carried_in = earlier * (waiting.end - start)
     later = (waiting.start < end) & (waiting.end > end)
-    carried_out = np.bincount(waiting.queue, weights=later * (waiting.end - end), minlength=n)
-    return float(np.abs(area - (own + carried_in - carried_out)).max(initial=0) / max(end - start, 1))
+    carried_out = later * (waiting.end - end)
+    waits = np.bincount(waiting.queue, weights=own + carried_in - carried_out, minlength=n)
+    return float(np.abs(area - waits).max(initial=0) / max(end - start, 1))
 
 
 def log_gap(history: History) -> int:
@@ -73,12 +74,12 @@ def above_capacity(history: History) -> int:
     use, capacity, planned = history.use, history.capacity, history.planned_capacity
     lowest = np.full(history.n_queues, UNLIMITED)
     np.minimum.at(lowest, history.spells.log_service, history.spells.log_capacity)
-    above_lowest = np.flatnonzero((use.level > np.repeat(lowest, np.diff(use.first))) & (use.minute > 0))
+    above_lowest = np.flatnonzero(use.level > np.repeat(lowest, np.diff(use.first)))
     queue = np.searchsorted(use.first, above_lowest, side="right") - 1
-    level, minute = use.level[above_lowest], use.minute[above_lowest]
+    level, minute = use.level[above_lowest], use.minute(queue, above_lowest)
     before = np.where(above_lowest > use.first[queue], use.level[above_lowest - 1], 0)
     was_open = capacity.at(queue, minute - 1)
     stepped = planned.at(queue, minute) - planned.at(queue, minute - 1)
     # within the minute: a step comes before the acceptances, escalation after them
     open_units = np.maximum(np.maximum(capacity.at(queue, minute), was_open), was_open + stepped)
-    return int(((level > before) & (level > open_units)).sum())
+    return int(((level > before) & (level > open_units) & (minute > 0)).sum())

@@ -113,9 +113,7 @@ def _paid_for(
 
 
 def _starts(history: History, queues: np.ndarray, start: int, end: int) -> int:
-    ours = np.zeros(history.n_queues, dtype=bool)
-    ours[queues] = True
-    rows = np.flatnonzero(ours[history.journeys.rows.service])
+    rows = history.by_queue.of(queues)
     started = history.spells.started[rows]
     new = (started >= start) & (started < end) & ~history.continues[rows] & ~history.initial[rows]
     return int(np.count_nonzero(new))

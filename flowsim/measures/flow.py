@@ -22,7 +22,7 @@ from flowsim.measures.causes import TRANSPORT, Charges, charge
 from flowsim.measures.harm import expected_extra_deaths
 from flowsim.measures.headline import MEASURES
 from flowsim.measures.history import History, count_each_day
-from flowsim.measures.services import Services, Value, mean, percent, ratio
+from flowsim.measures.services import Services, Value, mean, percent, quantile, ratio
 from flowsim.measures.stays import Stays, all_stays, has_level, went_home
 from flowsim.model.calendar import ALWAYS_OPEN
 from flowsim.model.capacity import Network
@@ -142,15 +142,16 @@ class _Measuring:
 
     @cached_property
     def _site(self) -> np.ndarray:
-        """(R,) int8, the site of every row, an index into `sites`: its queue's, else the person's; -1 for none."""
-        history = self.history
+        """(R,) int8, every row's site, an index into `sites`, one more for none: its queue's, or else the person's."""
+        history, none = self.history, len(self.sites)
         number = {name: i for i, name in enumerate(self.sites)}
-        by_queue = np.array([number.get(unit, -1) for unit in history.unit_name], dtype=np.int8)
-        found = by_queue[history.journeys.rows.service]
+        by_queue = np.array([number.get(unit, none) for unit in history.unit_name], dtype=np.int8)
+        found = by_queue[history.service]
         if "site" in history.journeys.attributes:
-            by_level = np.array([*(number.get(w, -1) for w in history.journeys.levels["site"]), -1], dtype=np.int8)
-            rest = np.flatnonzero(found < 0)
-            found[rest] = by_level[history.journeys.attributes["site"][history.journeys.rows.spell[rest]]]
+            words = (*history.journeys.levels["site"], "")  # the last is code -1
+            by_level = np.array([number.get(word, none) for word in words], dtype=np.int8)
+            rest = np.flatnonzero(found == none)
+            found[rest] = by_level[history.journeys.attributes["site"][history.spell[rest]]]
         return found
 
     def _pathway_of(self, spell: np.ndarray) -> np.ndarray:
@@ -173,14 +174,18 @@ class _Measuring:
         """Live discharges from wards in the window."""
         return self.ward[self.ward.alive & self._inside(self.ward.left)]
 
+    @cached_property
+    def home(self) -> np.ndarray:
+        """(n,) bool: which of these people went back to where they lived."""
+        return went_home(self.live)
+
     # delay -----------------------------------------------------------------------------------------------------------
 
     def _delay(self, charges: Charges) -> Iterator[Value]:
-        journeys = self.history.journeys
         scale = self.year / 1440
-        pathway = self._pathway_of(journeys.rows.spell[charges.row])
-        by_cause = self._minutes(charges, charges.cause, len(charges.names))
-        by_pathway = self._minutes(charges, pathway, len(self.pathways) + 1)
+        site, pathway = self._site[charges.row], self._pathway_of(self.history.spell[charges.row])
+        by_cause = self._by_site(site, charges.cause, len(charges.names), charges.minutes)
+        by_pathway = self._by_site(site, pathway, len(self.pathways) + 1, charges.minutes)
         shown = np.flatnonzero(self._can_hold_up(charges.names) | (by_cause[0] > 0))
         for i, where in enumerate([ALL, *self.sites]):
             prefix = "" if where == ALL else f"{where} | "
@@ -190,11 +195,11 @@ class _Measuring:
             for name, minutes in zip([*self.pathways, NO_PATHWAY], by_pathway[i], strict=True):
                 yield "delayed_bed_days_by_pathway", prefix + name, float(minutes) * scale
 
-    def _minutes(self, charges: Charges, group: np.ndarray, n: int) -> np.ndarray:
-        """(1 + sites, n) delayed minutes of everybody and of each site, by group."""
+    def _by_site(self, site: np.ndarray, group: np.ndarray, n: int, minutes: np.ndarray) -> np.ndarray:
+        """(1 + sites, n) minutes of everybody and of each site, by group."""
         n_sites = len(self.sites) + 1  # one more for none
-        code = (self._site[charges.row] % n_sites).astype(np.int64) * n + group
-        by_site = np.bincount(code, weights=charges.minutes, minlength=n_sites * n).reshape(n_sites, n)
+        code = site.astype(np.int64) * n + group
+        by_site = np.bincount(code, weights=minutes, minlength=n_sites * n).reshape(n_sites, n)
         return np.vstack([by_site.sum(axis=0), by_site[:-1]])
 
     def _can_hold_up(self, causes: tuple[str, ...]) -> np.ndarray:
@@ -227,7 +232,8 @@ class _Measuring:
         live = self.live
         recognised = self.history.spells.recognised[live.last]
         ready = self.history.spells.ready[live.last]
-        late = np.where(recognised >= 0, live.left // 1440 - recognised // 1440, 0)
+        day = live.left // 1440
+        late = np.where(recognised >= 0, day - recognised // 1440, 0)
         overnight, by_17 = live.nights >= 1, live.left % 1440 <= 17 * 60
         occupied = self.occupied[:, self.days]
         for i, (where, here) in enumerate(self._everywhere(live.last)):
@@ -241,13 +247,13 @@ class _Measuring:
             yield "hidden_wait_days_mean", where, mean(waits) / 1440
             yield "discharged_by_17_share", where, percent(by_17, here)
             yield "live_discharges_a_day", where, float(here.sum()) / self.window_days
-            yield from self._by_weekday(where, live.left[here])
+            yield from self._by_weekday(where, day[here])
         yield from self._pathway_shares(live)
 
-    def _by_weekday(self, where: str, left: np.ndarray) -> Iterator[Value]:
+    def _by_weekday(self, where: str, day: np.ndarray) -> Iterator[Value]:
         first = self.history.network.first_weekday
         days = np.bincount((np.arange(self.days.start, self.days.stop) + first) % 7, minlength=7)
-        counts = np.bincount((left // 1440 + first) % 7, minlength=7)
+        counts = np.bincount((day + first) % 7, minlength=7)
         per_day = np.divide(counts, days, out=np.full(7, np.nan), where=days > 0)
         index = per_day / np.nanmean(per_day) if np.nansum(per_day) > 0 else np.full(7, np.nan)
         for name, value in zip(WEEKDAYS, index, strict=True):
@@ -264,7 +270,7 @@ class _Measuring:
     # stays and beds --------------------------------------------------------------------------------------------------
 
     def _stays(self) -> Iterator[Value]:
-        over = self.ward[self.ward.ended & self._inside(self.ward.left)]
+        over = self.ward[self._inside(self.ward.left)]
         emergency = self.is_emergency[over.spell]
         counted = emergency & (over.nights >= 1)
         nights = over.nights
@@ -275,7 +281,7 @@ class _Measuring:
         for where, here in groups:
             stay = nights[counted & here]
             yield "los_days_mean", where, mean(stay)
-            yield "los_days_median", where, float(np.median(stay)) if len(stay) else float("nan")
+            yield "los_days_median", where, quantile(stay, 0.5)
             yield "in_hospital_death_share", where, percent(died, emergency & here)
         came = self.ward[self._inside(self.ward.started)]
         came = came[~self.history.initial[came.first]]
@@ -287,14 +293,14 @@ class _Measuring:
         """(sites and one more for none, days) people in wards at 23:59."""
         history, n = self.history, len(self.sites) + 1
         row = np.flatnonzero(self.in_ward & (history.spells.started >= 0))
-        return count_each_day(self._site[row] % n, n, history.spells.started[row], history.left[row], history.days)
+        return count_each_day(self._site[row], n, history.spells.started[row], history.left[row], history.days)
 
     @cached_property
     def late(self) -> np.ndarray:
         """(sites and one more for none, pathways and one more for none, days) people delayed in wards at 23:59."""
         history, row = self.history, self.delayed
         n, n_pathways = len(self.sites) + 1, len(self.pathways) + 1
-        group = self._site[row] % n * n_pathways + self._pathway_of(history.journeys.rows.spell[row])
+        group = self._site[row].astype(np.int64) * n_pathways + self._pathway_of(history.spell[row])
         recognised = history.spells.recognised[row]
         end = np.maximum(history.left[row], recognised)
         return count_each_day(group, n * n_pathways, recognised, end, history.days).reshape(n, n_pathways, -1)
@@ -303,7 +309,7 @@ class _Measuring:
         history, days = self.history, self.history.days
         n = len(self.sites) + 1
         occupied, delayed = self.occupied[:, self.days], self.late.sum(axis=1)[:, self.days]
-        site = self._site[self.ward.last] % n
+        site = self._site[self.ward.last]
         from_day_21 = (self.ward.started // 1440 + 21) * 1440
         long = count_each_day(site, n, from_day_21, np.maximum(self.ward.left, from_day_21), days)[:, self.days]
         queues = np.flatnonzero(history.queues_with("ward"))
@@ -323,11 +329,11 @@ class _Measuring:
 
     def _emergency_department(self) -> Iterator[Value]:
         history, s = self.history, self.history.spells
-        row = np.flatnonzero(history.rows_with("ed"))
+        row = history.by_queue.of(np.flatnonzero(history.queues_with("ed")))
         row = row[self._inside(s.joined[row]) & ~history.initial[row] & (history.previous[row] < 0)]
         for where, here in self._everywhere(row):
             yield "ed_attendances_a_day", where, float(here.sum()) / self.window_days
-        out = self.ed[self.ed.ended & self._inside(self.ed.left)]
+        out = self.ed[self._inside(self.ed.left)]
         whole = out.left - s.joined[out.first]
         admitted = self._admitted(out)
         boarding = out.left - s.ready[out.last]
@@ -351,8 +357,7 @@ class _Measuring:
     # outcomes --------------------------------------------------------------------------------------------------------
 
     def _outcomes(self) -> Iterator[Value]:
-        live = self.live
-        home = went_home(live)
+        live, home = self.live, self.home
         back = self.history.returned[live.spell]
         again = (back >= live.left) & (back - live.left <= READMISSION_WINDOW)
         followed = live.left < self.end - READMISSION_WINDOW
@@ -366,8 +371,8 @@ class _Measuring:
             supported = followed & (pathway > 0) & (pathway < len(self.pathways))
             yield "readmission_30_day_share", "after intermediate care", percent(again, supported)
         s = self.history.spells
-        in_hospital = self.history.rows_with("ward", "ed", "same_day")
-        dead = np.flatnonzero((s.ended == DIED) & self._inside(s.left) & in_hospital)
+        dead = np.flatnonzero((s.ended == DIED) & self._inside(s.left))
+        dead = dead[self.history.queues_with("ward", "ed", "same_day")[self.history.service[dead]]]
         for where, here in self._everywhere(dead):
             yield "deaths_in_hospital", where, float(here.sum()) * self.year
 
@@ -378,15 +383,17 @@ class _Measuring:
         over = over[over.alive & self._inside(over.left)]
         kind = history.kind[over.service]
         long_term = history.queues_with("home_care", "care_home")
-        needs = (over.after >= 0) & long_term[history.journeys.rows.service[over.after]]
+        needs = (over.after >= 0) & long_term[history.service[over.after]]
         for k, name in enumerate(history.kind_names):
             service = history.service_of(name)
             if service.role == "community" and service.unit == "slots":
                 yield "no_long_term_care_share", name, percent(~needs, kind == k)
 
     def _national(self) -> Iterator[Value]:
-        emergency, everywhere = self.is_emergency, self._everywhere
-        found = National(self.history, self.stays, self.ward, self.delayed, emergency, everywhere, self.start, self.end)
+        found = National(
+            self.history, self.stays, self.ward, self.delayed, self.home, self.is_emergency, self._everywhere,
+            self.start, self.end,
+        )  # fmt: skip
         return found.values()
 
     # costs and checks ------------------------------------------------------------------------------------------------
@@ -432,24 +439,17 @@ class _Measuring:
         dates = first + np.arange(days) * np.timedelta64(1, "D").astype("timedelta64[s]")
         where, state, counts = zip(*series, strict=True)
         return pd.DataFrame(
-            {"date": np.tile(dates, len(series)), "where": _spread(where, days), "state": _spread(state, days),
-             "count": np.concatenate(counts)}
+            {"date": np.tile(dates, len(series)), "where": pd.array(where, dtype="str").repeat(days),
+             "state": pd.array(state, dtype="str").repeat(days), "count": np.concatenate(counts)}
         )  # fmt: skip
 
     def _boarding(self) -> np.ndarray:
         """People in each emergency department whose admission was decided: (S, days)."""
         history, s = self.history, self.history.spells
         rows = history.journeys.rows
-        next_row = rows.next[self.ed.last]
-        for_ward = np.flatnonzero((next_row >= 0) & self.in_ward[next_row])
+        next_row = rows.next.take(self.ed.last)
+        for_ward = np.flatnonzero((next_row >= 0) & self.in_ward.take(next_row))
         boards, next_row = self.ed.last[for_ward], next_row[for_ward]
         boards = boards[(s.ready[boards] >= 0) & (s.joined[next_row] >= 0)]
         end = np.maximum(history.left[boards], s.ready[boards])
-        return count_each_day(rows.service[boards], history.n_queues, s.ready[boards], end, history.days)
-
-
-def _spread(names: tuple[str, ...], days: int) -> pd.Series:
-    """Each name once a day."""
-    levels = list(dict.fromkeys(names))
-    codes = np.repeat([levels.index(name) for name in names], days)
-    return pd.Series(pd.array(levels, dtype="str").take(codes))
+        return count_each_day(history.service[boards], history.n_queues, s.ready[boards], end, history.days)

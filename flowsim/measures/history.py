@@ -15,7 +15,6 @@ from scipy.sparse import coo_array
 from flowsim.engine.spells import (
     DIED,
     DISPLACED,
-    ENDINGS,
     GAVE_UP,
     LEFT,
     NEVER,
@@ -24,16 +23,13 @@ from flowsim.engine.spells import (
     UNFIT_AGAIN,
     Spells,
 )
-from flowsim.model.calendar import ALWAYS_OPEN
+from flowsim.model.calendar import ALWAYS_OPEN, DAY
 from flowsim.model.capacity import UNLIMITED, Network
 from flowsim.model.journeys import NONE, Journeys
 from flowsim.place import Place, Service
 
 NOT_YET = 2**30
 """Later than any minute of a run; small enough for int32."""
-
-_ENDS_SPELL = np.isin(np.arange(len(ENDINGS)), (LEFT, DIED, READMITTED))
-"""By how a row ended: did that end the spell?"""
 
 
 @dataclass(frozen=True)
@@ -53,17 +49,28 @@ class Intervals:
     def steps(self, n: int, horizon: int) -> Steps:
         """The same as step functions of time for n queues.
 
-        The changes are put in order as those of a sparse table of minutes by queues, which is turned from minutes to
-        queues: that takes two passes over them, where sorting would take twenty.
+        The changes are put in order as those of a sparse table, minutes of the day by days of queues, which is turned
+        from minutes to days: that takes two passes over them, where sorting would take twenty.
         """
+        days = horizon // DAY + 1  # what ends with the run ends on the day after it
+        by_day = self._changes(n, days).tocsr().tocsc()
+        by_day.sum_duplicates()
+        key = np.repeat(np.arange(n * days) * DAY, np.diff(by_day.indptr))
+        key += by_day.indices
+        return Steps(key, np.cumsum(by_day.data, dtype=np.int64), by_day.indptr, horizon)
+
+    def _changes(self, n: int, days: int) -> coo_array:
+        """What is added and taken away, by minute of the day and by queue and day."""
         minute = np.concatenate([self.start, self.end], dtype=np.int32)
-        queue = np.concatenate([self.queue, self.queue], dtype=np.int32)
+        day_of_queue = np.concatenate([self.queue, self.queue], dtype=np.int32)
         change = np.concatenate([self.units, -self.units], dtype=np.int32)
-        changes = coo_array((change, (minute, queue)), shape=(horizon + 1, n))
-        changes.has_canonical_format = True  # or else those of one minute would be sorted and added up at once
-        by_queue = changes.tocsr().tocsc()
-        by_queue.sum_duplicates()
-        return Steps(by_queue.indptr, by_queue.indices, np.cumsum(by_queue.data, dtype=np.int64), horizon)
+        day = minute // DAY
+        minute -= day * DAY
+        day_of_queue *= days
+        day_of_queue += day
+        found = coo_array((change, (minute, day_of_queue)), shape=(DAY, n * days))
+        found.has_canonical_format = True  # or else changes of one minute would be sorted and added up at once
+        return found
 
 
 @dataclass(frozen=True)
@@ -71,58 +78,77 @@ class Steps:
     """A step function of time for every queue.
 
     Attributes:
-        first: (S + 1,) where each queue's changes begin: queue q has ``first[q] : first[q + 1]``.
-        minute: (K,) the minutes of change, in order within a queue.
+        key: (K,) int64, sorted: the queue and the minute of each change, as `key_of` makes one number of them.
         level: (K,) int64, the level when that minute was over; before a queue's first change it is 0.
+        first_of_day: (S x (days + 1) + 1,) where the changes of each day of each queue begin.
         horizon: minutes in the run.
     """
 
-    first: np.ndarray
-    minute: np.ndarray
+    key: np.ndarray
     level: np.ndarray
+    first_of_day: np.ndarray
     horizon: int
 
     @classmethod
     def from_log(cls, queue: np.ndarray, minute: np.ndarray, level: np.ndarray, n: int, horizon: int) -> Steps:
         """From one entry a change, in any order, for n queues."""
-        order = np.lexsort((minute, queue))
-        first = np.append(0, np.cumsum(np.bincount(queue, minlength=n)))
-        return cls(first, minute[order], level[order].astype(np.int64), horizon)
+        days = horizon // DAY + 1
+        key = queue.astype(np.int64) * days * DAY + minute
+        order = np.argsort(key, kind="stable")
+        count = np.bincount(key // DAY, minlength=n * days)
+        return cls(key[order], level[order].astype(np.int64), np.append(0, np.cumsum(count)), horizon)
+
+    @property
+    def days(self) -> int:
+        """Days in the run, and one more for what ends with it."""
+        return self.horizon // DAY + 1
 
     @cached_property
-    def key(self) -> np.ndarray:
-        """(K,) int64, sorted: ``queue * (horizon + 1) + minute`` of each change."""
-        return np.repeat(np.arange(len(self.first) - 1), np.diff(self.first)) * (self.horizon + 1) + self.minute
+    def first(self) -> np.ndarray:
+        """(S + 1,) where each queue's changes begin: queue q has ``first[q] : first[q + 1]``."""
+        return self.first_of_day[:: self.days]
+
+    def key_of(self, queue: np.ndarray, minute: np.ndarray | int) -> np.ndarray:
+        """Queues and minutes as one number each, by queue and then by minute."""
+        return queue * np.int64(self.days * DAY) + minute
+
+    def minute(self, queue: np.ndarray, change: np.ndarray | slice) -> np.ndarray:
+        """The minutes of some changes of these queues."""
+        return self.key[change] - self.key_of(queue, 0)
 
     def of(self, queue: int) -> tuple[np.ndarray, np.ndarray]:
         """The minutes of change of one queue and the levels after them."""
         own = slice(self.first[queue], self.first[queue + 1])
-        return self.minute[own], self.level[own]
+        return self.minute(np.array(queue), own), self.level[own]
 
     def at(self, queue: np.ndarray, minute: np.ndarray) -> np.ndarray:
         """The level of each queue when each minute was over."""
-        if not len(self.minute):
-            return np.zeros(len(queue), dtype=np.int64)
-        last = self._until(queue, minute) - 1
-        return np.where(last >= self.first[queue], self.level[last], 0)
+        return self._level(queue, self._until(queue, minute))
+
+    def now(self, queue: np.ndarray, minute: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The same, and the minute of each queue's first change after that; the horizon where there is none."""
+        following = self._until(queue, minute)
+        there = following < self.first[queue + 1]
+        change = np.full(len(queue), self.horizon)
+        change[there] = self.minute(queue[there], following[there])
+        return self._level(queue, following), change
+
+    def _level(self, queue: np.ndarray, following: np.ndarray) -> np.ndarray:
+        """The level of each queue before each change, given by its place; 0 before its first."""
+        found = np.zeros(len(queue), dtype=np.int64)
+        changed = following > self.first[queue]
+        found[changed] = self.level[following[changed] - 1]
+        return found
 
     def each_day(self) -> np.ndarray:
         """The level of every queue at 23:59 of each day: (S, days) float64."""
-        n, midnight = len(self.first) - 1, np.arange(1, self.horizon // 1440 + 1) * 1440 - 1
-        level = self.at(np.repeat(np.arange(n), len(midnight)), np.tile(midnight, n))
-        return level.reshape(n, -1).astype(np.float64)
-
-    def next_change(self, queue: np.ndarray, minute: np.ndarray) -> np.ndarray:
-        """The minute of each queue's first change after each minute; the horizon where there is none."""
-        if not len(self.minute):
-            return np.full(len(queue), self.horizon)
-        following = self._until(queue, minute)
-        there = following < self.first[queue + 1]
-        return np.where(there, self.minute[np.minimum(following, len(self.minute) - 1)], self.horizon)
+        n, days = len(self.first) - 1, self.days - 1
+        following = self.first_of_day[1:].reshape(n, days + 1)[:, :days]
+        return self._level(np.repeat(np.arange(n), days), following.ravel()).reshape(n, days).astype(np.float64)
 
     def _until(self, queue: np.ndarray, minute: np.ndarray) -> np.ndarray:
         """How many changes of this and of earlier queues there were up to the end of each minute."""
-        return np.searchsorted(self.key, queue.astype(np.int64) * (self.horizon + 1) + minute, side="right")
+        return np.searchsorted(self.key, self.key_of(queue, minute), side="right")
 
     def area(self, start: int, end: int) -> np.ndarray:
         """Unit-minutes of each queue within [start, end): (S,) float64."""
@@ -134,13 +160,55 @@ class Steps:
         last = self._until(np.arange(len(found)), np.full(len(found), minute)) - 1
         some = np.flatnonzero(last >= self.first[:-1])
         first, last = self.first[some], last[some]
-        found[some] = self._passed[last] - self._passed[first] + self.level[last] * (minute - self.minute[last])
+        since = minute - self.minute(some, last)
+        found[some] = self._passed[last] - self._passed[first] + self.level[last] * since
         return found
 
     @cached_property
     def _passed(self) -> np.ndarray:
         """(K,) int64, unit-minutes up to each change, of its queue and of all before it: only differences mean much."""
-        return np.append(0, np.cumsum(self.level[:-1] * np.diff(self.minute)))
+        found = np.zeros_like(self.level)
+        np.cumsum(self.level[:-1] * np.diff(self.key), out=found[1:])
+        return found
+
+
+@dataclass(frozen=True)
+class ByQueue:
+    """Entries of a table in the order of their queues, so that those of one queue lie together.
+
+    Attributes:
+        order: (n,) the entries in that order; those of one queue as they came.
+        first: (S + 1,) where each queue's entries begin.
+    """
+
+    order: np.ndarray
+    first: np.ndarray
+
+    @classmethod
+    def arrange(cls, queue: np.ndarray, n: int) -> ByQueue:
+        """From the queue of each entry, for n queues."""
+        narrow = queue.astype(np.int16)  # numbers of two bytes are counted, not compared
+        order = np.argsort(narrow, kind="stable")
+        return cls(order, np.searchsorted(narrow[order], np.arange(n + 1, dtype=np.int16)))
+
+    def of(self, queues: np.ndarray) -> np.ndarray:
+        """The entries of some queues."""
+        return self.order[ranges(self.first[queues], self.first[queues + 1])]
+
+    def sum(self, values: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
+        """Whole numbers or truth values, one an entry, times another if given, added up by queue: (S,) int64."""
+        found = np.zeros(len(self.first) - 1, dtype=np.int64)
+        some = np.flatnonzero(np.diff(self.first))
+        products = values if times is None else np.multiply(values, times, dtype=np.int64)
+        found[some] = np.add.reduceat(products.take(self.order), self.first[some], dtype=np.int64)
+        return found
+
+    def split(self, values: np.ndarray, which: np.ndarray | None = None) -> list[np.ndarray]:
+        """The values of every queue's entries, or of those of which `which` is true."""
+        if which is None:
+            return np.split(values.take(self.order), self.first[1:-1])
+        some = np.flatnonzero(which.take(self.order))
+        return np.split(values.take(self.order.take(some)), np.searchsorted(some, self.first[1:-1]))
 
 
 class History:
@@ -151,10 +219,13 @@ class History:
         kind: (S,) int, each queue's kind.
         unit_name: (S,) the site or locality of each queue, "" for a queue that is not split.
         is_neighbour: (S,) bool, is it capacity outside the place under study?
+        spell, service: (R,) intp, each row's spell and queue: the size of number by which NumPy looks up quickest.
     """
 
     def __init__(self, place: Place, network: Network, journeys: Journeys, spells: Spells) -> None:
         self.place, self.network, self.journeys, self.spells = place, network, journeys, spells
+        self.spell = journeys.rows.spell.astype(np.intp, copy=False)
+        self.service = journeys.rows.service.astype(np.intp, copy=False)
         self.horizon = network.horizon
         self.days = self.horizon // 1440
         self.n_queues = len(network.names)
@@ -165,7 +236,7 @@ class History:
         self.is_neighbour = np.array(
             [u in place.localities and place.localities[u].neighbour for u in self.unit_name], dtype=bool
         )
-        self._roles = np.array([self.service_of(kind).role for kind in self.kind_names])
+        self._roles = [self.service_of(kind).role for kind in self.kind_names]
 
     def service_of(self, kind: str) -> Service:
         """What the place declares of a kind of service or staff pool."""
@@ -173,11 +244,26 @@ class History:
 
     def queues_with(self, *roles: str) -> np.ndarray:
         """(S,) bool: which queues have one of these roles."""
-        return np.isin(self._roles, roles)[self.kind]
+        return np.array([role in roles for role in self._roles])[self.kind]
 
     def rows_with(self, *roles: str) -> np.ndarray:
         """(R,) bool: which rows are in a service of one of these roles."""
-        return self.queues_with(*roles)[self.journeys.rows.service]
+        return self.queues_with(*roles)[self.service]
+
+    @cached_property
+    def by_queue(self) -> ByQueue:
+        """The rows in the order of their queues."""
+        return ByQueue.arrange(self.service, self.n_queues)
+
+    @cached_property
+    def pool_tasks(self) -> np.ndarray:
+        """The tasks that need staff: (P,) indices."""
+        return np.flatnonzero(self.journeys.tasks.pool >= 0)
+
+    @cached_property
+    def by_pool(self) -> ByQueue:
+        """These tasks, in the order of their pools."""
+        return ByQueue.arrange(self.journeys.tasks.pool[self.pool_tasks], self.n_queues)
 
     # the order of a spell's rows -------------------------------------------------------------------------------------
 
@@ -185,39 +271,54 @@ class History:
     def order(self) -> np.ndarray:
         """The rows that were started, by spell and then by time."""
         started = np.flatnonzero(self.spells.started >= 0)
-        spell, minute = self.journeys.rows.spell[started], self.spells.started[started]
+        spell, minute = self.spell.take(started), self.spells.started.take(started)
         later = (spell[1:] > spell[:-1]) | ((spell[1:] == spell[:-1]) & (minute[1:] >= minute[:-1]))
         return started if later.all() else started[np.lexsort((minute, spell))]
 
     @cached_property
+    def _spell_in_order(self) -> np.ndarray:
+        """The spells of these rows."""
+        return self.spell.take(self.order)
+
+    @cached_property
+    def again(self) -> np.ndarray:
+        """Where in this order a row is followed by one of the same spell."""
+        return np.flatnonzero(self._spell_in_order[1:] == self._spell_in_order[:-1])
+
+    @cached_property
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows of one spell that were started one after the other: (the earlier ones, the later ones)."""
-        spell = self.journeys.rows.spell[self.order]
-        same = np.flatnonzero(spell[1:] == spell[:-1])
-        return self.order[same], self.order[same + 1]
+        return self.order[self.again], self.order[self.again + 1]
+
+    def row_at(self, spell: np.ndarray, last_spell: np.ndarray, minute: np.ndarray) -> np.ndarray:
+        """The row that was started last up to each minute, of the spells from `spell` to `last_spell`; -1 for none."""
+        first = np.searchsorted(self._spell_in_order, spell)
+        last = np.searchsorted(self._spell_in_order, last_spell, side="right")
+        case = np.repeat(np.arange(len(spell)), last - first)
+        begun = self.spells.started[self.order[ranges(first, last)]] <= minute[case]
+        found = np.full(len(spell), NONE, dtype=np.int64)
+        begun_by = np.bincount(case[begun], minlength=len(spell))
+        some = np.flatnonzero(begun_by)
+        found[some] = self.order[first[some] + begun_by[some] - 1]
+        return found
 
     @cached_property
     def following(self) -> np.ndarray:
         """(R,) the row of the same spell that was started next, -1 for none."""
         earlier, later = self.pairs
-        found = np.full(len(self.journeys.rows.spell), NONE, dtype=np.int64)
+        found = np.full(len(self.spell), NONE, dtype=np.int64)
         found[earlier] = later
         return found
 
     @cached_property
     def previous(self) -> np.ndarray:
         """(R,) the row the person was in, or came from, when joining this row's queue; -1 for none or never joined."""
-        spell, started, joined = self.journeys.rows.spell, self.spells.started, self.spells.joined
+        spell, started, joined = self.spell, self.spells.started, self.spells.joined
         earlier, later = self.pairs
         found = np.full(len(spell), NONE, dtype=np.int64)
         found[later] = earlier
         rest = np.flatnonzero((joined >= 0) & (started < 0))  # joined and never came: between two starts
-        if len(rest) and len(self.order):
-            width = np.int64(self.horizon + 1)
-            keys = spell[self.order] * width + started[self.order]
-            place = np.searchsorted(keys, spell[rest] * width + joined[rest], side="left") - 1
-            before = self.order[place]
-            found[rest] = np.where((place >= 0) & (spell[before] == spell[rest]), before, NONE)
+        found[rest] = self.row_at(spell[rest], spell[rest], joined[rest] - 1)
         return found
 
     @cached_property
@@ -228,7 +329,7 @@ class History:
     @cached_property
     def continues(self) -> np.ndarray:
         """(R,) bool: the row is in the queue the person already held (a resize, or unfit again): nobody new came."""
-        service = self.journeys.rows.service
+        service = self.service
         later = np.flatnonzero(self.previous >= 0)
         before = self.previous[later]
         found = np.zeros(len(service), dtype=bool)
@@ -238,7 +339,7 @@ class History:
     @cached_property
     def initial(self) -> np.ndarray:
         """(R,) bool: the row in which a spell of the initial caseload began."""
-        found = np.zeros(len(self.journeys.rows.spell), dtype=bool)
+        found = np.zeros(len(self.spell), dtype=bool)
         found[self.journeys.spells.first_row[self.journeys.spells.initial == 1]] = True
         return found
 
@@ -247,7 +348,9 @@ class History:
     @cached_property
     def left(self) -> np.ndarray:
         """(R,) when the person left the row; the horizon where it never came to that."""
-        return np.where(self.spells.left >= 0, self.spells.left, self.horizon)
+        left = self.spells.left.copy()
+        left[np.flatnonzero(left < 0)] = self.horizon
+        return left
 
     @cached_property
     def child(self) -> np.ndarray:
@@ -255,7 +358,7 @@ class History:
         rows = self.journeys.rows
         parents = np.flatnonzero(rows.child >= 0)
         found = np.full(len(self.journeys.spells.number), NONE, dtype=np.int64)
-        found[rows.spell[parents]] = rows.child[parents]
+        found[self.spell[parents]] = rows.child[parents]
         return found
 
     @cached_property
@@ -279,45 +382,56 @@ class History:
         until[gave_up] = s.joined[gave_up] + rows.patience[gave_up]
         until[away] = s.joined[away]
         until[broken] = self.left[self.previous[broken]]
-        until[back] = self.returned[rows.spell[back]]
+        until[back] = self.returned[self.spell[back]]
         return until
 
     @cached_property
     def arrived(self) -> np.ndarray:
         """(N,) when the spell arrived; `NOT_YET` when it did not."""
-        joined = self.spells.joined[self.journeys.spells.first_row]
-        return np.where(joined >= 0, joined, NOT_YET)
+        joined = self.spells.joined.take(self.journeys.spells.first_row)
+        joined[np.flatnonzero(joined < 0)] = NOT_YET
+        return joined
 
     @cached_property
     def gone(self) -> np.ndarray:
         """(N,) when the spell ended (left, died or readmitted); `NOT_YET` while it had not."""
         rows, s = self.journeys.rows, self.spells
-        gone = np.full(len(self.journeys.spells.number), NOT_YET, dtype=np.int64)
-        displaced = (s.ended == DISPLACED) & (rows.displaced_to < 0)
-        out = np.flatnonzero((s.left >= 0) & (_ENDS_SPELL[s.ended] | displaced))
-        gone[rows.spell[out]] = s.left[out]
+        gone = np.full(len(self.journeys.spells.number), NOT_YET, dtype=np.int32)
+        ends = (s.ended == LEFT) | (s.ended == DIED) | (s.ended == READMITTED)
+        out = np.flatnonzero((s.left >= 0) & (ends | ((s.ended == DISPLACED) & (rows.displaced_to < 0))))
+        gone[self.spell.take(out)] = s.left.take(out)
         nowhere = np.flatnonzero(((s.ended == GAVE_UP) | (s.ended == TURNED_AWAY)) & (rows.otherwise < 0))
         before = self.previous[nowhere]
         free = (before < 0) | (self.left[before] <= s.joined[nowhere])
-        gone[rows.spell[nowhere[free]]] = self.waited_until[nowhere[free]]
-        return np.where(self.returned >= 0, np.minimum(gone, self.returned), gone)
+        gone[self.spell[nowhere[free]]] = self.waited_until[nowhere[free]]
+        back = np.flatnonzero(self.returned >= 0)
+        gone[back] = np.minimum(gone[back], self.returned[back])
+        return gone
 
     # tasks -----------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def task_row(self) -> np.ndarray:
-        """(T,) the row each task belongs to."""
+    def _tasks_so_far(self) -> np.ndarray:
+        """(R,) how many tasks each row and those before it have."""
+        return np.cumsum(self.journeys.rows.n_before + self.journeys.rows.n_after)
+
+    def row_of(self, task: np.ndarray) -> np.ndarray:
+        """The row each of these tasks belongs to."""
+        return np.searchsorted(self._tasks_so_far, task, side="right")
+
+    def tasks_of(self, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The tasks of these rows, and the row of each."""
         rows = self.journeys.rows
-        count = rows.n_before + rows.n_after
-        return np.repeat(np.arange(len(count), dtype=np.int32), count)
+        first, count = rows.first_task[row], rows.n_before[row] + rows.n_after[row]
+        return ranges(first, first + count), np.repeat(row, count)
 
     @cached_property
     def task_over(self) -> np.ndarray:
         """(T,) when each task that began was done or broken off; the horizon where it still runs; -1 if none began."""
         s = self.spells
         unfinished = np.flatnonzero((s.task_began >= 0) & (s.task_ended < 0))
-        row = self.task_row[unfinished]
-        broken_off = np.where(self.held_on[row], self.left[row], self.returned[self.journeys.rows.spell[row]])
+        row = self.row_of(unfinished)
+        broken_off = np.where(self.held_on[row], self.left[row], self.returned[self.spell[row]])
         over = s.task_ended.copy()
         over[unfinished] = np.where(broken_off >= 0, broken_off, self.horizon)
         return over
@@ -341,14 +455,14 @@ class History:
         kept = (s.ended == READMITTED) & (s.left >= 0) & (rows.kept_on_readmission > 0)
         reserved = np.flatnonzero(kept & (s.freed >= 0))
         if len(reserved):
-            child = self.child[rows.spell[reserved]]
-            key = child * self.n_queues + rows.service[reserved]
+            child = self.child[self.spell[reserved]]
+            key = child * self.n_queues + self.service[reserved]
             order = np.argsort(key)
             key, reserved = key[order], reserved[order]
             came_back = np.zeros(len(self.child), dtype=bool)
             came_back[child] = True
-            row = np.flatnonzero(came_back[rows.spell] & (s.accepted >= 0))
-            wanted = rows.spell[row].astype(np.int64) * self.n_queues + rows.service[row]
+            row = np.flatnonzero(came_back[self.spell] & (s.accepted >= 0))
+            wanted = self.spell[row] * self.n_queues + self.service[row]
             place = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
             taken = (key[place] == wanted) & (s.accepted[row] == s.freed[reserved[place]])
             need[row[taken]] -= s.units[reserved[place[taken]]]
@@ -357,18 +471,19 @@ class History:
     @cached_property
     def staff_at_work(self) -> Intervals:
         """The staff of every pool, one a task, while they were at work; tasks of no length are left out."""
-        tasks, granted = self.journeys.tasks, self.spells.task_granted
-        at_work = np.flatnonzero((tasks.pool >= 0) & (granted >= 0) & (self.task_over > granted))
-        ones = np.ones(len(at_work), dtype=np.int64)
-        return Intervals(tasks.pool[at_work], granted[at_work], self.task_over[at_work], ones)
+        tasks = self.pool_tasks
+        pool, granted, over = self.journeys.tasks.pool[tasks], self.spells.task_granted[tasks], self.task_over[tasks]
+        at_work = np.flatnonzero((granted >= 0) & (over > granted))
+        return Intervals(pool[at_work], granted[at_work], over[at_work], np.ones(len(at_work), dtype=np.int32))
 
-    @cached_property
+    @property
     def in_use(self) -> Intervals:
         """What was in use of every queue, staff pools included; units passed on within a service count once."""
-        service, s = self.journeys.rows.service, self.spells
+        service, s = self.service, self.spells
         had = np.flatnonzero(s.accepted >= 0)
-        freed = np.where(s.freed[had] >= 0, s.freed[had], self.horizon)
-        whole = Intervals(service[had], s.accepted[had], freed, s.units[had])
+        freed = s.freed.take(had)
+        freed[np.flatnonzero(freed < 0)] = self.horizon
+        whole = Intervals(service.take(had), s.accepted.take(had), freed, s.units.take(had))
         twice = np.flatnonzero(self.handed_over > 0)
         end = np.maximum(self.left[self.previous[twice]], s.accepted[twice])
         passed = Intervals(service[twice], s.accepted[twice], end, -self.handed_over[twice])
@@ -377,11 +492,11 @@ class History:
     @cached_property
     def waiting(self) -> Intervals:
         """The people in every queue, staff pools' included; who was accepted in the minute of asking is left out."""
-        rows, s = self.journeys.rows, self.spells
+        s = self.spells
         waits = np.flatnonzero((s.joined >= 0) & (self.waited_until > s.joined))
-        tasks = np.flatnonzero((self.journeys.tasks.pool >= 0) & (s.task_began >= 0))
+        tasks = self.pool_tasks[s.task_began[self.pool_tasks] >= 0]
         until = np.where(s.task_granted[tasks] >= 0, s.task_granted[tasks], self.task_over[tasks])
-        queue = np.concatenate([rows.service[waits], self.journeys.tasks.pool[tasks]])
+        queue = np.concatenate([self.service[waits], self.journeys.tasks.pool[tasks]])
         start = np.concatenate([s.joined[waits], s.task_began[tasks]])
         end = np.concatenate([self.waited_until[waits], until])
         return Intervals(queue, start, end, np.ones(len(queue), dtype=np.int64))
@@ -422,6 +537,12 @@ class History:
             return end - start
         opened = self.network.calendars.opened[calendar]
         return int(opened[end]) - int(opened[start])
+
+
+def ranges(first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """The numbers from each of `first` up to but without that of `last`, one range after the other."""
+    count = last - first
+    return np.arange(int(count.sum())) + np.repeat(last - np.cumsum(count), count)
 
 
 def count_each_day(group: np.ndarray, n: int, start: np.ndarray, end: np.ndarray, days: int) -> np.ndarray:
