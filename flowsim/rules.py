@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise, product
+from typing import NamedTuple
 
 from flowsim.place import (
     ALWAYS,
@@ -145,6 +146,14 @@ def plain_way(place: Place, stream: str) -> set[str]:
             found.add(name)
             todo += leaves_of(place.stages[name].next)
     return found
+
+
+class _Dated(NamedTuple):
+    """What lasts from a date until another, by its key."""
+
+    key: str
+    begins: dt.date
+    ends: dt.date
 
 
 class _Rules:
@@ -286,13 +295,10 @@ class _Rules:
             for leaf in table.leaves() if table is not None else ():
                 if leaf > 1:
                     raise refuse(key, leaf, "a share from 0 to 1")
-        for name, line in self.place.costs.items():
+        for name in self.place.costs:
             key = f"place.costs.{name}"
             if name in self.place.services or name in self.place.pools or "/" in name:
                 raise refuse(key, name, "a name without '/' that no service or pool has")
-            run = self.place.run
-            if line.from_date is not None or line.to_date is not None:
-                self._period(key, line.from_date or run.first_date, line.to_date or run.end_date)
 
     # people ----------------------------------------------------------------------------------------------------------
 
@@ -723,26 +729,63 @@ class _Rules:
                 warnings.warn(f"{told}; what is said by {name} changes nothing", FlowsimNotice, stacklevel=2)
         for kind, services in (("pools", self.place.pools), ("services", self.place.services)):
             for name, service in services.items():
-                key = f"place.{kind}.{name}"
-                for block_name, block in service.blocks.items():
-                    self._period(f"{key}.blocks.{block_name}", block.from_date, block.end)
-                for rule_name, rule in service.escalation.items():
-                    begins, ends = rule.from_date or run.first_date, rule.to_date or run.end_date
-                    self._period(f"{key}.escalation.{rule_name}", begins, ends)
                 for event_name, event in service.displacements.items():
-                    self._date(f"{key}.displacements.{event_name}.date", event.date)
-                for shock_name, shock in service.shocks.items():
-                    begins, ends = shock.from_date or run.first_date, shock.to_date or run.end_date
-                    self._period(f"{key}.shocks.{shock_name}", begins, ends)
-                for trend_name, trend in service.trend.items():
-                    begins, ends = trend.from_date or run.start_date, trend.to_date or run.end_date
-                    self._period(f"{key}.trend.{trend_name}", begins, ends)
+                    self._date(f"place.{kind}.{name}.displacements.{event_name}.date", event.date)
+        self._within(list(self._dated()))
         for name, move in self.place.moves.items():
-            begins, ends = self._moved_between(move)
-            self._period(f"place.moves.{name}", begins, ends)
+            begins, _ = self._moved_between(move)
             if begins + dt.timedelta(days=move.lag_days) >= run.end_date:
                 told = f"place.moves.{name}: what it gives comes {move.lag_days} days after {begins}, after the run"
                 warnings.warn(told, FlowsimNotice, stacklevel=2)
+
+    def _dated(self) -> Iterator[_Dated]:
+        """What has a beginning and an end, with the run's own where it does not say."""
+        run = self.place.run
+        for kind, services in (("pools", self.place.pools), ("services", self.place.services)):
+            for name, service in services.items():
+                key = f"place.{kind}.{name}"
+                for block_name, block in service.blocks.items():
+                    yield _Dated(f"{key}.blocks.{block_name}", block.from_date, block.end)
+                for rule_name, rule in service.escalation.items():
+                    begins, ends = rule.from_date or run.first_date, rule.to_date or run.end_date
+                    yield _Dated(f"{key}.escalation.{rule_name}", begins, ends)
+                for shock_name, shock in service.shocks.items():
+                    begins, ends = shock.from_date or run.first_date, shock.to_date or run.end_date
+                    yield _Dated(f"{key}.shocks.{shock_name}", begins, ends)
+                for trend_name, trend in service.trend.items():
+                    begins, ends = trend.from_date or run.start_date, trend.to_date or run.end_date
+                    yield _Dated(f"{key}.trend.{trend_name}", begins, ends)
+        for name, move in self.place.moves.items():
+            yield _Dated(f"place.moves.{name}", *self._moved_between(move))
+        for name, line in self.place.costs.items():
+            yield _Dated(f"place.costs.{name}", line.from_date or run.first_date, line.to_date or run.end_date)
+
+    def _within(self, every: Sequence[_Dated]) -> None:
+        """Refuse what is wholly outside the run, with a run that would hold it; tell in one notice what is clipped."""
+        run = self.place.run
+        last = run.end_date - dt.timedelta(days=1)
+        outside = [one for one in every if one.ends <= run.first_date or one.begins >= run.end_date]
+        if outside:
+            begins, ends = zip(*(self._days_needed(one) for one in outside), strict=True)
+            longer = f"start_date={min(begins)} days={(max(ends) - min(begins)).days} would hold them"
+            other = f"{longer}; or move them, or leave their scenario out"
+            within = f"dates in the run, {run.first_date} to {last} ({other})"
+            raise refuse(outside[0].key, f"{outside[0].begins} to {outside[0].ends}", within)
+        clipped = [one for one in every if one.begins < run.first_date or one.ends > run.end_date]
+        if clipped:
+            named = ", ".join(f"{one.key}: {one.begins} to {one.ends}" for one in clipped)
+            first = max(min(one.begins for one in clipped), run.first_date)
+            final = min(max(one.ends for one in clipped) - dt.timedelta(days=1), last)
+            is_ = "is" if len(clipped) == 1 else "are"
+            told = f"{named} {is_} partly outside the run and {is_} clipped to {first} to {final}"
+            warnings.warn(told, FlowsimNotice, stacklevel=2)
+
+    def _days_needed(self, outside: _Dated) -> tuple[dt.date, dt.date]:
+        """First date and first date after of a run, no shorter than this one, that would hold what lies outside it."""
+        length = dt.timedelta(days=self.place.run.days)
+        if outside.begins >= self.place.run.end_date:
+            return outside.begins, max(outside.ends, outside.begins + length)
+        return min(outside.begins, outside.ends - length), outside.ends
 
     def _date(self, key: str, date: dt.date) -> None:
         run = self.place.run
@@ -750,17 +793,6 @@ class _Rules:
             raise refuse(
                 key, str(date), f"a date in the run, {run.first_date} to {run.end_date - dt.timedelta(days=1)}"
             )
-
-    def _period(self, key: str, begins: dt.date, ends: dt.date) -> None:
-        run = self.place.run
-        last = run.end_date - dt.timedelta(days=1)
-        if ends <= run.first_date or begins >= run.end_date:
-            within = f"dates in the run, {run.first_date} to {last} (move them, or leave their scenario out)"
-            raise refuse(key, f"{begins} to {ends}", within)
-        if begins < run.first_date or ends > run.end_date:
-            kept = f"{max(begins, run.first_date)} to {min(ends - dt.timedelta(days=1), last)}"
-            told = f"{key}: {begins} to {ends} is partly outside the run and is clipped to {kept}"
-            warnings.warn(told, FlowsimNotice, stacklevel=2)
 
 
 def settings_of(place: Place) -> list[dict[str, str]]:

@@ -19,11 +19,11 @@ from flowsim.engine.spells import differing, first_difference
 from flowsim.experiment import jobs
 from flowsim.experiment.compare import compare
 from flowsim.experiment.replicate import Prepared, prepare
-from flowsim.experiment.settings import Settings
 from flowsim.model.calendar import DAY, Calendars
 from flowsim.model.capacity import NO_QUOTA, Network
 from flowsim.model.cohort import Cohort
 from flowsim.model.journeys import NONE, Journeys, RowTable, SpellTable
+from flowsim.settings import Settings
 
 PLACES = Path(__file__).parent / "places"
 SMALL = ("scale=0.1", "days=28", "warm_up_days=28")

@@ -90,6 +90,20 @@ def test_tables_copied_between_two_minutes_carry_on_alike() -> None:
         assert not differing(compiled.collect(*compiled.found_in(t)), compiled.run(journeys, network))
 
 
+def test_everybody_in_a_queue_is_found_from_the_roots() -> None:
+    kernel = compiled.load_kernel()
+    most = 0
+    for seed in range(10):
+        journeys, network = case(seed)
+        tables = compiled.lay_out(journeys, network)
+        kernel.advance(*tables, 0, network.horizon // 2)
+        spells, services = tables[4][: len(journeys.spells.number)], tables[5]
+        queueing = np.flatnonzero(spells[:, kernel.QUEUE] >= 0)
+        assert compiled._queueing(spells, services, kernel).tolist() == queueing.tolist()
+        most = max(most, len(queueing))
+    assert most > 5
+
+
 def test_nobody_comes() -> None:
     b = Builder(days=2)
     b.service("ward", 3, steps=[(100, 5)])

@@ -1,18 +1,23 @@
-"""Tables laid out for whole batches, and calendars that are kept: both give what reading them one by one gives."""
+"""What is laid out for whole batches, or kept from one replication to the next, says what it says one by one."""
 
 from __future__ import annotations
 
+import gc
 import itertools
+import weakref
 
 import numpy as np
 import pytest
 
 from flowsim.compose import load
+from flowsim.model import people as model_people
 from flowsim.model.calendar import Calendars
-from flowsim.model.cohort import Cohort
+from flowsim.model.cohort import Cohort, _minute_of_day
+from flowsim.model.journeys import Journeys, columns
 from flowsim.model.network import build_network
-from flowsim.model.people import Levels, People, numbers
-from flowsim.place import NOT_APPLICABLE, OTHER, PlaceError, Table
+from flowsim.model.people import EVERYBODY, Levels, People, Sampler, levels_of, names, numbers
+from flowsim.model.plan import plan
+from flowsim.place import NOT_APPLICABLE, OTHER, Choice, Distribution, Place, PlaceError, Stream, Table
 
 WORDS = {"age": {"young": 0, "middle": 1, "old": 2}, "path": {"home": 0, "bed": 1}, "week": {"one": 0, "two": 1}}
 NESTED = {
@@ -50,7 +55,9 @@ def read(table: Table, codes: dict[str, int]) -> float:
     return read(table.cells[OTHER], codes)
 
 
-def test_a_table_laid_out_says_what_it_says_cell_by_cell():
+@pytest.mark.parametrize("few", [0, 10_000], ids=["only the levels told apart", "every level"])
+def test_a_table_laid_out_says_what_it_says_cell_by_cell(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_people, "FEW_COMBINATIONS", few)
     table, people = Table(NESTED, float), everybody()
     found = numbers(table, people, people.number, levels())
     one_by_one = [read(table, {name: int(c[i]) for name, c in people.codes.items()}) for i in range(len(people))]
@@ -58,6 +65,35 @@ def test_a_table_laid_out_says_what_it_says_cell_by_cell():
     assert len(set(one_by_one)) == 8
     some = np.array([5, 3, 30])
     assert numbers(table, people, some, levels()).tolist() == found[some].tolist()
+    assert numbers(table, people, EVERYBODY, levels()).tolist() == found.tolist()
+
+
+def test_what_asks_nothing_of_people_has_a_value_for_each_of_them():
+    people, product = everybody(), Table({"times": {"a": 2.0, "b": {"times": {"c": 1.5}}}}, float)
+    for some in (np.arange(4), np.array([7]), np.zeros(0, dtype=np.int64)):
+        assert numbers(product, people, some, levels()).tolist() == [3.0] * len(some)
+        fixed = Sampler(people, levels(), Cohort(1, 0)).draw(Distribution(fixed=2, unit="hours"), "anything", some)
+        assert fixed.tolist() == [120.0] * len(some)
+
+
+def test_names_are_the_codes_they_are_asked_for():
+    table, people = Table({"by": "age", "young": "here", "old": "here", OTHER: "there"}, str), everybody()
+    known = levels()
+    for codes in ({"here": 3, "there": -1}, {"here": 7, "there": 9}):
+        expected = [codes["there" if age in (-1, 1) else "here"] for age in people.codes["age"]]
+        assert np.asarray(names(table, people, people.number, known, codes)).tolist() == expected
+
+
+def test_a_choice_by_shares_is_read_option_by_option():
+    shares = {"by": "path", "home": {"a": 0.2, "b": 0.5, "c": 0.3}, OTHER: {"c": 0.25, "a": 0.75}}
+    choice = Choice.model_validate({"shares": shares, "shift": {"some": {"from": "a", "to": "c", "share": 0.1}}})
+    people, known = everybody(), levels()
+    known.words = {**WORDS, "letter": {"c": 0, "a": 1, "b": 2}}
+    u = np.random.default_rng(1).random(len(people))
+    found = known.split("letter", choice).at(u, people, EVERYBODY)
+    for code, path, uniform in zip(found.tolist(), people.codes["path"], u, strict=True):
+        bounds = {"a": 0.18, "b": 0.68, "c": 1.0} if path == 0 else {"a": 0.675, "b": 0.675, "c": 1.0}
+        assert code == known.words["letter"][next(option for option, bound in bounds.items() if uniform < bound)]
 
 
 def test_what_a_table_does_not_say_is_refused_only_for_those_it_is_asked_for():
@@ -89,3 +125,50 @@ def test_calendars_are_shared_by_places_that_open_alike_and_by_no_others():
     other = build_network(load(*short, "place.calendars.pharmacy.weekday=08:00-09:00"), Cohort(1, 0)).calendars
     pharmacy = other.names.index("pharmacy")
     assert not np.array_equal(other.opened[pharmacy], calendars.opened[pharmacy])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# From one replication to the next
+
+
+def assert_equal(one: Journeys, other: Journeys) -> None:
+    for table in ("spells", "rows", "tasks"):
+        found = columns(getattr(other, table))
+        for name, column in columns(getattr(one, table)).items():
+            assert np.array_equal(column, found[name]), (table, name)
+    assert one.levels == other.levels
+    assert all(np.array_equal(codes, other.attributes[name]) for name, codes in one.attributes.items())
+
+
+def planned(place: Place, replication: int) -> Journeys:
+    cohort = Cohort(1, replication)
+    return plan(place, cohort, build_network(place, cohort))
+
+
+def test_a_plan_is_the_same_whatever_was_planned_for_the_place_before() -> None:
+    run = ("scenario=discharge_to_assess", "start_date=2024-09-23", "days=7", "warm_up_days=7")
+    place = load(*run)
+    planned(place, 0)
+    assert_equal(planned(place, 1), planned(load(*run), 1))
+
+
+def test_levels_are_kept_for_as_long_as_their_place_is() -> None:
+    place = load("days=7", "warm_up_days=7")
+    kept = weakref.ref(levels_of(place))
+    assert levels_of(place) is kept()
+    assert levels_of(load("days=7", "warm_up_days=7")) is not kept()
+    del place
+    gc.collect()
+    assert kept() is None
+
+
+@pytest.mark.parametrize("hours", [None, [0, 0, *[1.0] * 10, 0, 0, 0.3, *[7.0] * 8, 0], [0] * 23 + [1]])
+def test_the_minute_of_the_day_is_the_inverse_of_the_profile(hours: list[float] | None) -> None:
+    """As numpy's interpolation has it, to the minute."""
+    stream = Stream(title="Some", first=Table("ward", str), hours=hours)
+    profile = np.array(hours or [1.0] * 24)
+    edges = np.concatenate([[0.0], np.cumsum(profile) / profile.sum()])
+    inside = np.nextafter(edges[edges < 1], 1)
+    uniform = np.concatenate([np.random.default_rng(1).random(5000), inside, np.nextafter([1.0], 0)])
+    expected = np.minimum(np.interp(uniform, edges, np.arange(25) * 60.0).astype(int), 1439)
+    assert _minute_of_day(stream, uniform).tolist() == expected.tolist()

@@ -14,7 +14,7 @@ from flowsim.compose import load
 from flowsim.model.calendar import ALWAYS_OPEN, DAY, Calendars
 from flowsim.model.capacity import NO_QUOTA, REASONS, UNLIMITED, Network, apportion
 from flowsim.model.cohort import Cohort
-from flowsim.model.journeys import GENERATIONS, NONE, NUMBERS_A_PERSON, Journeys, columns
+from flowsim.model.journeys import GENERATIONS, MOST, NONE, NUMBERS_A_PERSON, WIDE, Journeys, columns
 from flowsim.model.network import build_network
 from flowsim.model.plan import plan
 from flowsim.place import Place, PlaceError
@@ -528,6 +528,9 @@ def assert_consistent(place: Place, network: Network, j: Journeys) -> None:
     assert (rows.units >= 1).all()
     assert ((tasks.minutes > 0) | (tasks.calendar != ALWAYS_OPEN)).all()
     assert ((tasks.pool >= NONE) & (tasks.pool < network.n_pools)).all()
+    for name, column in (columns(rows) | columns(tasks)).items():
+        assert column.dtype == (np.int64 if name in WIDE else np.int32), name
+        assert name in WIDE or column.max(initial=0) <= MOST, name
     kinds = [name.split("/")[0] for name in network.names]
     for code in np.unique(rows.stage):
         stage = place.stages.get(j.stages[code]) or (place.before or place).stages[j.stages[code]]
@@ -594,6 +597,34 @@ def test_tables_of_sefton_are_consistent(scenario: str) -> None:
     place = load(f"scenario={scenario}", "days=200", "warm_up_days=3", "scale=0.1")
     network = build_network(place, Cohort(1, 0))
     assert_consistent(place, network, plan(place, Cohort(1, 0), network))
+
+
+def test_numbers_beyond_every_run_are_cut_and_do_not_come_round() -> None:
+    j = planned(
+        place_of(
+            "place.stages.ward.units={fixed: 3e9}",
+            "place.stages.ward.duration={fixed: 1e9, unit: days}",
+            "place.stages.ward.decline={after: {fixed: 1e12, unit: days}, share: 1, units_factor: 9}",
+            "place.stages.ward.kept_on_readmission={fixed: 1e12, unit: days}",
+        )
+    )
+    ward = rows_of(j, "ward")
+    for name in ("units", "duration", "declined_units", "decline_after", "kept_on_readmission"):
+        assert (getattr(j.rows, name)[ward] == MOST).all(), name
+
+
+def test_a_person_may_have_more_rows_than_a_byte_counts() -> None:
+    chain = [f"+place.stages.ward_{k}={{like: ward, next: ward_{k + 1}}}" for k in range(140)]
+    chain += ["+place.stages.ward_140={like: ward, next: leave}"]
+    place = place_of(*chain, "place.stages.ward.next=ward_0", run=("days=2", "warm_up_days=0"))
+    j = planned(place)
+    assert_consistent(place, build_network(place, Cohort(11, 0)), j)
+    code = {name: k for k, name in enumerate(j.stages)}
+    for k in range(140):
+        row = rows_of(j, f"ward_{k}")
+        alive = j.rows.died[row] == 0
+        assert (j.rows.stage[j.rows.next[row[alive]]] == code[f"ward_{k + 1}"]).all()
+    assert len(rows_of(j, "ward_140")) > 10
 
 
 def test_children_are_the_same_person_with_new_fortunes() -> None:

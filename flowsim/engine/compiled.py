@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,14 +27,10 @@ import numpy as np
 from flowsim.engine.spells import NEVER, Spells, Standstill
 from flowsim.model.calendar import DAY, Calendars
 from flowsim.model.capacity import NO_QUOTA, Network
-from flowsim.model.journeys import NONE, ROW_DEFAULTS, Journeys, RowTable, SpellTable, TaskTable
+from flowsim.model.journeys import MOST, NONE, ROW_DEFAULTS, Journeys, RowTable, SpellTable, TaskTable
 
-MOST = 2**30
-"""Numbers above this are cut to it: no run has so many minutes, and no service so many units."""
 LINE = 16
 """Words of four bytes that the processor fetches from memory at once."""
-BLOCK = 2**15
-"""Rows that are packed at a time."""
 SLICES = 20
 """How often progress is told."""
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -84,8 +81,8 @@ def lay_out(journeys: Journeys, network: Network) -> tuple[np.ndarray, ...]:
     n_spells = len(journeys.spells.number)
 
     rows, rare = _laid_out_rows(journeys.rows, horizon, k)
-    tasks = _packed([getattr(journeys.tasks, name) for name in k.TASK_COLUMNS], n_tasks, 8)
-    tasks[:, k.TASK_BEGAN :] = NEVER
+    tasks = _lines(n_tasks, 8)
+    k.pack(tasks, tuple(_column(getattr(journeys.tasks, name)) for name in k.TASK_COLUMNS), NEVER)
     stamps = _lines(n_rows, 8)
     stamps[...] = NEVER
 
@@ -156,7 +153,7 @@ def refuse_standstill(tables: tuple[np.ndarray, ...], journeys: Journeys, networ
     highest = np.zeros(len(services), dtype=np.int64)
     np.maximum.at(highest, network.step_service, network.step_capacity)
     np.add.at(highest, network.rule_service, np.maximum(network.rule_units, 0))
-    queueing = np.flatnonzero(spells[:, k.QUEUE] >= 0)
+    queueing = _queueing(spells, services, k)
     least_need = np.full(len(services), MOST, dtype=np.int64)
     np.minimum.at(least_need, spells[queueing, k.QUEUE], spells[queueing, k.NEED])
     full = (services[:, k.WAITING] > 0) & (services[:, k.IN_USE] > 0) & (least_need > highest - services[:, k.IN_USE])
@@ -167,8 +164,9 @@ def refuse_standstill(tables: tuple[np.ndarray, ...], journeys: Journeys, networ
     row, marks = spells[asking, k.ROW], spells[asking, k.MARKS]
     holds = marks & k.HOLDS != 0
     may_change = holds & ((planned.unfit_after[row] >= 0) | (planned.death_after[row] >= 0))
-    has_child = (planned.child >= 0) & (stamps[:, k.ROW_LEFT] >= 0)
-    may_change |= np.isin(asking, planned.spell[has_child]) | (marks & k.RESERVES != 0)
+    parents = np.flatnonzero(planned.child >= 0)
+    left = parents[stamps[parents, k.ROW_LEFT] >= 0]
+    may_change |= np.isin(asking, planned.spell[left]) | (marks & k.RESERVES != 0)
     endless = planned.patience[spells[asking, k.TARGET]] < 0
     stuck = asking[endless & ~may_change & (marks & (k.HOLDS | k.KEEPS) != 0)]
     while len(stuck) and full.any():
@@ -191,6 +189,16 @@ def refuse_standstill(tables: tuple[np.ndarray, ...], journeys: Journeys, networ
         full, stuck = full_now, stuck_now
 
 
+def _queueing(spells: np.ndarray, services: np.ndarray, k: ModuleType) -> np.ndarray:
+    """Everybody who stands in a queue, found from the roots of the queues' trees: (n,) sorted indices of spells."""
+    level = services[:, k.ROOT]
+    found = []
+    while len(level := level[level >= 0]):
+        found.append(level)
+        level = spells[level][:, (k.LESS, k.MORE)].ravel()
+    return np.sort(np.concatenate(found)) if found else level
+
+
 def _laid_out_rows(planned: RowTable, horizon: int, k: ModuleType) -> tuple[np.ndarray, np.ndarray]:
     """The tables of what every row needs and of what few rows have."""
     n = len(planned.spell)
@@ -201,35 +209,29 @@ def _laid_out_rows(planned: RowTable, horizon: int, k: ModuleType) -> tuple[np.n
             has |= column != ROW_DEFAULTS[name]
     which = np.flatnonzero(has)
     rare = _lines(len(which), 16)
+    rare[:, len(columns) :] = 0
     for c, column in enumerate(columns):
-        rare[:, c] = np.minimum(column[which], MOST)
-    where = np.full(n, NONE, dtype=np.int64)
+        rare[:, c] = column[which]
+    where = np.full(n, NONE, dtype=np.int32)
     where[which] = np.arange(len(which))
 
     columns = [getattr(planned, name) for name in k.ROW_COLUMNS]
     columns[k.PRIORITY] = _small_priorities(planned.priority, horizon)
-    return _packed([*columns, where], n, 16), rare
+    rows = _lines(n, 16)
+    k.pack(rows, tuple(_column(column) for column in [*columns, where]), 0)
+    return rows, rare
 
 
 def _lines(n: int, width: int) -> np.ndarray:
-    """A table of noughts, (n, width) int32, that begins where a line of memory does."""
-    words = np.zeros(n * width + LINE, dtype=np.int32)
+    """A table to be written, (n, width) int32, that begins where a line of memory does."""
+    words = np.empty(n * width + LINE, dtype=np.int32)
     begin = -(words.ctypes.data // words.itemsize) % LINE
     return words[begin : begin + n * width].reshape(n, width)
 
 
-def _packed(columns: list[np.ndarray], n: int, width: int) -> np.ndarray:
-    """Columns side by side, (n, width) int32, what is above `MOST` cut to it; a block at a time, to copy little."""
-    table = _lines(n, width)
-    for begin in range(0, n, BLOCK):
-        block = slice(begin, begin + BLOCK)
-        load_kernel().pack(table[block], tuple(_column(column[block]) for column in columns), MOST)
-    return table
-
-
 def _column(values: np.ndarray) -> np.ndarray:
-    """A column the kernel takes: all are of one type, also where a run has one row or none."""
-    return np.require(values, dtype=np.int64, requirements=("C", "W"))
+    """A column the kernel takes: all are of one type, also where one number stands for all or a run has one row."""
+    return np.require(values, dtype=np.int32, requirements=("C", "W"))
 
 
 def _side_by_side(*columns: np.ndarray) -> np.ndarray:
@@ -323,7 +325,6 @@ def prepare() -> None:
 def source_hash(package: Path = PACKAGE) -> str:
     """A hash of everything the compiled code depends on: sources, where and when written, Numba, Python, processor."""
     import llvmlite.binding  # type: ignore[import-untyped]
-    import numba
 
     digest = hashlib.sha256()
     tables = [package / "model" / f"{name}.py" for name in ("calendar", "capacity", "journeys")]
@@ -331,18 +332,18 @@ def source_hash(package: Path = PACKAGE) -> str:
         digest.update(str(path).encode())
         digest.update(path.read_bytes())
     written = (package / "engine" / "kernel.py").stat().st_mtime  # Numba's own files count as stale without it
-    digest.update(f"{written} {numba.__version__} {sys.version} {llvmlite.binding.get_host_cpu_name()}".encode())
+    digest.update(f"{written} {version('numba')} {sys.version} {llvmlite.binding.get_host_cpu_name()}".encode())
     return digest.hexdigest()[:16]
 
 
 def cache_folder() -> Path:
     """The folder of the compiled code of these sources: in the user's cache, or where that is read-only, in temp."""
     home = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
-    version = source_hash()
+    sources = source_hash()
     # In temp each user has a folder of their own: nobody should run code that somebody else could have put there.
     temp = Path(tempfile.gettempdir()) / f"flowsim-{getpass.getuser()}"
     for base in ((Path(home) if home else Path.home() / ".cache") / "flowsim", temp):
-        folder = base / version
+        folder = base / sources
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             probe = folder / f"probe-{os.getpid()}"

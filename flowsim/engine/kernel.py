@@ -1235,24 +1235,30 @@ def advance(
 # ---------------------------------------------------------------------------------------------- tables in and out
 
 
+BLOCK = 64  # lines at a time, so few that they stay at hand
+
+
 @njit(cache=True)
-def pack(table, columns, most):
-    """Write columns (int64, nothing above `most`) side by side into an int32 table, a block of rows at a time."""
+def pack(table, columns, rest):
+    """Write columns side by side into a table, and `rest` into those behind them."""
     n = table.shape[0]
-    for begin in range(0, n, 512):
-        end = min(begin + 512, n)
+    for begin in range(0, n, BLOCK):
+        end = min(begin + BLOCK, n)
         for c in range(len(columns)):
             column = columns[c]
             for r in range(begin, end):
-                table[r, c] = min(column[r], most)
+                table[r, c] = column[r]
+        for c in range(len(columns), table.shape[1]):
+            for r in range(begin, end):
+                table[r, c] = rest
 
 
 @njit(cache=True)
 def unpack(table, begin, columns):
     """Copy the columns of a table from `begin` on into the rows of an array."""
     n = table.shape[0]
-    for low in range(0, n, 512):
-        high = min(low + 512, n)
+    for low in range(0, n, BLOCK):
+        high = min(low + BLOCK, n)
         for c in range(columns.shape[0]):
             for r in range(low, high):
                 columns[c, r] = table[r, begin + c]
@@ -1261,7 +1267,11 @@ def unpack(table, begin, columns):
 @njit(cache=True)
 def prepare(spells, heads, run, arrival, first_row, initial):
     """Every spell away and in no queue; whoever has a minute of arrival comes then."""
-    for n in range(len(arrival)):
+    for n in range(spells.shape[0]):
+        for c in range(spells.shape[1]):
+            spells[n, c] = 0
+        if n >= len(arrival):
+            continue
         spells[n, ROW] = -1
         spells[n, QUEUE] = -1
         spells[n, TARGET] = first_row[n]

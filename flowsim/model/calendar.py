@@ -68,7 +68,8 @@ class Calendars:
 
     def mask(self, calendar: int) -> np.ndarray:
         """Is minute t open? (horizon,) bool."""
-        return np.diff(self.opened[calendar]) > 0
+        opened = self.opened[calendar]
+        return opened[1:] > opened[:-1]
 
     def is_open(self, calendar: int, t: int) -> bool:
         """Is the calendar open in minute t (0 <= t < horizon)?"""

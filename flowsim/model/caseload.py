@@ -97,14 +97,16 @@ class Caseload:
 
     def _filling(self, kind: str, service: Service, initial: Initial, unit: str | None, group: int) -> People:
         """Of those who may belong to it, as many as fill the wanted part of one queue's capacity."""
-        wanted = self._wanted(kind, service, initial, unit)
-        n, most = FEW, int(wanted) + 1
+        wanted, stage = self._wanted(kind, service, initial, unit), self.place.stages[initial.stage]
+        most = int(wanted) + 1
+        if stage.units is None:
+            return self._candidates(service, initial, unit, group, most - 1)  # one unit each
+        n, needed = FEW, asked_for(self.place, stage.units.tables())
         while True:  # nobody needs less than one unit; most need far more, so few candidates may do
             n = min(n, most)
             people = self._candidates(service, initial, unit, group, n)
-            decide(self.place, people, self.levels, self.cohort)
-            sampler = Sampler(people, self.levels, self.cohort)
-            sizes = sampler.units(self.place.stages[initial.stage], initial.stage, service, np.arange(n))
+            decide(self.place, people, self.levels, self.cohort, needed)
+            sizes = Sampler(people, self.levels, self.cohort).units(stage, initial.stage, service, np.arange(n))
             used = np.cumsum(np.broadcast_to(sizes, n))
             if n == most or used[-1] > wanted:
                 return subset(people, np.flatnonzero(used <= wanted))

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
+from flowsim.model.calendar import ALWAYS_OPEN
+
 NONE = -1
 TRY_NOW = 0
 """`patience` of a row that is taken only if it can be accepted in the very minute it is asked for."""
@@ -21,6 +23,11 @@ NUMBERS_A_PERSON = 16
 """A spell's number is its person's index in the cohort times this, plus the generation."""
 WAY_OUT = "way_out"
 """The task in which people wait until the way out of their service is open again."""
+MOST = 2**30
+"""No number in an int32 column is above it: no run has so many minutes, and no service so many units."""
+WIDE = ("spell", "service", "priority", "displacement_mark")
+"""Columns of rows that are int64: indices by which much is looked up, quicker so, and numbers of any size. All others
+are int32, so that a year takes little more than half the memory."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class SpellTable:
 
 @dataclass(frozen=True)
 class RowTable:
-    """One entry a stage of a spell; int64 arrays of shape (R,), minutes and whole units.
+    """One entry a stage of a spell; int32 arrays of shape (R,) except for those in `WIDE`, minutes and whole units.
 
     Attributes:
         spell: index into the spell table.
@@ -113,11 +120,13 @@ ROW_DEFAULTS: dict[str, int] = {
     "n_before": 0, "n_after": 0,
 }  # fmt: skip
 """What a row column holds where nothing is said; `spell`, `stage` and `service` must always be given."""
+TASK_DEFAULTS: dict[str, int] = {"calendar": ALWAYS_OPEN, "minutes": 0, "pool": NONE, "skip_if_kept": 0}
+"""The same of tasks; `kind` must always be given."""
 
 
 @dataclass(frozen=True)
 class TaskTable:
-    """One entry a task of a row; int64 arrays of shape (T,).
+    """One entry a task of a row; int32 arrays of shape (T,).
 
     Attributes:
         kind: index of the task's name in `Journeys.tasks`.

@@ -24,7 +24,7 @@ from flowsim.model.capacity import (
 from flowsim.model.changes import Change, planned_changes
 from flowsim.model.cohort import Cohort
 from flowsim.model.shocks import Happening, happenings
-from flowsim.place import ALWAYS, Calendar, Escalation, Place, Service, parse_hours
+from flowsim.place import ALWAYS, Calendar, Escalation, Place, Service, once_a_place, parse_hours
 
 _known: deque[tuple[object, Calendars]] = deque(maxlen=2)
 """The calendars built last, each with all they depend on: scenarios and replications mostly share them."""
@@ -53,10 +53,7 @@ class _Builder:
         self.pairs: dict[str, tuple[str, str]] = {}  # calendars that no shock shuts: before the switch, and after it
         self.masks: dict[str, np.ndarray] = {}  # those that shocks shut
         self.shocks = happenings(place, cohort)
-        dates = [self.run.date_of(d * DAY) for d in range(self.run.all_days)]
-        free = bank_holidays(place, dates)
-        self.day_kind = np.array([6 if d in free else d.weekday() for d in dates])
-        self.is_holiday = np.array([d in free for d in dates])
+        self.day_kind, self.is_holiday = _days(place)
 
     def build(self) -> Network:
         for name in (*self.place.calendars, *self.before.calendars):
@@ -81,7 +78,7 @@ class _Builder:
             first_weekday=self.run.first_date.weekday(),
             way_out=np.array(way_out, dtype=np.int64),
             **_table(rules, "rule_watch", "rule_service", "rule_units", "rule_open", "rule_close"),
-            **_table(sorted(looks), "look_minute", "look_rule", "look_last"),
+            **_table(looks, "look_minute", "look_rule", "look_last"),
             **_table(sorted(put_out), "displacement_minute", "displacement_service", "displacement_units"),
         )
 
@@ -236,10 +233,10 @@ class _Builder:
 
     # escalation and displacement -------------------------------------------------------------------------------------
 
-    def _escalations(self) -> tuple[list[tuple[int, ...]], list[tuple[int, int, int]]]:
-        """Rules (watch, service, units, open, close) and looks (minute, rule, last)."""
+    def _escalations(self) -> tuple[list[tuple[int, ...]], np.ndarray]:
+        """Rules (watch, service, units, open, close) and looks (minute, rule, last), sorted."""
         rules: list[tuple[int, ...]] = []
-        looks: list[tuple[int, int, int]] = []
+        looks: list[np.ndarray] = [np.zeros((0, 3), dtype=np.int64)]
         for kind, service in self.kinds.items():
             earlier = self.old[kind].escalation if kind in self.old else {}
             for name in {**earlier, **service.escalation}:
@@ -251,7 +248,8 @@ class _Builder:
                 for start, end, then, rule in periods:
                     if rule is not None and start < end:
                         self._rule(kind, then, rule, start, end, rules, looks)
-        return rules, looks
+        every = np.concatenate(looks)
+        return rules, every[np.lexsort(every.T[::-1])]
 
     def _rule(
         self,
@@ -261,14 +259,15 @@ class _Builder:
         start: int,
         end: int,
         rules: list[tuple[int, ...]],
-        looks: list[tuple[int, int, int]],
+        looks: list[np.ndarray],
     ) -> None:
         if rule.from_date is not None:
             start = max(start, self.run.minute_of(rule.from_date))
         if rule.to_date is not None:
             end = min(end, self.run.minute_of(rule.to_date))
         times = [minute for minute, _ in parse_hours(rule.looks)]
-        minutes = [d * DAY + t for d in range(self.run.all_days) for t in times if start <= d * DAY + t < end]
+        minutes = np.add.outer(np.arange(self.run.all_days) * DAY, times).reshape(-1)
+        minutes = minutes[(start <= minutes) & (minutes < end)]
         scale = self.run.scale
         own = capacities(service, scale)
         added = None if rule.add is None else split(service, rule.add * scale)
@@ -280,9 +279,9 @@ class _Builder:
             number = len(rules)
             opens = max(round(rule.open_at * scale), 1)
             rules.append((watch, queue, units, opens, min(round(rule.close_at * scale), opens - 1)))
-            looks.extend((m, number, 0) for m in minutes)
+            looks.append(np.column_stack([minutes, np.full_like(minutes, number), np.zeros_like(minutes)]))
             if end < self.run.horizon:
-                looks.append((end, number, 1))
+                looks.append(np.array([[end, number, 1]]))
 
     def _displacements(self, planned: _Levels) -> list[tuple[int, int, int]]:
         """Events (minute, queue, units): homes that close, packages handed back when a block ends, and shocks."""
@@ -348,6 +347,14 @@ class _Levels:
         return max(level, 0)
 
 
+@once_a_place
+def _days(place: Place) -> tuple[np.ndarray, np.ndarray]:
+    """Of each day of the run the weekday whose hours hold, 6 on a bank holiday, and is it one? (days,) each."""
+    dates = [place.run.date_of(d * DAY) for d in range(place.run.all_days)]
+    free = bank_holidays(place, dates)
+    return np.array([6 if d in free else d.weekday() for d in dates]), np.array([d in free for d in dates])
+
+
 def bank_holidays(place: Place, dates: list[dt.date]) -> set[dt.date]:
     """The bank holidays of the place on the days of the run."""
     if not place.bank_holidays:
@@ -359,6 +366,6 @@ def bank_holidays(place: Place, dates: list[dt.date]) -> set[dt.date]:
     return set(holidays.country_holidays(country, subdiv=part or None, years=years)) & set(dates)
 
 
-def _table(rows: Sequence[tuple[int, ...]], *names: str) -> dict[str, np.ndarray]:
+def _table(rows: Sequence[tuple[int, ...]] | np.ndarray, *names: str) -> dict[str, np.ndarray]:
     columns = np.array(rows, dtype=np.int64).reshape(len(rows), len(names))
     return {name: columns[:, i].copy() for i, name in enumerate(names)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,7 @@ from scipy.special import log_ndtr, ndtri, ndtri_exp
 
 from flowsim.model.calendar import DAY
 from flowsim.model.cohort import Cohort
-from flowsim.model.journeys import NONE, NUMBERS_A_PERSON
+from flowsim.model.journeys import MOST, NONE, NUMBERS_A_PERSON
 from flowsim.place import (
     INITIAL,
     NOT_APPLICABLE,
@@ -35,6 +36,7 @@ from flowsim.place import (
     Stage,
     Table,
     levels_on,
+    once_a_place,
     period_levels,
 )
 from flowsim.rules import settings_of
@@ -48,7 +50,7 @@ CODE = np.int16
 
 
 Column = np.ndarray | int
-"""A value for each of some people: an int64 array, or one number when it is the same for all."""
+"""A value for each of some people: an array of whole numbers, or one number when it is the same for all."""
 
 
 RULES = ("stationary", "uniform_of_stay", "beyond_elapsed", "over")
@@ -101,7 +103,8 @@ class Levels:
 
     def __init__(self, places: list[Place]) -> None:
         self.words: dict[str, dict[str, int]] = {}
-        self._lookups: dict[int, tuple[Table, Lookup]] = {}
+        self._lookups: dict[int, tuple[Table, Lookup]] = {}  # each with its table, whose id so stays its own
+        self._splits: dict[int, tuple[Choice, Split]] = {}  # likewise
         for place in places:
             self._add("stream", [*place.streams, INITIAL])
             self._add("site", place.sites)
@@ -119,15 +122,27 @@ class Levels:
         for word in words:  # type: ignore[attr-defined]
             known.setdefault(str(word), len(known))
 
-    def lookup(self, table: Table, number_of: Callable[[Any], float]) -> Lookup:
+    def lookup(self, table: Table) -> Lookup:
         """A table laid out for these codes; once, since it is asked for every batch of people."""
         if id(table) not in self._lookups:
-            self._lookups[id(table)] = (table, Lookup(table, self, number_of))  # with the table, whose id so stays its
+            self._lookups[id(table)] = (table, Lookup(table, self))
         return self._lookups[id(table)][1]
+
+    def split(self, name: str, choice: Choice) -> Split:
+        """A choice by shares laid out for these codes, once."""
+        if id(choice) not in self._splits:
+            self._splits[id(choice)] = (choice, Split(name, choice, self))
+        return self._splits[id(choice)][1]
 
     def code(self, name: str, level: str) -> int:
         """-1 for the level that means: does not apply."""
         return NONE if level == NOT_APPLICABLE else self.words[name][level]
+
+
+@once_a_place
+def levels_of(place: Place) -> Levels:
+    """The levels of a place and of the place before its scenario, with the tables of both laid out for them."""
+    return Levels([place, place.before or place])
 
 
 class Roster:
@@ -159,61 +174,93 @@ class Roster:
         return np.array([self.levels.code(name, levels[0]) if levels else NONE for levels in held], dtype=CODE)
 
 
+Who = np.ndarray | slice
+"""Some people of a batch: their positions in it, or `EVERYBODY`."""
 EVERYBODY = slice(None)
 """Stands for the positions of all people of a batch: their columns are then read where they are, and not copied."""
 
 
-def matching(conditions: Conditions, people: People, who: np.ndarray | slice, levels: Levels) -> np.ndarray:
-    """Who of `who` meets every condition: (len(who),) bool."""
-    mask = np.ones(len(people.number[who]) if isinstance(who, slice) else len(who), dtype=bool)
+def how_many(people: People, who: Who) -> int:
+    return len(people) if isinstance(who, slice) else len(who)
+
+
+def of(column: np.ndarray, who: Who) -> np.ndarray:
+    """What a column of a batch says of `who`, in their order."""
+    return column[who] if isinstance(who, slice) else column.take(who)
+
+
+def matching(conditions: Conditions, people: People, who: Who, levels: Levels) -> np.ndarray:
+    """Who of `who` meets every condition: (number of `who`,) bool."""
+    mask = np.ones(how_many(people, who), dtype=bool)
     for name, wanted in conditions.items():
-        codes = people.codes[name][who]
-        meets = np.zeros(len(mask), dtype=bool)
-        for option in [wanted] if isinstance(wanted, str) else wanted:
-            meets |= codes == levels.code(name, option)
-        mask &= meets
+        codes = of(people.codes[name], who)
+        options = [wanted] if isinstance(wanted, str) else wanted
+        mask &= functools.reduce(np.logical_or, (codes == levels.code(name, option) for option in options))
     return mask
 
 
+FEW_COMBINATIONS = 4096
+"""A table laid out for every code of its attributes has no more entries: they are then found by arithmetic alone."""
+
+
 class Lookup:
-    """A table laid out flat: a number for every combination of the levels that it tells apart.
+    """A table laid out flat: an entry for every combination of the levels that it tells apart.
 
     Attributes:
-        entries: (combinations,) float64; NaN where the table says nothing.
-        steps: by attribute, what each of its codes adds to the index of an entry; the last is for people to whom the
-            attribute does not apply, whose code is -1.
+        leaves: the table's leaves.
+        entries: (combinations,) float64: the number, or, of a table of anything else, which of the leaves it is; NaN
+            where the table says nothing.
     """
 
-    def __init__(self, table: Table, levels: Levels, number_of: Callable[[Any], float]) -> None:
-        """`number_of`: the number that stands for a leaf."""
-        self._levels, self._number_of = levels, number_of
-        self._told_apart: dict[str, list[int | None]] = {}  # codes by attribute; None, the last, for all others
+    def __init__(self, table: Table, levels: Levels) -> None:
+        self._levels = levels
+        self.leaves = list(table.leaves())
+        self._place_of = {id(leaf): float(place) for place, leaf in enumerate(self.leaves)}
+        self._codes: dict[str, list[int | None]] = {}  # those told apart by attribute; None, the first, for all others
         for node in table.nodes():
             if node.by is not None:
-                earlier = self._told_apart.get(node.by, [])
-                self._told_apart[node.by] = [*dict.fromkeys((*earlier[:-1], *self._cells(node))), None]
-        shape = [len(codes) for codes in self._told_apart.values()]
+                earlier = self._codes.get(node.by, [])
+                self._codes[node.by] = [*dict.fromkeys((None, *earlier, *self._cells(node)))]
+        every: dict[str, list[int | None]] = {name: [NONE, *range(len(levels.words[name]))] for name in self._codes}
+        all_apart = math.prod(len(codes) for codes in every.values()) <= FEW_COMBINATIONS
+        if all_apart:
+            self._codes = every
+        shape = [len(codes) for codes in self._codes.values()]
         self.entries = np.broadcast_to(self._laid_out(table, {}), shape).reshape(-1)
-        self._complete = not np.isnan(self.entries).any()
-        self.steps: dict[str, np.ndarray] = {}
+        self._silent = np.isnan(self.entries)
+        self._complete = not self._silent.any()
+        self._first = 0  # the index of an entry is this and what each code adds: itself times so much, or as is told
+        self._steps: dict[str, int | np.ndarray] = {}
         size = len(self.entries)
-        for name, codes in self._told_apart.items():
+        for name, codes in self._codes.items():
             size //= len(codes)
-            self.steps[name] = np.full(len(levels.words[name]) + 1, (len(codes) - 1) * size)
-            for place, code in enumerate(codes[:-1]):
-                self.steps[name][code] = place * size
+            if all_apart:
+                self._first += size  # the code of those to whom the attribute does not apply is -1
+                self._steps[name] = size
+            else:
+                steps = self._steps[name] = np.zeros(len(levels.words[name]) + 1, dtype=np.int64)
+                for place, code in enumerate(codes):
+                    if code is not None:
+                        steps[code] = place * size
 
-    def at(self, people: People, who: np.ndarray) -> np.ndarray:
-        """The number for each of `who`: (len(who),) float64. Raises PlaceError where the table has none."""
-        if not self.steps:
-            return np.full(len(who), self.entries[0])
-        index: Any = 0
-        for name, step in self.steps.items():
-            index = index + step[people.codes[name][who]]
-        values: np.ndarray = self.entries[index]
-        if not self._complete and np.isnan(values).any():
-            raise self._missing(people, who[np.isnan(values)])
-        return values
+    def at(self, people: People, who: Who, entries: np.ndarray | None = None) -> np.ndarray:
+        """The entry for each of `who`, of these or of others laid out alike. Raises PlaceError where there is none."""
+        return (self.entries if entries is None else entries).take(self.index(people, who))
+
+    def index(self, people: People, who: Who) -> np.ndarray | int:
+        """Which entry is that of each of `who`. Raises PlaceError where the table says nothing."""
+        index: Any = self._first
+        for name, step in self._steps.items():
+            codes = of(people.codes[name], who)
+            index = index + (codes * step if isinstance(step, int) else step.take(codes))
+        if not self._complete and (missing := self._silent.take(index)).any():
+            raise self._missing({name: of(people.codes[name], who)[missing][0] for name in self._steps})
+        return index
+
+    @functools.cached_property
+    def leaf(self) -> np.ndarray:
+        """(combinations,) which of the leaves holds, of a table of anything but numbers; 0 where nothing is said."""
+        return np.where(self._silent, 0, self.entries).astype(np.intp)
 
     def _cells(self, table: Table) -> dict[int, Table]:
         """The cells of a table by the codes of their levels."""
@@ -225,43 +272,53 @@ class Lookup:
         if table.times:
             return functools.reduce(np.multiply, (self._laid_out(factor, given) for factor in table.times.values()))
         if table.by is None:
-            return np.full([1] * len(self._told_apart), self._number_of(table.leaf))
+            number = table.leaf if isinstance(table.leaf, float) else self._place_of[id(table.leaf)]
+            return np.full([1] * len(self._codes), number)
         cells, other, parts = self._cells(table), table.cells.get(OTHER), []
-        for code in [given[table.by]] if table.by in given else self._told_apart[table.by]:
+        for code in [given[table.by]] if table.by in given else self._codes[table.by]:
             cell = other if code is None else cells.get(code, other)
-            nothing = np.full([1] * len(self._told_apart), np.nan)
+            nothing = np.full([1] * len(self._codes), np.nan)
             parts.append(nothing if cell is None else self._laid_out(cell, {**given, table.by: code}))
         widest = np.broadcast_shapes(*(part.shape for part in parts))
-        axis = list(self._told_apart).index(table.by)
+        axis = list(self._codes).index(table.by)
         return np.concatenate([np.broadcast_to(part, widest) for part in parts], axis=axis)
 
-    def _missing(self, people: People, who: np.ndarray) -> PlaceError:
-        """What to say of the first of `who`, for whom there is no entry."""
+    def _missing(self, codes: dict[str, int]) -> PlaceError:
+        """What to say of somebody with these codes, for whom there is no entry."""
         been = {}
-        for name in self.steps:
+        for name, code in codes.items():
             words = {code: word for word, code in self._levels.words[name].items()}
-            been[name] = words.get(int(people.codes[name][who[0]]), NOT_APPLICABLE)
+            been[name] = words.get(int(code), NOT_APPLICABLE)
         by, missing = " and ".join(been), "' and '".join(been.values())
         return PlaceError(f"a table by '{by}' has no entry for '{missing}' and no '{OTHER}'.")
 
 
-def numbers(table: Table, people: People, who: np.ndarray, levels: Levels) -> np.ndarray:
-    """A table's value for each of `who`: (len(who),) float64."""
+def numbers(table: Table, people: People, who: Who, levels: Levels) -> np.ndarray:
+    """A table's value for each of `who`: (number of `who`,) float64."""
+    return for_each(numbers_or_one(table, people, who, levels), how_many(people, who))
+
+
+def numbers_or_one(table: Table, people: People, who: Who, levels: Levels) -> np.ndarray:
+    """The same, or one value where the table asks nothing of anybody: (number of `who` or 1,) float64."""
     if table.times:
-        return functools.reduce(np.multiply, (numbers(factor, people, who, levels) for factor in table.times.values()))
+        factors = (numbers_or_one(factor, people, who, levels) for factor in table.times.values())
+        return functools.reduce(np.multiply, factors)
     if table.by is None:
-        return np.full(len(who), float(table.leaf))
-    return levels.lookup(table, float).at(people, who)
+        return np.array([float(table.leaf)])
+    return levels.lookup(table).at(people, who)
 
 
-def names(table: Table, people: People, who: np.ndarray, levels: Levels, codes: dict[str, int]) -> Column:
-    """A table of names for each of `who` as the codes given: (len(who),) int64, or one code when it is all the same.
+def for_each(values: np.ndarray, n: int) -> np.ndarray:
+    """A value for each of n people, where there may be one for all of them: (n,)."""
+    return values if len(values) == n else np.full(n, values[0])
 
-    All tables of names that one `levels` looks up are for the same codes.
-    """
+
+def names(table: Table, people: People, who: Who, levels: Levels, codes: dict[str, int]) -> Column:
+    """A table of names for each of `who` as the codes given: (number of `who`,) int64, or one where it is the same."""
     if table.by is None:
         return codes[str(table.leaf)]
-    return levels.lookup(table, lambda leaf: codes[str(leaf)]).at(people, who).astype(np.int64)
+    lookup = levels.lookup(table)
+    return lookup.at(people, who, np.array([codes[str(leaf)] for leaf in lookup.leaves])[lookup.leaf])
 
 
 class Sampler:
@@ -271,20 +328,22 @@ class Sampler:
         self.people, self.levels, self.cohort = people, levels, cohort
         self.asked_anew = False  # of people unfit again: what they waited for before the start is behind them
 
-    def uniform(self, purpose: str, who: np.ndarray) -> np.ndarray:
-        return self.cohort.uniform(purpose, self.people.number[who])
+    def uniform(self, purpose: str, who: Who) -> np.ndarray:
+        return self.cohort.uniform(purpose, of(self.people.number, who))
 
-    def table(self, table: Table, who: np.ndarray) -> np.ndarray:
+    def table(self, table: Table, who: Who) -> np.ndarray:
         return numbers(table, self.people, who, self.levels)
+
+    def _given(self, table: Table, who: np.ndarray) -> np.ndarray:
+        return numbers_or_one(table, self.people, who, self.levels)
 
     def draw(self, what: Distribution, purpose: str, who: np.ndarray) -> np.ndarray:
         """A quantity in minutes (or, without a unit, as it is) for each of `who`: float64."""
-        return self._finish(
-            what, purpose, lambda: self._limited(what, self._quantile(what, self.uniform(purpose, who), who), who)
-        )
+        drawn = self._finish(what, purpose, lambda: self._limited(what, self._quantile(what, purpose, who), who))
+        return for_each(drawn, len(who))
 
     def stay(self, stage: Stage, name: str, who: np.ndarray, whole: bool = False) -> np.ndarray:
-        """Minutes of a stage's work, at least one, for each of `who`: (len(who),) int64.
+        """Minutes of a stage's work, at least one, for each of `who`: (len(who),) int32.
 
         For people of a caseload who are in the stage at the start, what remains of it, or (`whole`) all of it.
         """
@@ -305,15 +364,16 @@ class Sampler:
         return minutes
 
     def wait(self, what: Distribution, purpose: str, who: np.ndarray, waited: np.ndarray | None) -> np.ndarray:
-        """Minutes until something happens to those who wait: (len(who),) int64, at least one.
+        """Minutes until something happens to those who wait: (len(who),) int32, at least one.
 
         `waited`: minutes for which they have waited already without its happening, (len(who),); None for nobody.
         """
         minutes = whole_minutes(self.draw(what, purpose, who))
         so_far = np.flatnonzero(waited) if waited is not None else ()
         if waited is not None and len(so_far):
-            u = self.uniform(purpose, who[so_far])
-            left = self._finish(what, purpose, lambda: self._beyond(what, u, who[so_far], waited[so_far], whole=False))
+            left = self._finish(
+                what, purpose, lambda: self._beyond(what, purpose, who[so_far], waited[so_far], whole=False)
+            )
             minutes[so_far] = whole_minutes(left)
         return minutes
 
@@ -349,41 +409,41 @@ class Sampler:
         if stage.units is None:
             return 1
         drawn = self.draw(stage.units, f"{stage.sized_as or name}/units", who) * service.units_each
-        return np.maximum(np.rint(drawn), 1).astype(np.int64)
+        return np.clip(np.rint(drawn), 1, MOST).astype(np.int32)
 
     def _found(self, what: Distribution, purpose: str, who: np.ndarray, rule: str, whole: bool) -> np.ndarray:
         """The stay of people found in it at the start, by the same uniform as a whole one."""
-        u = self.uniform(purpose, who)
 
         def values() -> np.ndarray:
             if rule == "beyond_elapsed":
                 assert self.people.found is not None
-                return self._beyond(what, u, who, self.people.found.elapsed[who], whole)
+                return self._beyond(what, purpose, who, self.people.found.elapsed[who], whole)
             if rule == "uniform_of_stay":
-                stay = self._limited(what, self._quantile(what, u, who), who)
+                stay = self._limited(what, self._quantile(what, purpose, who), who)
                 one = 1.0 if what.unit is None else 1440.0 / UNIT_MINUTES[what.unit]
                 return stay if whole else one + (stay - one) * self.uniform(f"{purpose}/moment", who)
-            stay = self._limited(what, self._length_biased(what, u, who), who)
+            stay = self._limited(what, self._length_biased(what, purpose, who), who)
             if what.exponential is None:
                 return stay if whole else stay * self.uniform(f"{purpose}/moment", who)
             # an exponential is its own residual: what went before is another such
-            return stay + self._quantile(what, self.uniform(f"{purpose}/moment", who), who) if whole else stay
+            return stay + self._quantile(what, f"{purpose}/moment", who) if whole else stay
 
         return self._finish(what, purpose, values)
 
     def _beyond(
-        self, what: Distribution, u: np.ndarray, who: np.ndarray, minutes: np.ndarray, whole: bool
+        self, what: Distribution, purpose: str, who: np.ndarray, minutes: np.ndarray, whole: bool
     ) -> np.ndarray:
         """A time known to last longer than `minutes`: the conditional quantile, less these minutes unless `whole`."""
         elapsed = minutes / (UNIT_MINUTES[what.unit] if what.unit else 1)
         stay = np.maximum(
-            self._limited(what, self._quantile_beyond(what, u, who, self._drawn(what, elapsed, who)), who), elapsed
+            self._limited(what, self._quantile_beyond(what, purpose, who, self._drawn(what, elapsed, who)), who),
+            elapsed,
         )
         return stay if whole else stay - elapsed
 
     def _drawn(self, what: Distribution, value: np.ndarray, who: np.ndarray) -> np.ndarray:
         """What has to be drawn for a value: less what is added, and nothing (0) where `least` alone gives it."""
-        drawn = value if what.add is None else value - self.table(what.add, who)
+        drawn = value if what.add is None else value - self._given(what.add, who)
         return np.where(value < (what.least or 0.0), 0.0, np.maximum(drawn, 0.0))
 
     def survival(self, what: Distribution, minutes: np.ndarray, who: np.ndarray) -> np.ndarray:
@@ -392,11 +452,11 @@ class Sampler:
         x = self._drawn(what, elapsed, who)
         with np.errstate(divide="ignore", invalid="ignore"):
             if what.fixed is not None:
-                chance = (self.table(what.fixed, who) > x).astype(np.float64)
+                chance = (self._given(what.fixed, who) > x).astype(np.float64)
             elif what.exponential is not None:
-                chance = np.exp(-x / self.table(what.exponential.mean, who))
+                chance = np.exp(-x / self._given(what.exponential.mean, who))
             elif what.uniform is not None:
-                low, high = self.table(what.uniform.low, who), self.table(what.uniform.high, who)
+                low, high = self._given(what.uniform.low, who), self._given(what.uniform.high, who)
                 chance = np.where(high > low, np.clip((high - x) / (high - low), 0, 1), high > x)
             else:
                 assert what.lognormal is not None
@@ -407,20 +467,20 @@ class Sampler:
     def mean(self, what: Distribution, who: np.ndarray) -> np.ndarray:
         """The mean of a distribution without its limits, for each of `who`, in its own unit: float64."""
         if what.fixed is not None:
-            mean = self.table(what.fixed, who)
+            mean = self._given(what.fixed, who)
         elif what.exponential is not None:
-            mean = self.table(what.exponential.mean, who)
+            mean = self._given(what.exponential.mean, who)
         elif what.uniform is not None:
-            mean = (self.table(what.uniform.low, who) + self.table(what.uniform.high, who)) / 2
+            mean = (self._given(what.uniform.low, who) + self._given(what.uniform.high, who)) / 2
         else:
             assert what.lognormal is not None
             mu, sigma = self._lognormal(what.lognormal, who)
             mean = np.exp(mu + sigma**2 / 2)
-        return mean if what.add is None else mean + self.table(what.add, who)
+        return for_each(mean if what.add is None else mean + self._given(what.add, who), len(who))
 
     def _limited(self, what: Distribution, values: np.ndarray, who: np.ndarray) -> np.ndarray:
         if what.add is not None:
-            values = values + self.table(what.add, who)
+            values = values + self._given(what.add, who)
         return values if what.least is None and what.most is None else np.clip(values, what.least, what.most)
 
     @staticmethod
@@ -434,37 +494,39 @@ class Sampler:
             )
         return minutes
 
-    def _quantile(self, what: Distribution, u: np.ndarray, who: np.ndarray) -> np.ndarray:
+    def _quantile(self, what: Distribution, purpose: str, who: np.ndarray) -> np.ndarray:
         if what.fixed is not None:
-            return self.table(what.fixed, who)
+            return self._given(what.fixed, who)
+        u = self.uniform(purpose, who)
         if what.exponential is not None:
-            return -self.table(what.exponential.mean, who) * np.log1p(-u)
+            return -self._given(what.exponential.mean, who) * np.log1p(-u)
         if what.uniform is not None:
-            low, high = self.table(what.uniform.low, who), self.table(what.uniform.high, who)
+            low, high = self._given(what.uniform.low, who), self._given(what.uniform.high, who)
             return low + (high - low) * u
         assert what.lognormal is not None
         mu, sigma = self._lognormal(what.lognormal, who)
         return np.exp(mu + sigma * ndtri(u))
 
-    def _length_biased(self, what: Distribution, u: np.ndarray, who: np.ndarray) -> np.ndarray:
+    def _length_biased(self, what: Distribution, purpose: str, who: np.ndarray) -> np.ndarray:
         """The stay of somebody found in it: density proportional to length. An exponential is its own residual."""
         if what.lognormal is not None:
             mu, sigma = self._lognormal(what.lognormal, who)
-            return np.exp(mu + sigma**2 + sigma * ndtri(u))
+            return np.exp(mu + sigma**2 + sigma * ndtri(self.uniform(purpose, who)))
         if what.uniform is not None:
-            low, high = self.table(what.uniform.low, who), self.table(what.uniform.high, who)
-            return np.sqrt(low**2 + (high**2 - low**2) * u)
-        return self._quantile(what, u, who)
+            low, high = self._given(what.uniform.low, who), self._given(what.uniform.high, who)
+            return np.sqrt(low**2 + (high**2 - low**2) * self.uniform(purpose, who))
+        return self._quantile(what, purpose, who)
 
-    def _quantile_beyond(self, what: Distribution, u: np.ndarray, who: np.ndarray, beyond: np.ndarray) -> np.ndarray:
+    def _quantile_beyond(self, what: Distribution, purpose: str, who: np.ndarray, beyond: np.ndarray) -> np.ndarray:
         """The u-quantile of what is drawn given that it is more than `beyond` (at least that, where it cannot be)."""
         if what.fixed is not None:
-            return np.maximum(self.table(what.fixed, who), beyond)
+            return np.maximum(self._given(what.fixed, who), beyond)
         if what.exponential is not None:
-            return beyond + self._quantile(what, u, who)
+            return beyond + self._quantile(what, purpose, who)
+        u = self.uniform(purpose, who)
         if what.uniform is not None:
-            low = np.maximum(self.table(what.uniform.low, who), beyond)
-            return low + np.maximum(self.table(what.uniform.high, who) - low, 0) * u
+            low = np.maximum(self._given(what.uniform.low, who), beyond)
+            return low + np.maximum(self._given(what.uniform.high, who) - low, 0) * u
         assert what.lognormal is not None
         mu, sigma = self._lognormal(what.lognormal, who)
         surely = (np.log(beyond) - mu) / sigma
@@ -474,18 +536,18 @@ class Sampler:
 
     def _lognormal(self, what: Lognormal, who: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """mu and sigma of the logarithm."""
-        mean = None if what.mean is None else self.table(what.mean, who)
+        mean = None if what.mean is None else self._given(what.mean, who)
         if what.sigma is not None:
-            sigma = self.table(what.sigma, who)
+            sigma = self._given(what.sigma, who)
         elif what.sd is not None:
             assert mean is not None
-            sigma = np.sqrt(np.log1p((self.table(what.sd, who) / mean) ** 2))
+            sigma = np.sqrt(np.log1p((self._given(what.sd, who) / mean) ** 2))
         else:
             assert mean is not None
             assert what.median is not None
-            sigma = np.sqrt(2 * np.log(mean / self.table(what.median, who)))
+            sigma = np.sqrt(2 * np.log(mean / self._given(what.median, who)))
         if what.median is not None:
-            return np.log(self.table(what.median, who)), sigma
+            return np.log(self._given(what.median, who)), sigma
         assert mean is not None
         return np.log(mean) - sigma**2 / 2, sigma
 
@@ -505,12 +567,12 @@ def decide(place: Place, people: People, levels: Levels, cohort: Cohort, only: s
         asked = matching(choice.when, people, EVERYBODY, levels)
         if settled is not None:
             asked &= settled == NONE
-        who = np.flatnonzero(asked)
-        if len(who):
-            if choice.planned is None:
-                codes[who] = _options(name, choice, sampler, who)
-            else:
-                codes[who] = _as_planned(name, choice.planned, place, sampler, who)
+        if choice.planned is not None:
+            who = np.flatnonzero(asked)
+            codes[who] = _as_planned(name, choice.planned, place, sampler, who)
+        elif asked.any():
+            some: Who = EVERYBODY if asked.all() else np.flatnonzero(asked)
+            codes[some] = _options(name, choice, sampler, some)
         people.codes[name] = codes
 
 
@@ -544,20 +606,32 @@ def _as_planned(name: str, planned: Planned, place: Place, sampler: Sampler, who
     return np.where(stay < whole_minutes(below), yes, no)
 
 
-def _options(name: str, choice: Choice, sampler: Sampler, who: np.ndarray) -> np.ndarray:
+def _options(name: str, choice: Choice, sampler: Sampler, who: Who) -> np.ndarray:
+    """The codes of what is chosen for each of `who`: (number of `who`,) `CODE`."""
     u = sampler.uniform(f"choice/{name}", who)
-    if choice.chance is not None:
-        yes, no = (sampler.levels.code(name, option) for option in ("yes", "no"))
-        return np.where(u < sampler.table(choice.chance, who), yes, no)
-    assert choice.shares is not None
-    known: list[dict[str, float]] = list(choice.shares.leaves())
-    place_of = {id(leaf): float(place) for place, leaf in enumerate(known)}
-    bounds = np.array([np.cumsum(list(_shares(leaf, choice).values()))[:-1] for leaf in known])
-    cell = sampler.levels.lookup(choice.shares, lambda leaf: place_of[id(leaf)]).at(sampler.people, who).astype(np.intp)
-    which = np.zeros(len(who), dtype=np.int8)
-    for bound in bounds.T:
-        which += u >= (bound[cell] if len(known) > 1 else bound)
-    return np.array([sampler.levels.code(name, option) for option in choice.options])[which]
+    if choice.chance is None:
+        return sampler.levels.split(name, choice).at(u, sampler.people, who)
+    yes, no = (CODE(sampler.levels.code(name, option)) for option in ("yes", "no"))
+    return no + (yes - no) * (u < sampler.table(choice.chance, who))
+
+
+class Split:
+    """A choice by shares laid out: the bounds between its options, for every combination of levels told apart."""
+
+    def __init__(self, name: str, choice: Choice, levels: Levels) -> None:
+        assert choice.shares is not None
+        self._lookup = levels.lookup(choice.shares)
+        shares = [list(_shares(leaf, choice).values()) for leaf in self._lookup.leaves]
+        self._bounds = np.cumsum(shares, axis=1)[self._lookup.leaf, :-1].T.copy()
+        self._codes = np.array([levels.code(name, option) for option in choice.options], dtype=CODE)
+
+    def at(self, u: np.ndarray, people: People, who: Who) -> np.ndarray:
+        """The codes of the options in which the uniforms of `who` fall."""
+        index = self._lookup.index(people, who)
+        codes = np.full(len(u), self._codes[0])
+        for bound, step in zip(self._bounds, np.diff(self._codes), strict=True):
+            codes += step * (u >= bound.take(index))
+        return codes
 
 
 def _shares(leaf: dict[str, float], choice: Choice) -> dict[str, float]:
@@ -581,23 +655,28 @@ def shifted(shares: dict[str, float], choice: Choice) -> dict[str, float]:
 
 def whole_minutes(values: np.ndarray) -> np.ndarray:
     """Whole minutes, at least one, and small enough to add up."""
-    return np.clip(np.rint(values), 1, 2**30).astype(np.int64)
+    whole = np.rint(values)
+    np.maximum(whole, 1, out=whole)
+    np.minimum(whole, MOST, out=whole)
+    return whole.astype(np.int32)
 
 
 def subset(people: People, who: np.ndarray) -> People:
     return People(
-        people.number[who],
-        people.arrival[who],
-        {k: v[who] for k, v in people.codes.items()},
-        people.first[who],
-        {k: v[who] for k, v in people.person_codes.items()},
+        people.number.take(who),
+        people.arrival.take(who),
+        {k: v.take(who) for k, v in people.codes.items()},
+        people.first.take(who),
+        {k: v.take(who) for k, v in people.person_codes.items()},
         None if people.found is None else people.found[who],
     )
 
 
 def gathered(name: str, batches: list[People], of: list[dict[str, np.ndarray]]) -> np.ndarray:
     """One attribute of several batches; where a batch lacks it, it does not apply."""
-    return np.concatenate([d.get(name, np.full(len(b), NONE, dtype=CODE)) for d, b in zip(of, batches, strict=True)])
+    return np.concatenate(
+        [d[name] if name in d else np.full(len(b), NONE, dtype=CODE) for d, b in zip(of, batches, strict=True)]
+    )
 
 
 def together(batches: list[People]) -> People:

@@ -21,10 +21,13 @@ from flowsim.model.caseload import Caseload, groups_used
 from flowsim.model.cohort import GROUPS, LAYERS, Cohort, rate_of
 from flowsim.model.journeys import (
     GENERATIONS,
+    MOST,
     NONE,
     ROW_DEFAULTS,
+    TASK_DEFAULTS,
     TRY_NOW,
     WAY_OUT,
+    WIDE,
     Journeys,
     RowTable,
     SpellTable,
@@ -34,13 +37,13 @@ from flowsim.model.people import (
     CODE,
     STATES,
     Column,
-    Levels,
     People,
     Roster,
     Sampler,
     asked_for,
     decide,
     gathered,
+    levels_of,
     matching,
     names,
     numbers,
@@ -57,16 +60,13 @@ from flowsim.place import (
     Service,
     Stage,
     Task,
+    once_a_place,
 )
-from flowsim.rules import check_scenario, ways_on
+from flowsim.rules import check_scenario, leaves_of
 
 ROW_REFERENCES = ("next", "otherwise", "unfit_to", "since", "keep", "displaced_to")
-WAYS_ON = ("next", "otherwise", "unfit_to", "displaced_to")
-"""Those references along which a person may come to another stage."""
 WAYS_OF_LEAVING = ("next", "displaced_to")
-"""Of these, those of a person who was in the stage and left it."""
-
-
+"""Those references along which a person comes to another stage who was in this one and left it."""
 EARLIER_DAYS = 91
 """Days before a census in which those came who left before it and may come back."""
 CAME_EARLIER = 2**52
@@ -99,7 +99,7 @@ class RowSheet:
     code: int
     who: np.ndarray
     columns: dict[str, Column]
-    place: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    place: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int8))
     tasks: list[TaskSheet] = field(default_factory=list)
 
 
@@ -120,7 +120,7 @@ class Draft:
         people: the batch, n people.
         sheets: one a stage.
         places: (codes + 1, n) which of a person's rows is the one with a sheet's code; -1 for none, as in the last
-            line, so that a code of -1 finds it.
+            line, so that a code of -1 finds it. As small a type as does.
         count: (n,) how many rows each person has.
         children: who is readmitted.
     """
@@ -133,8 +133,47 @@ class Draft:
 
     def row(self, begin: np.ndarray, code: Column, who: np.ndarray) -> np.ndarray:
         """The index of the rows of `who` with these codes, -1 for none, when each one's rows begin at `begin`."""
-        place = self.places[code, who]
-        return np.where(place >= 0, begin + place, NONE)
+        of_all = self.places.shape[1]
+        place = self.places[code].take(who) if isinstance(code, int) else self.places.take(code * of_all + who)
+        return np.where(place >= 0, begin + place, np.int32(NONE))
+
+
+@dataclass
+class Ways:
+    """How people go from stage to stage.
+
+    Attributes:
+        order: the stages, each after all that lead to it.
+        come_back: those from which, or from one that follows, people may be readmitted.
+        to: by stage and column of its rows, the stages that this may name.
+    """
+
+    order: list[str]
+    come_back: set[str]
+    to: dict[str, dict[str, list[str]]]
+
+
+class _Table:
+    """A table in the making, of n entries, each of which is written once; a column that always says what is said where
+    nothing is takes no memory."""
+
+    def __init__(self, n: int, defaults: dict[str, int]) -> None:
+        self.n, self.defaults = n, defaults
+        self.columns: dict[str, np.ndarray] = {}
+
+    def write(self, name: str, at: np.ndarray, values: Column) -> None:
+        default = self.defaults.get(name, NONE)
+        if isinstance(values, int) and values == default:
+            return
+        if name not in self.columns:
+            self.columns[name] = np.full(self.n, default, dtype=_type(name))
+        self.columns[name][at] = values
+
+    def column(self, name: str) -> np.ndarray:
+        """(n,) of its type; not to be written to."""
+        if name in self.columns:
+            return self.columns[name]
+        return np.broadcast_to(_type(name)(self.defaults.get(name, NONE)), self.n)
 
 
 class _Plan:
@@ -144,7 +183,7 @@ class _Plan:
         check_scenario(place)
         self.place, self.cohort, self.network = place, cohort, network
         self.before = place.before or place
-        self.levels = Levels([place, self.before])
+        self.levels = levels_of(place)
         self.stages = tuple(dict.fromkeys([*place.stages, *self.before.stages]))
         self.stage_code = {name: i for i, name in enumerate(self.stages)} | {LEAVE: NONE}
         self.task_names = tuple(
@@ -152,12 +191,13 @@ class _Plan:
                 name for p in (place, self.before) for s in p.stages.values() for name in (*s.before, *s.after)
             )
         )
-        if (network.way_out != ALWAYS_OPEN).any() and WAY_OUT not in self.task_names:
+        self.way_out_may_shut = bool((network.way_out != ALWAYS_OPEN).any())
+        if self.way_out_may_shut and WAY_OUT not in self.task_names:
             self.task_names += (WAY_OUT,)
         self.queue = {name: i for i, name in enumerate(network.names)}
         self.calendar = {name: i for i, name in enumerate(network.calendars.names)} | {ALWAYS: ALWAYS_OPEN}
         self._rosters: dict[bool, Roster] = {}  # by whether it is that of the place before the scenario
-        self._ways: dict[bool, tuple[list[str], set[str]]] = {}  # likewise
+        self._queues_by_code: dict[str, np.ndarray] = {}  # by kind of service
         run = place.run
         self.switch = run.switch if place.before else 0
 
@@ -233,7 +273,7 @@ class _Plan:
         months = run.model_copy(update={"start_date": begin, "days": EARLIER_DAYS, "census": None})
         earlier = copy.copy(self)
         earlier.place = earlier.before = self.before.model_copy(update={"run": months})
-        earlier.cohort, earlier._rosters, earlier._ways = self.cohort.branch("earlier"), {}, {}
+        earlier.cohort, earlier._rosters = self.cohort.branch("earlier"), {}
         people = earlier._arriving(earlier.place, 0, months.horizon)
         draft = earlier._draft(earlier.place, people, last=False)
         left, back = _left_and_back(draft, len(self.stages))
@@ -251,13 +291,6 @@ class _Plan:
         if key not in self._rosters:
             self._rosters[key] = Roster(place, self.levels)
         return self._rosters[key]
-
-    def _way(self, place: Place) -> tuple[list[str], set[str]]:
-        """The stages in the order in which people come to them, and those from which they may come back."""
-        key = place is self.before
-        if key not in self._ways:
-            self._ways[key] = (stage_order(place), may_come_back(place))
-        return self._ways[key]
 
     def _arriving(self, place: Place, start: int, end: int) -> People:
         """Those who arrive in [start, end) under the place's demand."""
@@ -313,9 +346,9 @@ class _Plan:
                     f"place.streams.{name}.demand: demand of {demand.max():g} times the reference rate was given; "
                     f"allowed: at most {LAYERS}."
                 )
-            comes = np.flatnonzero(mark < demand)
+            comes = mark < demand
             people.first[:] = names(stream.first, people, everybody, self.levels, self.stage_code)
-            found.append(subset(people, comes))
+            found.append(people if comes.all() else subset(people, np.flatnonzero(comes)))
             if not len(demand) or demand.max() <= layer + 1:
                 break
         return found
@@ -329,32 +362,33 @@ class _Plan:
         back_from = np.full(len(people), NONE, dtype=np.int64)  # the stage from which each person is readmitted
         reached = {name: people.first == self.stage_code[name] for name in place.stages}
         had: dict[str, np.ndarray] = {}  # by stage: the chance of a readmission that people have had before it
-        order, come_back = self._way(place)
+        ways = ways_of(place)
         sheets: list[RowSheet] = []
         offset = 0
         while any(here.any() for here in reached.values()):
             again = {name: np.zeros(len(people), dtype=bool) for name in place.stages}  # reached by being unfit again
             had_again: dict[str, np.ndarray] = {}
-            for name in order:
+            for name in ways.order:
                 who = np.flatnonzero(reached[name])
                 if not len(who):
                     continue
                 stage = place.stages[name]
                 sheet = RowSheet(self.stage_code[name] + offset, who, self._columns(place, stage, name, sampler, who))
-                had_before = had[name][who] if name in had else np.zeros(len(who))
+                had_before = had[name][who] if name in had else None
                 had_after = had_before
                 if stage.readmission is not None and not last:
                     back, had_after = self._readmissions(stage, sampler, sheet, had_before)
                     back_from[who[back]] = self.stage_code[name]
-                for reference in WAYS_ON:
+                for reference, targets in ways.to[name].items():
                     chance = had_after if reference in WAYS_OF_LEAVING else had_before
                     to, had_to = (again, had_again) if reference == "unfit_to" else (reached, had)
-                    for code, there in _by_code(sheet.columns.get(reference, NONE), len(self.stages)):
-                        target = self.stages[code]
-                        to[target][who[there]] = True
-                        if target in come_back:
+                    for target in targets:
+                        there = _where(sheet.columns[reference], self.stage_code[target])
+                        those = who[there]
+                        to[target][those] = True
+                        if chance is not None and target in ways.come_back:
                             had_there = had_to.setdefault(target, np.zeros(len(people)))
-                            had_there[who[there]] = np.maximum(had_there[who[there]], chance[there])
+                            had_there[those] = np.maximum(had_there[those], chance[there])
                 for reference in ROW_REFERENCES:
                     if reference in sheet.columns:
                         later = offset + len(self.stages) if reference == "unfit_to" else offset
@@ -369,12 +403,13 @@ class _Plan:
 
     def _order(self, sheets: list[RowSheet], n: int, codes: int) -> tuple[np.ndarray, np.ndarray]:
         """A person's rows stand in the order of the sheets' codes: `places` and `count` of a draft."""
-        places = np.full((max(codes, len(self.stages)) + 1, n), NONE, dtype=np.int16)
-        count = np.zeros(n, dtype=np.int64)
+        kind = np.min_scalar_type(-len(sheets) - 1)
+        places = np.full((max(codes, len(self.stages)) + 1, n), NONE, dtype=kind)
+        count = np.zeros(n, dtype=kind)
         for sheet in sorted(sheets, key=lambda sheet: sheet.code):
             sheet.place = count[sheet.who]
-            places[sheet.code, sheet.who] = sheet.place
-            count[sheet.who] += 1
+            places[sheet.code][sheet.who] = sheet.place
+            count[sheet.who] = sheet.place + 1
         return places, count
 
     def _columns(self, place: Place, stage: Stage, name: str, sampler: Sampler, who: np.ndarray) -> dict[str, Column]:
@@ -401,7 +436,7 @@ class _Plan:
             columns["displacement_mark"] = (sampler.uniform(f"{name}/displacement", who) * 2**40).astype(np.int64)
         if stage.unfit is not None:
             may = matching(stage.unfit.when, people, who, self.levels)
-            after = np.full(len(who), NONE, dtype=np.int64)
+            after = np.full(len(who), NONE, dtype=np.int32)
             waited = sampler.waited(name, who[may])
             after[may] = sampler.wait(stage.unfit.after, f"{name}/unfit", who[may], waited)
             columns["unfit_after"] = after
@@ -411,12 +446,12 @@ class _Plan:
             columns["death_after"] = sampler.wait(stage.death_while_waiting, f"{name}/death", who, waited)
         if stage.kept_on_readmission is not None:
             kept = sampler.draw(stage.kept_on_readmission, f"{name}/kept", who)
-            columns["kept_on_readmission"] = np.rint(kept).astype(np.int64)
+            columns["kept_on_readmission"] = _cut(np.rint(kept))
         if stage.decline is not None:
             self._decline(stage, name, sampler, who, columns)
         if stage.dies is not None:
             died = people.codes[stage.dies][who] == self.levels.code(stage.dies, "yes")
-            columns["died"] = died.astype(np.int64)
+            columns["died"] = died.astype(np.int32)
             for column in ("next", "unfit_after", "unfit_to", "death_after"):
                 if column in columns:
                     columns[column] = np.where(died, NONE, columns[column])
@@ -427,9 +462,11 @@ class _Plan:
         if service.split_by is None:
             return self.queue[kind]
         words = list(self.levels.words[service.split_by])
-        by_code = np.array([self.queue.get(queue_name(kind, word), NONE) for word in words] + [NONE])
+        if kind not in self._queues_by_code:
+            queues = [self.queue.get(queue_name(kind, word), NONE) for word in words]
+            self._queues_by_code[kind] = np.array([*queues, NONE], dtype=np.int32)
         codes = people.codes[service.split_by][who]
-        queues = by_code[codes]
+        queues = self._queues_by_code[kind].take(codes, mode="wrap")
         if (queues == NONE).any():
             code = int(codes[queues == NONE][0])
             word = words[code] if code != NONE else NOT_APPLICABLE
@@ -441,42 +478,47 @@ class _Plan:
 
     def _patience(self, stage: Stage, name: str, sampler: Sampler, who: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of all the reasons to give up the queue, the first to run out, and where it leads."""
-        patience = np.full(len(who), NONE, dtype=np.int64)
+        patience = np.full(len(who), NONE, dtype=np.int32)
         otherwise = np.full(len(who), NONE, dtype=np.int64)
         for reason, valve in stage.patience.items():
             applies = np.flatnonzero(matching(valve.when, sampler.people, who, self.levels))
-            minutes = np.full(len(applies), TRY_NOW, dtype=np.int64)
+            those = who[applies]
+            minutes: Column = TRY_NOW
             if valve.after is not None:
-                waited = sampler.waited(name, who[applies], queueing=True)
-                minutes = sampler.wait(valve.after, f"{name}/patience/{reason}", who[applies], waited)
-            to = np.broadcast_to(
-                names(valve.to, sampler.people, who[applies], self.levels, self.stage_code), len(applies)
-            )
-            sooner = (patience[applies] == NONE) | (minutes < patience[applies])
-            patience[applies[sooner]], otherwise[applies[sooner]] = minutes[sooner], to[sooner]
+                waited = sampler.waited(name, those, queueing=True)
+                minutes = sampler.wait(valve.after, f"{name}/patience/{reason}", those, waited)
+            to = names(valve.to, sampler.people, those, self.levels, self.stage_code)
+            so_far = patience[applies]
+            sooner = np.flatnonzero((so_far == NONE) | (minutes < so_far))
+            patience[applies[sooner]], otherwise[applies[sooner]] = _part(minutes, sooner), _part(to, sooner)
         return patience, otherwise
 
     def _decline(self, stage: Stage, name: str, sampler: Sampler, who: np.ndarray, columns: dict[str, Column]) -> None:
         decline = stage.decline
         assert decline is not None
-        declines = sampler.uniform(f"{name}/decline", who) < sampler.table(decline.share, who)
-        after = whole_minutes(sampler.draw(decline.after, f"{name}/decline/after", who))
-        if (before := sampler.delayed_before(name, who)) is not None:
-            after = np.maximum(after - before.astype(np.int64), 0)
-        columns["decline_after"] = np.where(declines, after, NONE)
-        columns["declined_units"] = _ceil(columns["units"] * decline.units_factor)
-        columns["declined_duration"] = _ceil(columns["duration"] * decline.duration_factor)
+        declines = np.flatnonzero(sampler.uniform(f"{name}/decline", who) < sampler.table(decline.share, who))
+        minutes = whole_minutes(sampler.draw(decline.after, f"{name}/decline/after", who[declines]))
+        if (before := sampler.delayed_before(name, who[declines])) is not None:
+            minutes = np.maximum(minutes - before.astype(np.int64), 0)
+        after = np.full(len(who), NONE, dtype=np.int32)
+        after[declines] = minutes
+        columns["decline_after"] = after
+        columns["declined_units"] = _cut(np.ceil(columns["units"] * decline.units_factor))
+        columns["declined_duration"] = _cut(np.ceil(columns["duration"] * decline.duration_factor))
 
     # tasks -----------------------------------------------------------------------------------------------------------
 
     def _tasks(self, place: Place, stage: Stage, name: str, sampler: Sampler, sheet: RowSheet) -> None:
         """Add the tasks of one stage's rows to its sheet, their counts and where recognition falls."""
-        alive = np.equal(sheet.columns.get("died", 0), np.zeros(len(sheet.who), dtype=np.int64))
-        so_far = np.zeros(len(sheet.who), dtype=np.int64)
+        n = len(sheet.who)
+        alive = np.ones(n, dtype=bool)
+        if "died" in sheet.columns:
+            alive &= sheet.columns["died"] == 0
+        so_far = np.zeros(n, dtype=np.int16)
         state, recognising = sampler.state_in(name, sheet.who), up_to_recognition(stage)
         for column, tasks in (("n_before", stage.before), ("n_after", stage.after)):
             earlier = so_far.copy()
-            if column == "n_after":
+            if column == "n_after" and self.way_out_may_shut and stage.hold:
                 so_far += self._way_out(place, stage, sheet, alive, so_far)
             for task_name, task in sorted(tasks.items(), key=lambda item: item[1].order):
                 if task.skip:
@@ -492,8 +534,9 @@ class _Plan:
                 if task.recognises:
                     recognition = sheet.columns.get("recognition", 0)
                     sheet.columns["recognition"] = np.where(has, so_far, recognition)
-            if (so_far > earlier).any():
-                sheet.columns[column] = so_far - earlier
+            own = so_far - earlier
+            if own.any():
+                sheet.columns[column] = own
 
     def _way_out(
         self, place: Place, stage: Stage, sheet: RowSheet, alive: np.ndarray, so_far: np.ndarray
@@ -501,22 +544,15 @@ class _Plan:
         """Where shocks may shut the way out, the first task after acceptance waits until it is open: (n,) bool, for
         whom. Nobody waits to go on in the same service, nor who holds nothing."""
         n = len(sheet.who)
-        if not len(self.network.way_out) or not stage.hold:
-            return np.zeros(n, dtype=bool)
         calendar = self.network.way_out[np.broadcast_to(sheet.columns["service"], n)]
+        waits = alive & (calendar != ALWAYS_OPEN)
         here = {name for name, other in place.stages.items() if other.service == stage.service}
         stays = np.array([*(name in here for name in self.stages), False])
         after = np.broadcast_to(sheet.columns["next"], n)
-        waits = alive & (calendar != ALWAYS_OPEN) & ~stays[np.where(after == NONE, NONE, after % len(self.stages))]
+        waits &= ~stays[np.where(after == NONE, NONE, after % len(self.stages))]
         rows = np.flatnonzero(waits)
         if len(rows):
-            columns: dict[str, Column] = {
-                "kind": self.task_names.index(WAY_OUT),
-                "calendar": calendar[rows],
-                "minutes": 0,
-                "pool": NONE,
-                "skip_if_kept": 0,
-            }
+            columns: dict[str, Column] = {"kind": self.task_names.index(WAY_OUT), "calendar": calendar[rows]}
             sheet.tasks.append(TaskSheet(rows, so_far[rows], columns))
         return waits
 
@@ -537,7 +573,7 @@ class _Plan:
     # readmissions ----------------------------------------------------------------------------------------------------
 
     def _readmissions(
-        self, stage: Stage, sampler: Sampler, sheet: RowSheet, had: np.ndarray
+        self, stage: Stage, sampler: Sampler, sheet: RowSheet, had: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Who of a sheet comes back, (n,) bool, and the chance they have had of it after this stage, (n,).
 
@@ -547,12 +583,15 @@ class _Plan:
         back_again, who = stage.readmission, sheet.who
         assert back_again is not None
         u = sampler.uniform("readmission", who)
+        had = np.zeros(len(who)) if had is None else had
         after = had + (1 - had) * np.minimum(sampler.table(back_again.chance, who), 1)
         back = (u >= had) & (u < after)
-        back &= sheet.columns.get("died", 0) == np.zeros(len(who), dtype=np.int64)
-        gap = whole_minutes(sampler.draw(back_again.gap, "readmission/gap", who))
-        sheet.columns["readmission_gap"] = np.where(back, gap, NONE)
-        sheet.columns["child"] = np.where(back, sampler.people.number[who] + 1, NONE)
+        if "died" in sheet.columns:
+            back &= sheet.columns["died"] == 0
+        gap, child = np.full(len(who), NONE, dtype=np.int32), np.full(len(who), NONE, dtype=np.int64)
+        gap[back] = whole_minutes(sampler.draw(back_again.gap, "readmission/gap", who[back]))
+        child[back] = sampler.people.number[who[back]] + 1
+        sheet.columns["readmission_gap"], sheet.columns["child"] = gap, child
         return back, after
 
     def _children(self, place: Place, people: People, back_from: np.ndarray) -> People:
@@ -589,14 +628,11 @@ class _Plan:
         order = np.argsort(number, kind="stable")  # quick, since each batch is in order
         number = number[order]
         count = np.concatenate([draft.count for draft in drafts])
-        n_rows = int(count.sum())
-        begin = np.empty(len(number), dtype=np.int64)
+        begin = np.empty(len(number), dtype=np.int32)
         begin[order] = _begins(count[order])
-        rank = np.empty(len(number), dtype=np.int64)
-        rank[order] = np.arange(len(number))
 
-        said = {"spell", "child"}.union(*(sheet.columns for draft in drafts for sheet in draft.sheets))
-        rows = {f.name: _filled(n_rows, ROW_DEFAULTS.get(f.name, 0), f.name in said) for f in fields(RowTable)}
+        rows = _Table(int(count.sum()), ROW_DEFAULTS)
+        rows.columns["spell"] = np.repeat(np.arange(len(number)), count[order])
         first_row = np.empty(len(number), dtype=np.int64)
         row_of: list[tuple[RowSheet, np.ndarray]] = []
         start = 0
@@ -604,26 +640,27 @@ class _Plan:
             batch = slice(start, start := start + len(draft.people))
             first_row[batch] = draft.row(begin[batch], draft.people.first, np.arange(len(draft.people)))
             for sheet in draft.sheets:
-                begin_of = begin[batch][sheet.who]
-                at = begin_of + sheet.place
+                begin_of = begin[batch].take(sheet.who)
+                at = (begin_of + sheet.place).astype(np.intp)
                 row_of.append((sheet, at))
-                rows["spell"][at] = rank[batch][sheet.who]
                 for name, column in sheet.columns.items():
                     if name in ROW_REFERENCES:
-                        rows[name][at] = draft.row(begin_of, column, sheet.who)
+                        rows.write(name, at, draft.row(begin_of, column, sheet.who))
+                    elif name == "child":
+                        back = np.flatnonzero(column != NONE)
+                        rows.write(name, at[back], np.searchsorted(number, _part(column, back)))
                     else:
-                        rows[name][at] = column
-        has_child = np.flatnonzero(rows["child"] != NONE)
-        rows["child"][has_child] = np.searchsorted(number, rows["child"][has_child])
+                        rows.write(name, at, column)
 
-        n_tasks = rows["n_before"] + rows["n_after"]
-        rows["first_task"] = _begins(n_tasks)
-        tasks = {f.name: np.empty(int(n_tasks.sum()), dtype=np.int64) for f in fields(TaskTable)}
+        n_tasks = rows.column("n_before") + rows.column("n_after")
+        first_task = _begins(n_tasks)
+        tasks = _Table(int(n_tasks.sum()), TASK_DEFAULTS)
         for sheet, row in row_of:
             for task in sheet.tasks:
-                at = rows["first_task"][row[task.rows]] + task.place
+                at = first_task.take(row.take(task.rows)) + task.place
                 for name, column in task.columns.items():
-                    tasks[name][at] = column
+                    tasks.write(name, at, column)
+        rows.columns["first_task"] = first_task.astype(np.int32)
         return Journeys(
             spells=SpellTable(
                 number=number,
@@ -631,13 +668,19 @@ class _Plan:
                 first_row=first_row[order],
                 initial=np.concatenate([np.full(len(p), int(p.found is not None)) for p in everybody])[order],
             ),
-            rows=RowTable(**rows),
-            tasks=TaskTable(**tasks),
+            rows=RowTable(**{f.name: rows.column(f.name) for f in fields(RowTable)}),
+            tasks=TaskTable(**{f.name: tasks.column(f.name) for f in fields(TaskTable)}),
             stages=self.stages,
             task_names=self.task_names,
-            attributes={name: gathered(name, everybody, [p.codes for p in everybody])[order] for name in known},
+            attributes={name: gathered(name, everybody, [p.codes for p in everybody]).take(order) for name in known},
             levels={name: tuple(words) for name, words in self.levels.words.items()},
         )
+
+
+@once_a_place
+def ways_of(place: Place) -> Ways:
+    to = {name: named_by(stage) for name, stage in place.stages.items()}
+    return Ways(stage_order(place), may_come_back(place), to)
 
 
 def stage_order(place: Place) -> list[str]:
@@ -662,7 +705,8 @@ def _left_and_back(draft: Draft, stages: int) -> tuple[np.ndarray, np.ndarray]:
             continue  # after being unfit again
         began = comes[sheet.code, sheet.who]
         over = np.where(began < never, began + sheet.columns["duration"], never)
-        for code, there in _by_code(sheet.columns.get("next", NONE), stages):
+        for code in range(stages):
+            there = _where(sheet.columns["next"], code)
             comes[code, sheet.who[there]] = np.minimum(comes[code, sheet.who[there]], over[there])
         if "child" in sheet.columns:
             again = np.flatnonzero((sheet.columns["child"] != NONE) & (over < never))
@@ -687,18 +731,30 @@ def may_come_back(place: Place) -> set[str]:
     return found
 
 
+def named_by(stage: Stage) -> dict[str, list[str]]:
+    """The stages that a stage's people may go on to, by the column of their rows that says so."""
+    found = {"next": leaves_of(stage.next)}
+    if stage.patience:
+        found["otherwise"] = [to for valve in stage.patience.values() for to in leaves_of(valve.to)]
+    if stage.unfit is not None:
+        found["unfit_to"] = [stage.unfit.to]
+    if stage.displaced_to is not None:
+        found["displaced_to"] = [stage.displaced_to]
+    return {column: [to for to in dict.fromkeys(targets) if to != LEAVE] for column, targets in found.items()}
+
+
 def following(stage: Stage) -> set[str]:
     """The stages a stage may lead to, by any way."""
-    return {target for targets in ways_on(stage).values() for target in targets} - {LEAVE}
+    return {target for targets in named_by(stage).values() for target in targets}
 
 
-def _ceil(values: np.ndarray | float) -> np.ndarray:
-    return np.ceil(values).astype(np.int64)
+def _cut(values: np.ndarray) -> np.ndarray:
+    """Whole numbers, none above `MOST`: what a column of rows holds."""
+    return np.minimum(values, MOST).astype(np.int32)
 
 
-def _filled(n: int, value: int, writable: bool) -> np.ndarray:
-    """n times the same number: (n,) int64; unless it is to be written to, it takes no memory."""
-    return np.full(n, value, dtype=np.int64) if writable else np.broadcast_to(np.int64(value), n)
+def _type(column: str) -> type[np.int32 | np.int64]:
+    return np.int64 if column in WIDE else np.int32
 
 
 def _begins(count: np.ndarray) -> np.ndarray:
@@ -712,12 +768,15 @@ def _plus(codes: Column, offset: int) -> Column:
     """Codes of a later turn of the same stages; none stays none."""
     if isinstance(codes, int):
         return codes if codes == NONE else codes + offset
-    return np.where(codes == NONE, NONE, codes + offset)
+    return np.where(codes == NONE, NONE, codes + offset) if offset else codes
 
 
-def _by_code(column: Column, n: int) -> list[tuple[int, np.ndarray | slice]]:
-    """The codes (below n, none below 0) that a column has, each with where it has them."""
+def _where(column: Column, code: int) -> np.ndarray | slice:
+    """Where a column has a code."""
     if isinstance(column, int):
-        return [(column, slice(None))] if column != NONE else []
-    present = np.flatnonzero(np.bincount(column + 1, minlength=n + 1)[1:])
-    return [(int(code), column == code) for code in present]
+        return slice(None) if column == code else slice(0)
+    return np.flatnonzero(column == code)
+
+
+def _part(column: Column, who: np.ndarray) -> Column:
+    return column if isinstance(column, int) else column[who]

@@ -78,7 +78,7 @@ def _expected(shock: Shock, run: Run, day: np.ndarray) -> np.ndarray:
 
 
 def _lengths(shock: Shock, purpose: str, number: np.ndarray, cohort: Cohort) -> np.ndarray:
-    """How long each shock lasts: (n,) int64 minutes."""
+    """How long each shock lasts: (n,) int32 minutes."""
     nobody = People(number, np.zeros_like(number), {}, np.zeros_like(number))
     minutes = Sampler(nobody, Levels([]), cohort).draw(shock.lasts, f"{purpose}/lasts", np.arange(len(number)))
     return np.minimum(whole_minutes(minutes), LONGEST_SHOCK_DAYS * DAY)
