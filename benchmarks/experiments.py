@@ -21,10 +21,11 @@ from benchmarks.timing import Row, process, row
 from flowsim.compose import load, load_scenarios
 from flowsim.experiment import executors, replicate, runner
 from flowsim.experiment.jobs import PARTS, Job, Scenario, pack
-from flowsim.experiment.settings import Settings
 from flowsim.experiment.store import Configuration, Store
+from flowsim.experiment.window import window_span
 from flowsim.measures.flow import Measured
 from flowsim.place import Place
+from flowsim.settings import Settings
 
 TINY_SCENARIOS = 5
 MEMORY_AT = (1_000, 10_000)
@@ -92,7 +93,7 @@ def _compare(out: str, replications: int, *overrides: str) -> None:
 def _dask(out: str, replications: int, *overrides: str) -> None:
     """One scenario on two workers; CPU seconds of all processes, less those before the first job."""
     place = load(*overrides)
-    configuration = Configuration({"baseline": place}, 1, "compiled", "all", runner.window_span("all", {"": place}))
+    configuration = Configuration({"baseline": place}, 1, "compiled", "all", window_span("all", {"": place}))
     scenario = Scenario("baseline", configuration.keys["baseline"], pack(place))
     store = Store(out)
     with executors.cluster(None, 2, "compiled") as client:

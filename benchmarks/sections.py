@@ -218,7 +218,8 @@ def comparison(effort: Effort) -> Iterator[Row]:
 def first_result(effort: Effort) -> Iterator[Row]:
     """From starting Python to the first replication's numbers, with and without compiled code from before."""
     here = "First result"
-    code = "from flowsim.compose import load; from flowsim.experiment.replicate import replicate; "
+    code = "from flowsim.cli import travel_light; travel_light(); "  # as the program itself does
+    code += "from flowsim.compose import load; from flowsim.experiment.replicate import replicate; "
     code += f"replicate(load(*{list(effort.year)!r}), 1, 0, 'compiled')"
     process("-c", code)  # compiles, where these very sources have not been
     warm = [process("-c", code).wall for _ in range(effort.seldom)]

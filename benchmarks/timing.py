@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 MEBIBYTE = 2**20
+UNLIKE_AT_HOME = "PYTHONDONTWRITEBYTECODE"
+"""With this variable, which some containers have, flowsim's sources are parsed again in every process."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,10 @@ class Finished:
 def process(*arguments: str, **environment: str) -> Finished:
     """Run this Python with these arguments to its end. Raises RuntimeError when that is a bad one."""
     command = [sys.executable, *arguments]
+    environment = {name: value for name, value in os.environ.items() if name != UNLIKE_AT_HOME} | environment
     began = time.perf_counter()
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as complaints:
-        child = subprocess.Popen(command, stdout=output, stderr=complaints, env=os.environ | environment)
+        child = subprocess.Popen(command, stdout=output, stderr=complaints, env=environment)
         _, status, used = os.wait4(child.pid, 0)
         wall = time.perf_counter() - began
         child.returncode = os.waitstatus_to_exitcode(status)

@@ -20,15 +20,15 @@ from flowsim.experiment import runner
 from flowsim.experiment import select as selecting
 from flowsim.experiment import sweep as sweeping
 from flowsim.experiment.precision import Precision, as_measures, run_until
-from flowsim.experiment.settings import Settings
-from flowsim.experiment.settings import names as setting_names
+from flowsim.experiment.result import Result as PlainResult
 from flowsim.experiment.store import Store, read_config
 from flowsim.files import folders
 from flowsim.place import WEEKDAYS, FlowsimNotice, Place, PlaceError, Run, refuse
+from flowsim.settings import Settings
 
 __all__ = ["Comparison", "Result", "Selection", "Sweep", "compare", "load", "read", "run", "select", "sweep"]
 
-SETTINGS = tuple(name for name in setting_names() if name != "replications")
+SETTINGS = tuple(name for name in Settings.model_fields if name != "replications")
 WEEKDAY_INDEX = "discharges_by_weekday"
 ENGLAND_WEEKDAYS = ("AC-31",)
 """England's discharges by weekday in the evidence: for places whose `published` names none of their own."""
@@ -55,22 +55,23 @@ class _Shown:
         """Write the summary and all charts into the results folder."""
         from flowsim.present import charts, report
 
+        drawn = []
         if not self.results.empty:
-            charts.save_all(self, self.out / "charts", published=self.published_weekdays)
-        pictures = sorted(path.relative_to(self.out).as_posix() for path in (self.out / "charts").glob("*.png"))
+            drawn = charts.save_all(self, self.out / "charts", published=self.published_weekdays)
+        pictures = [path.relative_to(self.out).as_posix() for path in drawn if path.suffix == ".png"]
         report.write_summary(self, self.assumptions, pictures)
 
     @cached_property
     def assumptions(self: Any) -> str:
         """How many of the place's default numbers are assumptions, in words; empty for a place without evidence."""
-        from flowsim.present import report
+        from flowsim.present import sections
 
         place = next(iter(self.places.values()))
         try:
             grades = compose(f"place={place.name}").evidence()["grade"]
         except PlaceError:
             return ""
-        return report.assumptions_words(place, [str(grade) for grade in grades if grade])
+        return sections.assumptions_words(place, [str(grade) for grade in grades if grade])
 
     @cached_property
     def published_weekdays(self: Any) -> dict[str, list[float]]:
@@ -103,7 +104,7 @@ def _index(text: str) -> list[float] | None:
     return values if len(values) == len(WEEKDAYS) and all(map(math.isfinite, values)) else None
 
 
-class Result(_Shown, runner.Result):
+class Result(_Shown, PlainResult):
     """What one scenario's replications found: `results`, `census`, `summary()`, `chart()`, `show()`."""
 
     def _repr_html_(self) -> str:
@@ -169,7 +170,7 @@ def run(
             this half-width (``"5%"`` of the mean, or ``0.5`` in the measure's unit) or the time or the number is used
             up; see `experiment.precision`.
         settings: seed, jobs, engine, out, keep_spells, window, progress, command, executor, address; see
-            `experiment.settings.Settings`.
+            `settings.Settings`.
 
     Raises PlaceError for a mistake in the configuration. Cells that fail are told in `failures`.
     """
@@ -200,7 +201,7 @@ def compare(
         overrides: of the place, for every scenario given by name, as on the command line.
         precision, precision_of, budget, most: as for `run`, of the paired differences to the first scenario.
         settings: seed, jobs, engine, out, keep_spells, window, progress, command, executor, address; see
-            `experiment.settings.Settings`. For scenarios given by name also start_date, days, warm_up_days,
+            `settings.Settings`. For scenarios given by name also start_date, days, warm_up_days,
             policy_start and scale.
 
     Raises PlaceError for a mistake in the configuration. Cells that fail are told in `failures`.
@@ -290,7 +291,7 @@ def _runner(
     precision_of: str | Sequence[str] | None,
     budget: str | float | None,
     most: int | None,
-) -> Callable[..., runner.Result]:
+) -> Callable[..., PlainResult]:
     """What does the replications: so many, or until they are enough."""
     if precision is not None:
         return partial(run_until, precision=Precision.read(precision, precision_of, budget, most))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
+import gc
+import os
 import re
 import sys
 import warnings
@@ -14,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from flowsim.place import FlowsimNotice, PlaceError, refuse
 
 if TYPE_CHECKING:
-    from flowsim.compose import Settings
-    from flowsim.experiment import runner as experiment
+    from flowsim.compose import Configured
+    from flowsim.experiment.result import Result
 
 MISTAKE = 2
 """Exit code of everything the user can put right: refused before anything ran."""
@@ -23,8 +26,10 @@ FAILED = 1
 INTERRUPTED = 130
 DISK = (errno.ENOSPC, errno.EFBIG, errno.EROFS, errno.EACCES, getattr(errno, "EDQUOT", errno.ENOSPC))
 """Trouble with a disk that comes while charts and summaries are written."""
+LARGE = 50_000
+"""New objects after which Python looks for garbage; its own 700 has it look through all that imports make, again and
+again."""
 PRECISION = ("precision", "precision_of", "budget", "most")
-RUN_SETTINGS = ("replications", "seed", "jobs", "engine", "out", "keep_spells", "window", "executor", "address")
 
 HELP = """\
 flowsim: how people flow through hospitals and the services around them, and what would change that.
@@ -136,9 +141,9 @@ Examples:
 """
 
 SHOW_HELP = """\
-Usage: flowsim show scenarios | services | measures | config | evidence | census-template [key=value ...]
+Usage: flowsim show scenarios [NAME ...] | services | measures | config | evidence | census-template [key=value ...]
 
-  scenarios    every scenario: what it changes, and why (scenario=NAME shows only that one)
+  scenarios    every scenario in a line; with NAME what that one changes, and why (a+b: b on top of a)
   services     every service: how much there is of it, where, when it accepts people, what it costs and what changes it
   config       every key that can be set, as composed from files and overrides
   measures     every measure: its title, unit and definition
@@ -146,7 +151,8 @@ Usage: flowsim show scenarios | services | measures | config | evidence | census
   census-template  a CSV to fill in with who is there today, for census=FILE.csv; the model's own numbers stand in it
 
 Examples:
-  flowsim show scenarios scenario=seven_day_working
+  flowsim show scenarios
+  flowsim show scenarios seven_day_working
   flowsim show config scenario=all_three
   flowsim show evidence out=evidence.csv
   flowsim show census-template place=sefton out=my_census.csv
@@ -222,6 +228,8 @@ class Verb:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code: 0, 1 when replications failed, 2 for a mistake, 130 for Ctrl-C."""
+    if arguments is None:
+        travel_light()
     words = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -247,6 +255,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         told = "what is finished is kept, and the same command goes on when it is mended"
         print(f"flowsim: {where}cannot be written ({trouble.strerror}); {told}.", file=sys.stderr)
         return MISTAKE
+
+
+def travel_light() -> None:
+    """Leave out of this process, which is flowsim's own, what costs time and does nothing for it."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # else threads are started, and wait at full speed
+    gc.set_threshold(max(LARGE, gc.get_threshold()[0]))
+    atexit.register(_end_quickly)
+
+
+def _end_quickly() -> None:
+    """Do not look for garbage among all that was imported once more; DuckDB alone complains when that is left out."""
+    if "duckdb" not in sys.modules:
+        gc.freeze()
 
 
 def _dispatch(words: list[str]) -> int:
@@ -328,12 +349,11 @@ def _no_words(words: list[str]) -> None:
             raise PlaceError(f"{word!r} was given; allowed: key=value.")
 
 
-def _settings(settings: Settings, out: str | Path | None = None) -> dict[str, Any]:
-    chosen = {name: getattr(settings, name) for name in RUN_SETTINGS}
-    return chosen | ({} if out is None else {"out": out})
+def _settings(settings: Configured, out: str | Path | None = None) -> dict[str, Any]:
+    return settings.model_dump(exclude={"scenarios"}) | ({} if out is None else {"out": out})
 
 
-def _code(result: experiment.Result) -> int:
+def _code(result: Result) -> int:
     return INTERRUPTED if result.interrupted else FAILED if result.failures else 0
 
 
@@ -352,13 +372,14 @@ def _run(words: list[str]) -> int:
 def _run_one(overrides: list[str], out: Path | None = None) -> int:
     from flowsim.compose import compose, load_settings
     from flowsim.experiment.store import read_config
+    from flowsim.settings import CONFIGURED
 
     own, rest = _take(overrides, "config", *PRECISION)
     until = {key: own[key] for key in PRECISION if key in own}
     if "config" in own:
         for text in rest:
-            if text.split("=")[0].lstrip("+~") not in RUN_SETTINGS:
-                raise PlaceError(f"{text!r} was given; allowed beside config=: {', '.join(RUN_SETTINGS)}.")
+            if text.split("=")[0].lstrip("+~") not in CONFIGURED:
+                raise PlaceError(f"{text!r} was given; allowed beside config=: {', '.join(CONFIGURED)}.")
         place, settings = read_config(str(own["config"])), load_settings(*rest)
     else:
         composed = compose(*rest)
@@ -449,13 +470,20 @@ def _select(words: list[str]) -> int:
 
 
 def _show(words: list[str]) -> int:
-    named = [word for word in words if "=" not in word and not word.startswith("~")]
+    plain = [word for word in words if "=" not in word and not word.startswith("~")]
+    overrides = [word for word in words if word not in plain]
     allowed = ("scenarios", "services", "measures", "config", "evidence", "census-template")
-    if len(named) != 1 or named[0] not in allowed:
-        raise refuse("show", " ".join(named), "one of", allowed)
+    what, *names = plain or [""]
+    if what not in allowed:
+        raise refuse("show", what, "one of", allowed)
+    if what != "scenarios":
+        _no_words(names)
     from flowsim.present import show
 
-    getattr(show, f"show_{named[0].replace('-', '_')}")([word for word in words if word != named[0]])
+    if what == "scenarios":
+        show.show_scenarios(overrides, names)
+    else:
+        getattr(show, f"show_{what.replace('-', '_')}")(overrides)
     return 0
 
 
@@ -484,9 +512,11 @@ def _results(words: list[str]) -> int:
     if not out or len(rest) > 1 or len(to) > 1:
         raise PlaceError(f"results: {' '.join(words)!r} was given; allowed: OUT, and SQL in quotes, and to=FILE.")
     if not Path(out).is_dir():
-        raise PlaceError(f"results: {out!r} was given; allowed: a folder of results.")
+        raise PlaceError(
+            f"results: {out!r} was given, where no folder is; allowed: one that run, compare, sweep or select wrote."
+        )
     from flowsim.experiment import catalogue
-    from flowsim.experiment.runner import Result
+    from flowsim.experiment.result import Result
     from flowsim.experiment.store import Store
     from flowsim.present import answer
 
@@ -496,6 +526,8 @@ def _results(words: list[str]) -> int:
         print(*notices, *(f"{name}: {cells} cells" for name, cells in done.items()), sep="\n")
         return 0
     found = catalogue.ask(store, rest[0]) if rest else answer.headline(Result.read(out))
+    if rest and (said := answer.remark(rest[0], found, store)):
+        print(said, file=sys.stderr)
     if to:
         catalogue.write(found, Path(to[0]))
     else:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize
@@ -40,6 +40,7 @@ from flowsim.evidence import Layer, evidence_table, read_register, refuse_unknow
 from flowsim.files import copied, folders, read_yaml
 from flowsim.place import FlowsimNotice, Place, PlaceError, Run, ScenarioInfo, nearest, refuse
 from flowsim.rules import check_scenario
+from flowsim.settings import Settings
 from flowsim.validate import explain, fields_at, overlay, read_place, resolve_likes
 
 if TYPE_CHECKING:
@@ -52,20 +53,10 @@ FILE = "flowsim file: "
 RUN_KEYS = tuple(Run.model_fields)
 
 
-class Settings(BaseModel):
-    """How a run is made, apart from the place."""
+class Configured(Settings):
+    """The settings of `config.yaml`: with what `flowsim compare` compares."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    replications: int | None = Field(default=None, ge=1, le=100_000)
-    seed: int = Field(default=1, ge=0, lt=2**63)
-    jobs: int | None = Field(default=None, ge=1, le=4096)
-    engine: Literal["compiled", "reference"] = "compiled"
-    out: str | None = None
-    keep_spells: bool = False
-    window: Literal["all", "during", "after"] = "all"
-    executor: Literal["loky", "dask"] = "loky"
-    address: str | None = None
-    scenarios: tuple[str, ...] = ()
+    scenarios: tuple[str, ...] = Field(default=(), strict=False)
 
 
 class Part(BaseModel):
@@ -124,7 +115,7 @@ class Composition:
     scenarios: dict[str, ScenarioFile]
     scenario: ScenarioInfo
     run: Run
-    settings: Settings
+    settings: Configured
     user_keys: tuple[str, ...]
     folders: tuple[Path, ...]
     unplaced: dict[str, PlaceError] = field(default_factory=dict)
@@ -192,7 +183,7 @@ def load(*overrides: str, scenarios_dir: str | Path | None = None) -> Place:
     return compose(*overrides, scenarios_dir=scenarios_dir).read()
 
 
-def load_settings(*overrides: str, scenarios_dir: str | Path | None = None) -> Settings:
+def load_settings(*overrides: str, scenarios_dir: str | Path | None = None) -> Configured:
     """How the run is to be made; the place itself is not looked into. Raises PlaceError."""
     settings = [
         text
@@ -675,15 +666,15 @@ class _Composer:
         _add_up(before, keys)
         return place, before, tuple(keys)
 
-    def _run_and_settings(self) -> tuple[Run, Settings]:
+    def _run_and_settings(self) -> tuple[Run, Configured]:
         try:
             run = Run.model_validate({k: self.config[k] for k in RUN_KEYS if k in self.config})
             rest = {k: v for k, v in self.config.items() if k not in (*RUN_KEYS, "place", "scenario")}
             if isinstance(rest.get("scenarios"), str):
                 rest["scenarios"] = [rest["scenarios"]]
-            return run, Settings.model_validate(rest)
+            return run, Configured(**rest)
         except ValidationError as error:
-            raise PlaceError(explain(error, Settings, "")) from None
+            raise PlaceError(explain(error, Run, "")) from None
 
     def _info(self, scenarios: Mapping[str, ScenarioFile], before: Any, after: Any) -> ScenarioInfo:
         told = [scenarios[name] for name in self.chosen if name in scenarios]

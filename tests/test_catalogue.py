@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,10 +16,10 @@ from flowsim.compose import load
 from flowsim.experiment import replicate
 from flowsim.experiment.catalogue import ask, catalogue, rebuild
 from flowsim.experiment.compare import compare
-from flowsim.experiment.runner import Result
-from flowsim.experiment.settings import Settings
+from flowsim.experiment.result import Result
 from flowsim.experiment.store import Store
 from flowsim.place import Place, PlaceError
+from flowsim.settings import Settings
 
 PLACES = Path(__file__).parent / "places"
 
@@ -61,7 +62,7 @@ def test_results_are_asked_in_sql(kept: Path) -> None:
 
 
 def test_totals_are_the_results_of_the_whole_place(out: Path) -> None:
-    answer = ask(Store(out), "select distinct \"where\" from totals")
+    answer = ask(Store(out), 'select distinct "where" from totals')
     assert answer["where"].tolist() == ["all"]
     both = ask(Store(out), "select (select count(*) from totals) as t, (select count(*) from results) as r")
     assert 0 < both["t"][0] < both["r"][0]
@@ -87,6 +88,13 @@ def test_cells_scenarios_and_settings_are_views(kept: Path) -> None:
     assert capacity.values.tolist() == [["base", "20.0"], ["more", "30.0"]]
 
 
+@pytest.mark.parametrize("sql", ["select count(*) from cells", "selec"])
+def test_the_command_ends_without_a_word_too_many(kept: Path, sql: str) -> None:
+    code = "import sys; from flowsim.cli import main; sys.exit(main())"  # as installed: in a process of its own
+    done = subprocess.run([sys.executable, "-c", code, "results", str(kept), sql], capture_output=True, text=True)
+    assert len(done.stderr.splitlines()) == (sql == "selec")
+
+
 def test_a_mistake_in_sql_is_one_sentence(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for sql in ("selct 1", "select nothing from results", "select * from census_", "select 'a"):
         assert cli.main(["results", str(kept), sql]) == cli.MISTAKE
@@ -94,9 +102,35 @@ def test_a_mistake_in_sql_is_one_sentence(kept: Path, capsys: pytest.CaptureFixt
         assert told.startswith(f"flowsim: results: {sql!r} was given, which DuckDB does not take (")
         assert told.count("\n") == 1
     assert cli.main(["results", str(kept / "nowhere")]) == cli.MISTAKE
+    assert "nowhere' was given, where no folder is; allowed: one that run, compare" in capsys.readouterr().err
     assert cli.main(["results", str(kept), "select 1", "to=answer.txt"]) == cli.MISTAKE
     assert "a file ending in .csv, .parquet" in capsys.readouterr().err
     assert cli.main(["results"]) == cli.MISTAKE
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("measure = 'delayed_patient'", "no measure is called 'delayed_patient' (did you mean 'delayed_patients'?)"),
+        ("\"measure\" in ('acute_occupancy', 'acute_occupanc')", "'acute_occupanc' (did you mean 'acute_occupancy'?)"),
+        ("scenario='mor'", "no scenario is called 'mor' (did you mean 'more'?)"),
+        ("value < -7e99", "Nothing matched."),
+    ],
+)
+def test_a_question_that_finds_nothing_is_told_why(
+    kept: Path, capsys: pytest.CaptureFixture[str], where: str, said: str
+) -> None:
+    for what in ("avg(value)", "*"):
+        assert cli.main(["results", str(kept), f"select {what} from totals where {where}"]) == 0
+        assert said in capsys.readouterr().err
+
+
+def test_a_question_that_finds_something_is_answered_without_a_word(
+    kept: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sql = "select * from totals where measure = 'delayed_patients' and scenario in ('base', 'more')"
+    assert cli.main(["results", str(kept), sql]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_without_sql_the_headline_measures_are_told(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:

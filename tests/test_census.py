@@ -442,7 +442,11 @@ def test_a_comparison_from_a_census(counted, tmp_path: Path) -> None:
     assert not result.failures
     assert file.exists()
     assert (tmp_path / "both" / "charts" / "forecast.png").exists()
-    assert "The weeks ahead" in (tmp_path / "both" / "summary.md").read_text(encoding="utf-8")
+    told = (tmp_path / "both" / "summary.md").read_text(encoding="utf-8")
+    assert "The weeks ahead" in told
+    what_changes = told.split("## What changes")[1].split("\n## ")[0]
+    assert "without a warm-up: they cannot be set beside those of a run without a census" in what_changes
+    assert told.index("charts/differences.png") < told.index("charts/forecast.png") < told.index("charts/census.png")
 
 
 def test_a_first_week_of_nobody_is_a_row_and_a_series_of_nobody_is_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -451,7 +455,7 @@ def test_a_first_week_of_nobody_is_a_row_and_a_series_of_nobody_is_no_table(monk
     import pandas as pd
 
     from flowsim.experiment.forecast import BANDS
-    from flowsim.present import report
+    from flowsim.present import sections
 
     weeks = pd.to_datetime(["2024-04-01", "2024-04-08"]).to_numpy()
     counts = {"Delayed": (0, 4), "Nobody": (0, 0)}
@@ -461,8 +465,8 @@ def test_a_first_week_of_nobody_is_a_row_and_a_series_of_nobody_is_no_table(monk
         for week, value in zip(weeks, values, strict=True)
     ]
     bands = pd.DataFrame(rows, columns=["scenario", "series", "week", "n", *BANDS])
-    monkeypatch.setattr(report, "weekly", lambda result: bands)
-    only, worth = report._forecast(SimpleNamespace(places={"baseline": None}))  # type: ignore[arg-type]
+    monkeypatch.setattr(sections, "weekly", lambda result: bands)
+    only, worth = sections.forecast(SimpleNamespace(places={"baseline": None}))  # type: ignore[arg-type]
     assert "Delayed" in only.heading
     assert [row[:2] for row in only.rows] == [("1 April", "0"), ("8 April", "4.00")]
     assert worth.sentences

@@ -1,5 +1,6 @@
 """The command line from a person's side: help, what there is, one person's way, a place of one's own."""
 
+import re
 import subprocess
 import sys
 import time
@@ -57,21 +58,52 @@ def test_version(capsys):
     assert told(capsys, "--version").startswith("flowsim ")
 
 
-def test_show_scenarios(capsys, folder):
+def test_show_scenarios_has_a_line_for_each(capsys, folder):
     out = told(capsys, "show", "scenarios", "place=small")
+    assert "\nmore_support: More support\n" in out
+    assert "place.services" not in out.split("-- Not for this place or these dates --")[0]
+    assert "\nseven_day_working: " in out.split("-- Not for this place or these dates --")[1]
+    assert out.endswith("flowsim show scenarios NAME\n")
+
+
+@pytest.mark.parametrize("name", ["more_support", "scenario=more_support"])
+def test_show_a_scenario_tells_all_of_it(capsys, folder, name):
+    out = told(capsys, "show", "scenarios", name, "place=small")
     assert "more_support: More support" in out
     assert "place.services.support.capacity: 20 -> 30" in out
     assert "Ten more slots" in out
     assert "part off: A block of slots in winter" in out
-    assert "seven_day_working: not for this place." in out
+    assert "less_support" not in out
+    assert "show scenarios NAME" not in out
 
 
-def test_show_shipped_scenarios_with_their_evidence(capsys):
+def test_show_scenarios_stacked_and_several(capsys, folder):
+    out = told(capsys, "show", "scenarios", "more_support+less_support", "less_support", "place=small")
+    assert "more_support+less_support: " in out
+    assert "\nless_support: " in out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("scenarios", "seven_day_workin"), "show scenarios: 'seven_day_workin'.*did you mean 'seven_day_working'"),
+        (("scenarios", "baseline+hom_first"), "show scenarios: 'hom_first'.*did you mean 'home_first'"),
+        (("services", "reablement"), "'reablement' was given; allowed: key=value"),
+        (("scenario",), "show: 'scenario' was given.*did you mean 'scenarios'"),
+    ],
+)
+def test_show_of_what_is_not_there(capsys, words, sentence):
+    assert cli.main(["show", *words]) == cli.MISTAKE
+    assert re.search(sentence, capsys.readouterr().err)
+
+
+def test_show_shipped_scenarios(capsys):
     out = told(capsys, "show", "scenarios")
     for name in ("baseline", "seven_day_working", "dom_care_400_hours", "discharge_to_assess", "all_three"):
         assert f"{name}: " in out
-    assert "evidence EV-01" in out
-    assert "not for this place" not in out
+    assert len(out.splitlines()) < 70
+    assert "Not for this place" not in out
+    assert "evidence EV-01" in told(capsys, "show", "scenarios", "seven_day_working")
 
 
 def test_show_services(capsys):

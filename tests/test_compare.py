@@ -24,9 +24,9 @@ from flowsim.experiment.compare import (
     paired_differences,
     what_breaks_next,
 )
-from flowsim.experiment.settings import Settings
 from flowsim.experiment.statistics import mean_interval, ratio_interval, smallest_detectable
 from flowsim.place import PlaceError
+from flowsim.settings import Settings
 
 PLACES = Path(__file__).parent / "places"
 

@@ -1,5 +1,6 @@
 """From files and overrides to a place: stacking, switches, the user's last word, where numbers come from."""
 
+import re
 import warnings
 
 import pytest
@@ -143,6 +144,25 @@ def test_partly_outside_is_clipped_with_a_notice():
     with warnings.catch_warnings():
         warnings.simplefilter("error", FlowsimNotice)
         small(*block)
+
+
+def test_all_that_is_clipped_is_one_notice():
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", FlowsimNotice)
+        load("scenario=winter_surge_plan", "start_date=2024-12-02", "days=84")
+    (clipped,) = {str(one.message) for one in told if "clipped" in str(one.message)}
+    assert "place.services.reablement.blocks.winter: 2024-11-18 to 2025-03-31, place.services.dom_care" in clipped
+    assert clipped.endswith("are partly outside the run and are clipped to 2024-11-18 to 2025-02-23")
+
+
+@pytest.mark.parametrize("scenario", ["winter_surge_plan", "dom_care_400_hours", "beds_to_home_shift", "winter_normal"])
+@pytest.mark.filterwarnings("ignore::flowsim.place.FlowsimNotice")
+def test_the_run_that_is_offered_instead_holds_the_dates(scenario):
+    words = (f"scenario={scenario}", "days=28", "warm_up_days=28")
+    with pytest.raises(PlaceError, match="dates in the run, 2024-03-04 to 2024-04-28") as refused:
+        load(*words)
+    offered = re.search(r"\((start_date=\S+) (days=\d+) would hold them; or move", str(refused.value))
+    assert load(*words, *offered.groups()).run.start_date.isoformat() == offered[1].partition("=")[2]
 
 
 def test_where_numbers_come_from():

@@ -18,19 +18,20 @@ import pytest
 
 import flowsim
 from flowsim.compose import load
-from flowsim.engine import ENGINES
 from flowsim.experiment import cells, replicate, runner, store
 from flowsim.experiment import compare as comparing
-from flowsim.experiment.runner import default_replications, window_span
-from flowsim.experiment.settings import Settings
+from flowsim.experiment.result import Result
+from flowsim.experiment.runner import default_replications
 from flowsim.experiment.warm_up import mser5, warm_up_notice
+from flowsim.experiment.window import window_span
 from flowsim.place import FlowsimNotice, Place, PlaceError
+from flowsim.settings import ENGINES, Settings
 
 PLACES = Path(__file__).parent / "places"
 DATA = ("results.parquet", "census.parquet")
 
 
-def run(place: Place, **settings: Any) -> runner.Result:
+def run(place: Place, **settings: Any) -> Result:
     return runner.run(place, Settings(**settings))
 
 
@@ -150,7 +151,7 @@ def test_another_configuration_has_cells_of_its_own_and_is_told(
     with monkeypatch.context() as patch:
         patch.setattr(store.metadata, "version", lambda name: "0.1" if name == "matplotlib" else real(name))
         assert told(BASE) == ""  # what only draws does not count
-    monkeypatch.setattr(store, "CODE_THAT_COUNTS", ("place.py",))
+    monkeypatch.setattr(store, "CODE_THAT_COUNTS", ("place",))
     assert "flowsim itself has changed" in told(BASE)
     assert {path: path.read_bytes() for path in cells} == cells
     monkeypatch.undo()
@@ -299,7 +300,7 @@ import sys
 import flowsim
 from flowsim.compose import load
 from flowsim.experiment.runner import run
-from flowsim.experiment.settings import Settings
+from flowsim.settings import Settings
 if __name__ == "__main__":
     place = load("place=small", "days=365", scenarios_dir=sys.argv[1])
     print(*run(place, Settings(replications=20_000, jobs=2, out=sys.argv[2], progress=False)).notices, sep="\\n")
@@ -322,16 +323,16 @@ def test_ctrl_c_to_all_processes_leaves_no_mess(tmp_path: Path) -> None:
         said, complained = process.communicate(timeout=60)
     assert "Stopped with " in said
     assert "Traceback" not in complained
-    assert runner.Result.read(tmp_path / "out").interrupted
+    assert Result.read(tmp_path / "out").interrupted
 
 
 def test_a_folder_is_read_again(tmp_path: Path) -> None:
     made = run(BASE, replications=1, jobs=1, out=tmp_path / "out", progress=False)
-    found = runner.Result.read(tmp_path / "out")
+    found = Result.read(tmp_path / "out")
     assert found.places == made.places
     pd.testing.assert_frame_equal(found.results, made.results)
     with pytest.raises(PlaceError, match="no results"):
-        runner.Result.read(tmp_path)
+        Result.read(tmp_path)
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------
@@ -341,11 +342,14 @@ def test_a_folder_is_read_again(tmp_path: Path) -> None:
     ("settings", "words"),
     [
         ({"engine": "refrence"}, r"engine: 'refrence' .*did you mean 'reference'"),
-        ({"replications": 0}, "replications: 0 was given; allowed: a whole number, at least 1"),
+        ({"replications": 0}, "replications: 0 was given; allowed: at least 1"),
+        ({"replications": "5"}, "replications: '5' was given; allowed: a whole number"),
+        ({"replications": True}, "replications: True was given; allowed: a whole number"),
+        ({"seed": 1.0}, "seed: 1.0 was given; allowed: a whole number"),
         ({"jobs": -1}, "jobs: -1"),
         ({"seed": -3}, "seed: -3"),
         ({"window": "before"}, "window: 'before'"),
-        ({"executor": "dusk"}, "executor: 'dusk' was given; allowed: one of loky, dask .did you mean 'dask'"),
+        ({"executor": "dusk"}, "executor: 'dusk' was given; allowed: 'loky' or 'dask' .did you mean 'dask'"),
         ({"keep_spells": "yes"}, "keep_spells: 'yes' was given; allowed: true or false"),
         ({"address": "tcp://a:1"}, "address: 'tcp://a:1' was given; allowed: only with executor=dask"),
     ],

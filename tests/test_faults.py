@@ -19,10 +19,11 @@ from typing import Any
 import pytest
 
 from flowsim.compose import load
-from flowsim.experiment import executors, runner
+from flowsim.experiment import executors
 from flowsim.experiment.compare import Comparison, compare
-from flowsim.experiment.settings import Settings
+from flowsim.experiment.result import Result
 from flowsim.place import PlaceError
+from flowsim.settings import Settings
 
 PLACES = Path(__file__).parent / "places"
 TABLES = ("results.parquet", "census.parquet", "comparison.csv")
@@ -36,7 +37,7 @@ import json, os, signal, sys
 from flowsim.compose import load
 from flowsim.experiment import executors
 from flowsim.experiment.compare import compare
-from flowsim.experiment.settings import Settings
+from flowsim.settings import Settings
 from flowsim.place import PlaceError
 
 def deadly(number, job, driver):
@@ -194,7 +195,7 @@ def test_a_cell_that_kills_its_worker_fails_alone(script: Path, tmp_path: Path, 
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["failures"] == [{"scenario": "more", "replication": 3, "seed": 1, "error": error}]
     assert manifest["cells"] == {"base": 6, "more": 5}
-    assert [(one.scenario, one.replication) for one in runner.Result.read(out).failures] == [("more", 3)]
+    assert [(one.scenario, one.replication) for one in Result.read(out).failures] == [("more", 3)]
     made(out)
     assert_as_undisturbed(out, undisturbed)
 

@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 
 from flowsim.compose import load, options
-from flowsim.engine import DEFAULT, usable
+from flowsim.engine import usable
 from flowsim.experiment.replicate import simulate
 from flowsim.measures.flow import measure
+from flowsim.settings import DEFAULT_ENGINE
 
 GOLDEN = Path(__file__).parent / "golden"
 RUN = ("days=28", "warm_up_days=21")
@@ -31,7 +32,7 @@ SHOWN = 12
 def measured(scenario: str) -> pd.DataFrame:
     """Everything but the numbers of single queues and of causes at single sites, as text."""
     place = load(f"scenario={scenario}", f"start_date={OTHER_STARTS.get(scenario, START)}", *RUN)
-    done = simulate(place, SEED, REPLICATION, usable(DEFAULT))
+    done = simulate(place, SEED, REPLICATION, usable(DEFAULT_ENGINE))
     rows = measure(place, done.network, done.journeys, done.spells).results
     rows = rows[~rows["where"].str.contains(r"[/|]")]
     text = [format(value, f".{FIGURES}g") for value in rows["value"]]

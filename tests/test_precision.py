@@ -28,9 +28,9 @@ from flowsim.experiment.precision import (
     run_until,
     sentences,
 )
-from flowsim.experiment.settings import Settings
 from flowsim.experiment.warm_up import batch_means, mser5, mser5_statistic
 from flowsim.place import PlaceError
+from flowsim.settings import Settings
 
 PLACES = Path(__file__).parent / "places"
 SMALL = ("place=small", "days=14", "warm_up_days=14")
@@ -291,9 +291,9 @@ def test_the_gain_is_reported_and_where_there_is_none_is_a_notice(precise: flows
     results.loc[late, "value"] = 50 - results.loc[late, "value"]  # what is high in one is low in the other
     turned = flowsim.Comparison(tmp_path, precise.places)
     object.__setattr__(turned, "results", results)
-    from flowsim.present.report import _trouble
+    from flowsim.present.sections import trouble
 
-    (section,) = _trouble(turned)
+    (section,) = trouble(turned)
     assert "In more it does not help that the same people come" in section.sentences[-1]
 
 

@@ -9,10 +9,12 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from rich.console import Console
 
 import flowsim
@@ -20,13 +22,25 @@ from flowsim import api
 from flowsim.compose import load
 from flowsim.engine.spells import NEVER
 from flowsim.evidence import read_register
+from flowsim.experiment.progress import Progress
 from flowsim.experiment.replicate import simulate
 from flowsim.files import folders
 from flowsim.measures.headline import HEADLINE
 from flowsim.place import FlowsimNotice, PlaceError, ScenarioInfo
-from flowsim.present import report
+from flowsim.present import charts, report, sections
+from flowsim.present.tables import fitting_widths, print_table
 from flowsim.present.trace import story
-from flowsim.present.words import interval, number, period_words, signed, tick, with_unit
+from flowsim.present.words import (
+    cause_title,
+    interval,
+    number,
+    period_words,
+    scaled,
+    setting,
+    signed,
+    tick,
+    with_unit,
+)
 
 PLACES = Path(__file__).parent / "places"
 BAD_ROWS = {"XX-01": "about 1", "XX-02": "1/1/1/1/1/1", "XX-03": "1/1/1/1/1/1/nan", "XX-04": ""}
@@ -62,7 +76,7 @@ def without_clip_names(path: Path) -> bytes:
     return re.sub(rb"\bp[0-9a-f]{10}\b", b"", content) if path.suffix == ".svg" else content
 
 
-@pytest.mark.parametrize("kind", ["differences", "census", "causes", "weekdays", "warm_up"])
+@pytest.mark.parametrize("kind", ["differences", "emergency", "census", "causes", "weekdays", "warm_up"])
 @pytest.mark.parametrize("ending", [".png", ".svg"])
 def test_the_same_numbers_give_the_same_picture(
     comparison: flowsim.Comparison, kind: str, ending: str, tmp_path: Path
@@ -75,7 +89,67 @@ def test_the_same_numbers_give_the_same_picture(
 
 def test_every_chart_of_one_scenario_but_the_differences(alone: flowsim.Result) -> None:
     names = {path.name for path in (alone.out / "charts").glob("*.png")}
-    assert names == {"census.png", "causes.png", "weekdays.png", "warm_up.png"}
+    assert names == {"emergency.png", "census.png", "causes.png", "weekdays.png", "warm_up.png"}
+
+
+def test_the_summary_shows_the_most_important_chart_first(comparison: flowsim.Comparison) -> None:
+    told = (comparison.out / "summary.md").read_text(encoding="utf-8")
+    order = ["differences", "emergency", "census", "causes", "weekdays", "warm_up"]
+    assert re.findall(r"!\[(\w+)\]", told) == order
+
+
+def test_the_emergency_department_of_each_scenario(comparison: flowsim.Comparison) -> None:
+    figure = charts.emergency(with_more(comparison, boarding_hours_mean=2.0))
+    titles = [axes.get_title().replace("\n", " ") for axes in figure.axes]
+    assert titles == [HEADLINE[name].title for name in charts.EMERGENCY]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["As things are", "More support"]
+    without = comparison.results[~comparison.results["measure"].isin(charts.EMERGENCY)]
+    with pytest.raises(PlaceError, match="'emergency' has nothing to show"):
+        charts.emergency(with_results(comparison, without))
+
+
+def test_a_cause_has_one_colour_and_hatch_of_its_own(comparison: flowsim.Comparison) -> None:
+    sefton = flowsim.Result(comparison.out, {"one": load()})
+    styles = charts._cause_styles(sefton)
+    assert len(set(styles.values())) == len(styles) > 30
+    fewer = comparison.results[comparison.results["where"] != "capacity: support"]
+    drawn = [legend_of(charts.causes(one)) for one in (comparison, with_results(comparison, fewer))]
+    common = drawn[0].keys() & drawn[1].keys()
+    assert len(common) >= 2
+    assert len(drawn[0]) > len(common)
+    assert all(drawn[0][cause] == drawn[1][cause] for cause in common)
+
+
+def legend_of(figure: Figure) -> dict[str, tuple[object, str]]:
+    """What the bars of a picture are called: their colour and hatch."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    return {
+        label: (bars.patches[0].get_facecolor(), bars.patches[0].get_hatch())
+        for bars, label in zip(handles, labels, strict=True)
+        if not label.endswith("other causes")
+    }
+
+
+def test_causes_have_titles(comparison: flowsim.Comparison) -> None:
+    sefton = flowsim.Result(comparison.out, {"one": load()})
+    for cause, told in {
+        "capacity: reablement": "full: Reablement (pathway 1)",
+        "calendar: assessment": "closed: assessment in hospital",
+        "staff: transfer_hub": "staff busy: Transfer-of-care hub staff",
+        "transport": "transport",
+    }.items():
+        assert cause_title(sefton, cause) == told
+
+
+def test_many_scenarios_have_lines_without_bands(
+    comparison: flowsim.Comparison, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bands() -> int:
+        return sum(len(axes.collections) for axes in charts.census(comparison).axes)
+
+    assert bands() > 0
+    monkeypatch.setattr(charts, "MOST_BANDS", 1)
+    assert bands() == 0
 
 
 def test_charts_that_cannot_be(comparison: flowsim.Comparison, alone: flowsim.Result, tmp_path: Path) -> None:
@@ -138,6 +212,114 @@ def test_the_summary_says_what_it_must(comparison: flowsim.Comparison) -> None:
             assert measure.definition in text
 
 
+def with_results(comparison: flowsim.Comparison, results: pd.DataFrame) -> flowsim.Comparison:
+    """The same comparison with other numbers."""
+    other = flowsim.Comparison(comparison.out, comparison.places)
+    other.__dict__["results"] = results
+    return other
+
+
+def with_more(comparison: flowsim.Comparison, **added: float) -> flowsim.Comparison:
+    """The baseline's numbers in both scenarios, with so much of some measures more in the other; what is NaN is one."""
+    columns = list(comparison.results.columns)
+    base = comparison.results[comparison.results["scenario"] == "baseline"].fillna({"value": 1.0})
+    other = base.assign(scenario="more")
+    for measure, more in added.items():
+        rows = (other["measure"] == measure) & (other["where"] == "all")
+        assert rows.any()
+        other.loc[rows, "value"] += more * (1 + 0.01 * other.loc[rows, "replication"])
+    return with_results(comparison, pd.concat([base, other], ignore_index=True)[columns])
+
+
+@pytest.mark.parametrize(
+    ("added", "told"),
+    [
+        ({"delayed_patients": -3.0, "boarding_hours_mean": 5.0}, "a bed +5.05 hours)"),
+        ({"boarding_hours_mean": 5.0, "trolley_12_hour_count": 100.0}, "; waits for a bed over 12 hours +101 people a"),
+        ({"delayed_patients": 3.0, "boarding_hours_mean": 5.0}, ""),
+        ({"delayed_patients": -3.0, "boarding_hours_mean": -0.1}, ""),
+        ({"delayed_patients": -3.0}, ""),
+    ],
+)
+@pytest.mark.parametrize("brief", [True, False])
+def test_waiting_that_moves_to_the_emergency_department_is_told_beside_the_result(
+    comparison: flowsim.Comparison, added: dict[str, float], told: str, brief: bool
+) -> None:
+    section = sections.differences(with_more(comparison, **added), brief)
+    hidden = [sentence for sentence in section.sentences if "delayed patients hide part of the waiting" in sentence]
+    assert len(hidden) == bool(told)
+    assert all(sentence.startswith("More support: ") and told in sentence for sentence in hidden)
+
+
+def test_deaths_that_move_are_explained_and_others_are_no_clear_change(comparison: flowsim.Comparison) -> None:
+    def said(changed: flowsim.Comparison) -> tuple[str, bool]:
+        section = sections.differences(changed, brief=False)
+        (row,) = (row for row in section.rows if row[0].startswith("Deaths in hospital"))
+        return row[2], sections.DEATHS_MOVE in section.sentences
+
+    assert said(with_more(comparison, deaths_in_hospital=4.0)) == ("+4.04\n+3.94 to +4.14", True)
+    noise = with_more(comparison, deaths_in_hospital=4.0)
+    rows = (noise.results["measure"] == "deaths_in_hospital") & (noise.results["scenario"] == "more")
+    noise.results.loc[rows & (noise.results["replication"] == 0), "value"] -= 9
+    cell, explained = said(noise)
+    assert cell.startswith("no clear change\n")
+    assert not explained
+
+
+def test_what_is_scaled_to_a_year_says_from_how_many_days(comparison: flowsim.Comparison) -> None:
+    told = (comparison.out / "summary.md").read_text(encoding="utf-8")
+    assert "| Delayed bed-days (bed-days a year, scaled from 28 days) |" in told
+    assert "## What it costs (£ a year, scaled from 28 days, difference)" in told
+    for axes in (charts.causes(comparison).axes[0], charts.differences(comparison).axes[1]):
+        assert axes.get_xlabel().endswith("bed-days a year, scaled from 28 days")
+    for days, unit, words in (
+        (365, "£ a year", "£ a year"),
+        (366, "people a year", "people a year"),
+        (151, "people a year", "people a year, scaled from 151 days"),
+        (151, "people", "people"),
+    ):
+        assert scaled(unit, SimpleNamespace(span=(1440, (days + 1) * 1440))) == words  # type: ignore[arg-type]
+
+
+def test_titles_are_not_cut_short(comparison: flowsim.Comparison) -> None:
+    title = "Fifteen per cent fewer emergency admissions, short and long alike"
+    place = comparison.places["more"]
+    long = place.model_copy(update={"scenario": place.scenario.model_copy(update={"title": title})})
+    other = flowsim.Comparison(comparison.out, {"baseline": comparison.places["baseline"], "more": long})
+    assert title in sections.differences(other, brief=True).columns
+    labels = [label.get_text() for label in charts.emergency(other).axes[0].get_yticklabels()]
+    assert [label.replace("\n", " ") for label in labels] == ["As things are", title]
+    assert max(len(line) for label in labels for line in label.split("\n")) <= charts.LONGEST_LINE
+
+
+def test_tables_fit_without_cutting_a_word() -> None:
+    lines = [["measure", "a column of words"], ["Readmitted within 30 days", "-8,436\n-14,431 to -2,441"]]
+    assert fitting_widths(lines, 200) == [25, 17]
+    assert fitting_widths(lines, 40) == [16, 17]
+    assert fitting_widths(lines, 10) == [14, 7]
+    console = Console(width=24, file=io.StringIO())
+    print_table(lines[0], lines[1:], console, 24)
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert all(word in printed for line in lines for text in line for word in text.split())
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(16000.0, "16,000"), (80, "80"), (0.25, "0.250"), (1e7, "10,000,000"), ("a_name", "a name"), (True, "True")],
+)
+def test_settings_are_written_for_people(value: object, text: str) -> None:
+    assert setting(value) == text
+
+
+def test_progress_ends_with_the_time_it_took(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(4, 0) as shown:
+        shown.advance(3)
+        shown.advance(1, failed=1)
+    first, last = capsys.readouterr().err.splitlines()
+    assert first == "3 of 4 cells done, about 1 s left."
+    assert last == "4 of 4 cells done, 1 failed, in 0 s."
+
+
 def test_the_terminal_is_brief_but_keeps_the_warnings(comparison: flowsim.Comparison) -> None:
     console = Console(width=100, record=True, file=io.StringIO())
     report.show(comparison, console=console)
@@ -159,7 +341,7 @@ def test_the_terminal_is_brief_but_keeps_the_warnings(comparison: flowsim.Compar
 )
 def test_a_saving_turns_its_interval_too(ratio: float, low: float, high: float, text: str) -> None:
     row = {"released_clear": True, "ratio": ratio, "low": low, "high": high}
-    assert report.released_text(pd.DataFrame([row], index=["more"]), "more") == text
+    assert sections.released_text(pd.DataFrame([row], index=["more"]), "more") == text
 
 
 def test_one_replication_says_that_it_has_no_interval(tmp_path: Path, comparison: flowsim.Comparison) -> None:
@@ -171,13 +353,13 @@ def test_one_replication_says_that_it_has_no_interval(tmp_path: Path, comparison
 
 
 def test_a_failed_check_is_loud_and_an_overload_is_not(comparison: flowsim.Comparison) -> None:
-    assert list(report.failed_checks(comparison)) == []
+    assert list(sections.failed_checks(comparison)) == []
     lost = comparison.results.copy()
     lost.loc[lost["measure"] == "check_conservation", "value"] = 2.0
     lost.loc[lost["measure"] == "check_overloaded", "value"] = 3.0
     broken = flowsim.Comparison(comparison.out, comparison.places)
     broken.__dict__["results"] = lost
-    sentences = list(report.failed_checks(broken))
+    sentences = list(sections.failed_checks(broken))
     assert len(sentences) == 2
     assert "Check: nobody is lost (baseline): 2 people" in sentences[0]
     assert report.sections(broken)[0].loud
@@ -202,8 +384,8 @@ def test_the_report_of_one_scenario(alone: flowsim.Result) -> None:
 
 def test_assumptions_are_counted() -> None:
     place = load("place=small", scenarios_dir=PLACES)
-    assert report.assumptions_words(place, []) == ""
-    words = report.assumptions_words(place, ["A", "C (assumption)", "B", "C"])
+    assert sections.assumptions_words(place, []) == ""
+    words = sections.assumptions_words(place, ["A", "C (assumption)", "B", "C"])
     assert words.startswith("2 of 4 default numbers of A small place are assumptions")
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from flowsim import cli
 from flowsim.compose import Composition, compose, load, options
-from flowsim.engine import DEFAULT, usable
+from flowsim.engine import usable
 from flowsim.evidence import read_register
 from flowsim.experiment.replicate import Simulated, simulate
 from flowsim.experiment.verify import verify_engines
@@ -22,6 +22,7 @@ from flowsim.files import folders, read_yaml
 from flowsim.measures.headline import MEASURES
 from flowsim.place import Place, PlaceError
 from flowsim.present.show import show_scenarios
+from flowsim.settings import DEFAULT_ENGINE
 
 pytestmark = pytest.mark.filterwarnings("ignore::flowsim.place.FlowsimNotice")
 ROOT = Path(__file__).parents[1]
@@ -51,7 +52,7 @@ def small(*overrides: str) -> Place:
 
 
 def run(place: Place) -> Simulated:
-    return simulate(place, 1, 0, usable(DEFAULT))
+    return simulate(place, 1, 0, usable(DEFAULT_ENGINE))
 
 
 # -- what a scenario says of itself ------------------------------------------------------------------------------------
@@ -89,7 +90,7 @@ def switches(name: str) -> list[tuple[str, bool]]:
 
 def test_scenarios_are_shown_in_groups_by_user() -> None:
     out = io.StringIO()
-    show_scenarios([], Console(file=out, width=200))
+    show_scenarios([], console=Console(file=out, width=200))
     told = out.getvalue()
     assert [line for line in told.splitlines() if line.startswith("-- ")] == [
         f"-- For {user} --" for user in ("everyone", *sorted(USERS[:3]))
@@ -97,7 +98,7 @@ def test_scenarios_are_shown_in_groups_by_user() -> None:
     winter = told.partition("-- For winter planners --")[2]
     assert "care_home_pressure: " in winter
     assert "home_first: " not in winter
-    assert "not for this place" not in told
+    assert "Not for this place" not in told
 
 
 # -- that it runs ------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from flowsim.compose import Dimension, dimensions, sweep
 from flowsim.experiment.design import choose, named, read_table, short_keys
 from flowsim.experiment.sweep import POINT, compose_sweep, rank_settings
 from flowsim.place import PlaceError
-from flowsim.present import sweep_charts
+from flowsim.present import report, sweep_charts, sweep_sections
 
 PLACES = Path(__file__).parent / "places"
 SMALL = ("place=small", "days=14", "warm_up_days=14")
@@ -303,6 +303,32 @@ def test_it_can_be_read_again(swept: flowsim.Sweep) -> None:
         again.table("delayed_patient")
 
 
+def test_points_have_names_and_say_where_nothing_clearly_changes(swept: flowsim.Sweep) -> None:
+    brief, whole = (next(iter(sweep_sections.points(swept, one))) for one in (True, False))
+    assert brief.columns[0] == "point"
+    assert brief.rows[0][0] == "As things are"
+    assert [row[0] for row in brief.rows[1:3]] == [
+        f"{n}: {p.replace(',', ', ')}" for n, p in enumerate(best(swept)[:2], start=1)
+    ]
+    assert len(brief.rows) == len(whole.rows) == 9
+    changes = swept.table("acute_occupancy").set_index(POINT)["change"]
+    at = next(n for n, column in enumerate(whole.columns) if column.startswith("Acute bed occupancy"))
+    for row, point in zip(whole.rows[1:], best(swept), strict=True):
+        assert ("no clear change" in row[at]) == (changes[point] == "no clear change")
+    assert "e+" not in report.markdown(swept)
+
+
+def best(swept: flowsim.Sweep) -> list[str]:
+    return [str(point) for point in swept.best()[POINT]]
+
+
+def test_parallel_lines_name_the_best_point(swept: flowsim.Sweep) -> None:
+    figure = sweep_charts.parallel(swept, swept.asked_measures)
+    first = best(swept)[0].replace(",", ", ")
+    assert any(f"1: {first}" in " ".join(text.get_text().split()) for text in figure.texts)
+    assert [text.get_text() for text in figure.axes[0].texts].count("1") == 1
+
+
 @pytest.mark.parametrize("kind", [None, "heat", "parallel"])
 def test_pictures_are_the_same_twice(swept: flowsim.Sweep, kind: str | None, tmp_path: Path) -> None:
     one, two = (swept.chart(tmp_path / f"{name}.png", kind).read_bytes() for name in ("one", "two"))
@@ -321,7 +347,7 @@ def test_a_sweep_that_was_killed_is_put_together_from_its_cells(
     def killed(*given: object) -> None:
         raise SystemExit(9)
 
-    monkeypatch.setattr("flowsim.experiment.runner.assemble", killed)
+    monkeypatch.setattr("flowsim.experiment.making.assemble", killed)
     with pytest.raises(SystemExit):
         flowsim.sweep(*SMALL, f"{SUPPORT}=10,30", replications=2, jobs=1, out="out", progress=False)
     assert sorted(path.name for path in Path("out").iterdir()) == ["cells", "config", "manifest.json", "points.csv"]

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from flowsim.model.capacity import Network
     from flowsim.model.journeys import Journeys
 
-ENGINES = ("compiled", "reference")
-DEFAULT = "compiled"
-
 
 def engine(name: str) -> Callable[[Journeys, Network], Spells]:
     """An engine's `run`, by its name."""

@@ -9,12 +9,13 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 
-from flowsim.experiment.runner import Result, run_all
-from flowsim.experiment.settings import Settings
+from flowsim.experiment.result import Result
+from flowsim.experiment.runner import run_all
 from flowsim.experiment.statistics import ratio_interval, smallest_detectable, t_interval, wide_values
 from flowsim.experiment.store import free_name, write_csv
 from flowsim.measures.headline import HEADLINE, MEASURES
 from flowsim.place import Payer, Place, PlaceError, Service, refuse
+from flowsim.settings import Settings
 
 NO_CLEAR_CHANGE = "no clear change"
 NO_INTERVAL = "one replication: no interval"

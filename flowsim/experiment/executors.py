@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from flowsim.experiment.jobs import Job, Made, about_this_place, failed, work, work_elsewhere, work_on_cluster
-from flowsim.experiment.store import LIBRARIES_THAT_COUNT
+from flowsim.experiment.store import LIBRARIES_THAT_COUNT, cores, memory_gib
 from flowsim.place import PlaceError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 TRIES = 3
 """How often a cell is begun, at most, when the process that does it is lost each time."""
+GIB_A_WORKER = 1.5
 CELLS_A_JOB = 50
 """Cells of a job, at most."""
 JOBS_A_WORKER = 8
@@ -41,6 +42,12 @@ ABOUT = "__import__('flowsim.experiment.jobs', fromlist=['jobs']).about_this_pla
 
 class ClusterError(PlaceError):
     """A cluster that is gone while it was at work."""
+
+
+def default_jobs() -> int:
+    """The machine's cores, fewer where there is less than 1.5 GiB of memory for each."""
+    memory = memory_gib()
+    return cores() if memory is None else max(1, min(cores(), int(memory / GIB_A_WORKER)))
 
 
 def cells_a_job(cells: int, workers: int, engine: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from flowsim.experiment.runner import Result
+from flowsim.experiment.result import Result
 from flowsim.place import Place
 
 BANDS = {"low_10": 0.1, "low_25": 0.25, "median": 0.5, "high_75": 0.75, "high_90": 0.9}

@@ -20,12 +20,13 @@ import numpy as np
 import pandas as pd
 
 from flowsim.experiment import store as stores
-from flowsim.experiment.runner import Result, for_rounds, run_all
-from flowsim.experiment.settings import Settings
+from flowsim.experiment.result import Result
+from flowsim.experiment.runner import for_rounds, run_all
 from flowsim.experiment.statistics import LEVEL, t_interval, t_quantile
 from flowsim.experiment.store import Store
 from flowsim.measures.headline import HEADLINE
 from flowsim.place import Place, PlaceError, refuse
+from flowsim.settings import Settings
 
 FIRST_ROUND = 10
 MOST = 500
@@ -203,7 +204,7 @@ def run_until(places: Mapping[str, Place], settings: Settings, *, verb: str, pre
     with for_rounds(settings, verb) as same:
 
         def run(n: int) -> pd.DataFrame | None:
-            last[:] = [run_all(places, replace(same, replications=n), verb=verb)]
+            last[:] = [run_all(places, same.but(replications=n), verb=verb)]
             return None if last[0].interrupted or last[0].failures else samples_of(last[0], precision.measures)
 
         rounds = in_rounds(run, precision, lambda: time.perf_counter() - began)

@@ -15,6 +15,7 @@ class Progress:
         self.cells, self.done, self.reused = cells, done, done
         self.enabled = enabled and cells > done
         self.began = time.perf_counter()
+        self._failures = ""
         self._bar: Any = None
         self._task: Any = None
 
@@ -30,20 +31,23 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+            print(self._line(), file=sys.stderr)
 
     def advance(self, cells: int, failed: int = 0) -> None:
         """So many more cells have ended; so many of all of them have failed."""
         before, self.done = self.done, min(self.cells, self.done + cells)
-        failures = f", {failed} failed" if failed else ""
+        self._failures = f", {failed} failed" if failed else ""
         if self._bar is not None:
-            self._bar.update(self._task, completed=self.done, failures=failures)
+            self._bar.update(self._task, completed=self.done, failures=self._failures)
         elif self.enabled and before * 10 // self.cells < self.done * 10 // self.cells:
-            print(f"{self.done} of {self.cells} cells done{failures}, {self._left()}.", file=sys.stderr, flush=True)
+            print(self._line(), file=sys.stderr, flush=True)
 
-    def _left(self) -> str:
+    def _line(self) -> str:
+        """How far it is; with how long it will take yet, or took when it is at its end."""
         passed = time.perf_counter() - self.began
-        seconds = passed / (self.done - self.reused) * (self.cells - self.done)
-        return f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"
+        left = passed / max(1, self.done - self.reused) * (self.cells - self.done)
+        told = f"about {_span(max(left, 1))} left" if self.done < self.cells else f"in {_span(passed)}"
+        return f"{self.done} of {self.cells} cells done{self._failures}, {told}."
 
     def _start_bar(self) -> None:
         from rich.console import Console
@@ -64,3 +68,7 @@ class Progress:
         )
         self._task = self._bar.add_task("cells", total=self.cells, completed=self.done, failures="")
         self._bar.start()
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from flowsim.engine import DEFAULT
 from flowsim.engine import engine as engine_named
 from flowsim.place import Place
+from flowsim.settings import DEFAULT_ENGINE
 
 if TYPE_CHECKING:
     from flowsim.engine.branch import Trunk
@@ -84,7 +84,7 @@ def simulate(
     place: Place,
     seed: int,
     replication: int,
-    engine: str = DEFAULT,
+    engine: str = DEFAULT_ENGINE,
     cohort: Cohort | None = None,
     beginnings: Beginnings | None = None,
 ) -> Simulated:
@@ -103,7 +103,7 @@ def replicate(
     place: Place,
     seed: int,
     replication: int,
-    engine: str = DEFAULT,
+    engine: str = DEFAULT_ENGINE,
     span: tuple[int, int] | None = None,
     cohort: Cohort | None = None,
 ) -> Measured:

@@ -21,12 +21,13 @@ import pandas as pd
 
 from flowsim.experiment.compare import Comparison, check_same_run
 from flowsim.experiment.precision import FIRST_ROUND, MOST, as_measures, as_most, as_seconds
-from flowsim.experiment.runner import Result, for_rounds, run_all
-from flowsim.experiment.settings import Settings
+from flowsim.experiment.result import Result
+from flowsim.experiment.runner import for_rounds, run_all
 from flowsim.experiment.statistics import t_interval
 from flowsim.experiment.store import Store, write_csv
 from flowsim.measures.headline import HEADLINE
 from flowsim.place import Place, PlaceError, refuse
+from flowsim.settings import Settings
 
 SELECTED, LEFT, STILL_IN = "selected", "left", "still in"
 SMALLEST_ROUND = 4

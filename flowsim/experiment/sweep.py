@@ -15,11 +15,12 @@ import pandas as pd
 from flowsim.compose import Composition, Dimension, compose, dimensions, value_now
 from flowsim.experiment.compare import paired_differences
 from flowsim.experiment.design import SCENARIO, Points, choose, plain_key, read_table, short_keys
-from flowsim.experiment.runner import Result, run_all
-from flowsim.experiment.settings import Settings
+from flowsim.experiment.result import Result
+from flowsim.experiment.runner import run_all
 from flowsim.experiment.store import Store, write_csv
 from flowsim.measures.headline import HEADLINE, MEASURES
 from flowsim.place import Place, PlaceError, refuse
+from flowsim.settings import Settings
 
 POINT = "point"
 POINTS_FILE = "points.csv"

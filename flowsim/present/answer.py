@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pandas as pd
 
-from flowsim.experiment.runner import Result
-from flowsim.measures.headline import HEADLINE
-from flowsim.present.words import interval, number
+from flowsim.experiment.result import Result
+from flowsim.experiment.store import Store
+from flowsim.measures.headline import HEADLINE, MEASURES
+from flowsim.place import nearest
+from flowsim.present.tables import print_table
+from flowsim.present.words import interval, number, with_scaled_unit
 
 MOST_ROWS = 200
 """Rows that are printed; `to=` writes all of them."""
@@ -19,7 +23,7 @@ WIDEST = 10_000
 def headline(result: Result) -> pd.DataFrame:
     """The means of the headline measures with their intervals: one row a measure, one column a scenario."""
     summary = result.summary()
-    titled = summary["measure"].map({name: f"{one.title} ({one.unit})" for name, one in HEADLINE.items()})
+    titled = summary["measure"].map({name: with_scaled_unit(name, result) for name in HEADLINE})
     rows = zip(*(summary[name] for name in ("mean", "low", "high", "unit")), strict=True)
     told = [_with_interval(*row) for row in rows]
     table = summary.assign(measure=titled, told=told).pivot(index="measure", columns="scenario", values="told")
@@ -31,21 +35,29 @@ def _with_interval(mean: float, low: float, high: float, unit: str) -> str:
     return f"{number(mean, unit)} ({words})" if words else number(mean, unit)
 
 
+def remark(sql: str, answer: pd.DataFrame, store: Store) -> str:
+    """What there is to say of an answer: names in the question that nothing has, with the nearest; that it is empty."""
+    known = {"measure": list(MEASURES), "scenario": list(store.manifest.get("configuration", {}).get("scenarios", {}))}
+    told = []
+    for column, names in known.items():
+        compared = re.findall(rf"\b{column}\b\"?\s*(?:=|in\b\s*\()\s*((?:'[^']*'[\s,]*)+)", sql, re.IGNORECASE)
+        for given in re.findall(r"'([^']*)'", " ".join(compared)):
+            if given not in names:
+                told.append(f"no {column} is called {given!r}{nearest(given, names)}")
+    if told:
+        return f"Nothing matches: {'; '.join(told)}."
+    return "Nothing matched." if answer.isna().all(axis=None) else ""
+
+
 def show(answer: pd.DataFrame) -> None:
-    """Print an answer; no column is cut."""
+    """Print an answer; no column is cut, and outside a terminal no line is broken."""
     from rich.console import Console
-    from rich.measure import Measurement
-    from rich.table import Table
-    from rich.text import Text
 
     console = Console()
-    table = Table()
-    for name in answer.columns:
-        table.add_column(Text(str(name)))
-    for row in answer.head(MOST_ROWS).itertuples(index=False):
-        table.add_row(*(Text(_cell(value)) for value in row))
-    natural = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
-    console.print(table, width=natural, crop=False, soft_wrap=True)
+    if answer.columns.empty:
+        return
+    rows = [[_cell(value) for value in row] for row in answer.head(MOST_ROWS).itertuples(index=False)]
+    print_table([str(name) for name in answer.columns], rows, console, console.width if console.is_terminal else WIDEST)
     if len(answer) > MOST_ROWS:
         console.print(f"{MOST_ROWS} of {len(answer):,} rows; to=FILE.csv writes all of them.", soft_wrap=True)
 

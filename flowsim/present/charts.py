@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -27,12 +28,23 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
 from flowsim.experiment.compare import NO_CLEAR_CHANGE, Comparison
 from flowsim.experiment.forecast import is_forecast, weekly
-from flowsim.experiment.runner import Result, dates_of_changes
+from flowsim.experiment.result import Result
 from flowsim.experiment.statistics import t_interval, wide_values
 from flowsim.experiment.warm_up import BATCH, batch_means, delayed_series, mser5_statistic, truncation_days
+from flowsim.experiment.window import dates_of_changes
+from flowsim.measures.causes import TRANSPORT
 from flowsim.measures.headline import HEADLINE
 from flowsim.place import WEEKDAYS, PlaceError, refuse
-from flowsim.present.words import KEY_MEASURES, period_words, tick, titled, with_unit
+from flowsim.present.words import (
+    KEY_MEASURES,
+    cause_title,
+    number,
+    period_words,
+    scaled,
+    tick,
+    titled,
+    with_unit,
+)
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
@@ -40,20 +52,31 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
 GREY = "#7F7F7F"
 SCENARIO_STYLES = ((BLACK, "-"), (BLUE, "-"), (VERMILION, "-"), (GREEN, "-"), (PURPLE, "-"), (ORANGE, "-"), (SKY, "-"))
 LINE_STYLES = ("-", "--", "-.", ":")
-STACK = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, GREY)
+STACK = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW)
 OTHERS = "#D0D0D0"
-HATCHES = ("", "//", "", "\\\\", "", "..", "", "xx")
+HATCHES = {
+    "capacity": {"service": ""},
+    "task": {"task": "//"},
+    "staff": {"pool": ".."},
+    "calendar": {"task": "\\\\", "service": "xx", "pool": "++"},
+}
+"""The hatch of a cause: by its kind, and by what it waits for."""
 MOST_CAUSES = 8
+EMERGENCY = ("ed_four_hour_share", "boarding_hours_mean", "trolley_12_hour_count")
 SITE_MARK = " | "
 """In `where`: a site's own part of a breakdown; what is charted is the whole."""
 SMOOTHING = 7
+LONGEST_LINE, LONGEST_LABEL = 24, 46
+"""Characters of a line of a scenario's title beside an axis, and of a legend."""
+MOST_BANDS = 3
+"""Scenarios that have bands in the nightly census; of more the lines alone are clearer."""
 
 
 def save(result: Result, path: str | Path, kind: str = "differences", **options: Any) -> Path:
     """Draw one chart and write it; the ending of `path` (.png or .svg) decides the format.
 
-    Kinds: differences, census, causes, weekdays, warm_up, forecast. Raises PlaceError for another kind or ending, or
-    when the result has nothing to show of that kind.
+    Kinds: differences, forecast, emergency, census, causes, weekdays, warm_up. Raises PlaceError for another kind or
+    ending, or when the result has nothing to show of that kind.
     """
     if kind not in KINDS:
         raise refuse("kind", kind, "one of", KINDS)
@@ -80,6 +103,7 @@ def write(draw: Callable[[], Figure], *paths: str | Path) -> Path:
 
 def _lay_out(figure: Figure) -> None:
     """Find room for everything, once for all formats."""
+    FigureCanvasAgg(figure)  # measures words and is kept; a plain canvas would be replaced for each measurement
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
@@ -92,7 +116,8 @@ def _lay_out(figure: Figure) -> None:
 
 def _png(figure: Figure, path: Path) -> None:
     figure.set_dpi(PNG_DPI)
-    FigureCanvasAgg(figure).print_png(path, metadata={"Software": "flowsim"})
+    options = {"compress_level": COMPRESSION}
+    FigureCanvasAgg(figure).print_png(path, metadata={"Software": "flowsim"}, pil_kwargs=options)
 
 
 def _svg(figure: Figure, path: Path) -> None:
@@ -102,10 +127,15 @@ def _svg(figure: Figure, path: Path) -> None:
 # not figure.savefig, which draws each picture twice
 FORMATS: dict[str, Callable[[Figure, Path], None]] = {".png": _png, ".svg": _svg}
 PNG_DPI = 150
+COMPRESSION = 3
+"""Of a PNG: its files are as small as those of the default of 6, in half the time."""
 
 
 def save_all(result: Result, folder: str | Path, published: Mapping[str, list[float]] | None = None) -> list[Path]:
-    """Every chart that can be drawn of this result, as PNG and SVG; `published` as for `weekdays`."""
+    """Every chart that can be drawn of this result, as PNG and SVG, the most important first.
+
+    `published` as for `weekdays`.
+    """
     written = []
     for kind, draw in KINDS.items():
         own = {"published": published} if kind == "weekdays" else {}
@@ -145,6 +175,32 @@ def finish(figure: Figure, title: str, caption: str, bottom: float = 0.0) -> Non
     figure.set_layout_engine("constrained", rect=(0.005, below / height, 0.99, 1 - (below + 0.42) / height))
 
 
+def in_lines(words: str, width: int = LONGEST_LINE) -> str:
+    """Words broken into lines of so many characters."""
+    return "\n".join(textwrap.wrap(words, width))
+
+
+def _label_scenarios(axes: Axes, result: Result, scenarios: Sequence[str]) -> None:
+    """Scenarios down the left side, the first on top."""
+    axes.set_yticks(range(len(scenarios)), [in_lines(titled(result, name)) for name in scenarios])
+    axes.set_ylim(len(scenarios) - 0.5, -0.5)
+
+
+def _lines_of(result: Result, scenarios: Sequence[str]) -> float:
+    """How much room scenarios down a side need, in lines; a title's second line needs half of one."""
+    return sum(1 + in_lines(titled(result, name)).count("\n") / 2 for name in scenarios)
+
+
+def _legend_below(figure: Figure, handles: Sequence[Any], labels: Sequence[str], columns: int = 3) -> float:
+    """A legend between the picture and its caption; returns the inches it needs."""
+    told = [in_lines(label, LONGEST_LABEL) for label in labels]
+    below = 0.25 / figure.get_figheight()
+    figure.legend(handles, told, loc="lower left", ncols=columns, frameon=False, fontsize=8, bbox_to_anchor=(0, below))
+    rows = -(-len(told) // columns)  # it is filled column by column
+    lines = [sum(1 + label.count("\n") for label in told[at : at + rows]) for at in range(0, len(told), rows)]
+    return 0.1 + 0.19 * max(lines, default=0)
+
+
 def replication_count(result: Result) -> int:
     """How many replications stand behind a result."""
     return int(result.results["replication"].nunique())
@@ -169,15 +225,15 @@ def differences(result: Result) -> Figure:
         raise PlaceError("kind: 'differences' has nothing to show: no headline measure was found.")
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
-    height = 0.75 + 0.27 * len(result.others)
+    height = 0.8 + 0.27 * _lines_of(result, result.others)
     figure = Figure(figsize=(3.6 * columns + 1.4, height * rows + 1.35))
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes, name in zip(grid.flat, shown, strict=False):
-        _difference_panel(axes, table.loc[[name]].droplevel("measure"), result.others, name)
+        _difference_panel(axes, table.loc[[name]].droplevel("measure"), result, name)
     for axes in grid.flat[len(shown) :]:
         axes.set_visible(False)
     for axes in grid[:, 0]:
-        axes.set_yticks(range(len(result.others)), [titled(result, s) for s in result.others])
+        _label_scenarios(axes, result, result.others)
     n = int(table["n"].max())
     figure.legend(
         handles=_difference_legend(),
@@ -195,10 +251,10 @@ def differences(result: Result) -> Figure:
     return figure
 
 
-def _difference_panel(axes: Axes, rows: pd.DataFrame, others: tuple[str, ...], name: str) -> None:
+def _difference_panel(axes: Axes, rows: pd.DataFrame, result: Comparison, name: str) -> None:
     measure = HEADLINE[name]
     axes.axvline(0, color=GREY, linewidth=1)
-    for at, scenario in enumerate(others):
+    for at, scenario in enumerate(result.others):
         if scenario not in rows.index:
             continue
         row: Any = rows.loc[scenario]
@@ -212,8 +268,7 @@ def _difference_panel(axes: Axes, rows: pd.DataFrame, others: tuple[str, ...], n
     unit = str(first["unit"])
     heading = "\n".join(textwrap.wrap(measure.title, 42))
     axes.set_title(f"{heading}\n(now {with_unit(float(first['baseline']), unit)})")
-    axes.set_xlabel(f"change, {'percentage points' if unit == '%' else unit}", fontsize=8)
-    axes.set_ylim(len(others) - 0.5, -0.5)
+    axes.set_xlabel(f"change, {'percentage points' if unit == '%' else scaled(unit, result)}", fontsize=8)
     axes.margins(x=0.12)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, unit)))
@@ -240,23 +295,75 @@ def _difference_legend() -> list[Line2D]:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# The emergency department
+
+
+def emergency(result: Result) -> Figure:
+    """What the emergency department bears in each scenario: four-hour share, wait for a bed, waits over 12 hours."""
+    table = result.summary().set_index(["measure", "scenario"])
+    known = table["mean"].dropna().index.get_level_values("measure")
+    shown = [name for name in EMERGENCY if name in known]
+    if not shown:
+        raise PlaceError("kind: 'emergency' has nothing to show: nobody was in an emergency department.")
+    figure = Figure(figsize=(3.6 * len(shown) + 1.4, 0.32 * _lines_of(result, result.scenarios) + 1.7))
+    grid = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    for axes, name in zip(grid, shown, strict=True):
+        _emergency_panel(axes, table.loc[[name]].droplevel("measure"), result, name)
+    _label_scenarios(grid[0], result, result.scenarios)
+    n = replication_count(result)
+    finish(
+        figure,
+        "The emergency department, where people wait who are not counted as delayed",
+        f"Points: means; bars: {interval_words(n)}; dotted: {titled(result, result.scenarios[0])}. "
+        f"{period_words(result)}",
+    )
+    return figure
+
+
+def _emergency_panel(axes: Axes, rows: pd.DataFrame, result: Result, name: str) -> None:
+    unit = HEADLINE[name].unit
+    highest = 100.0 if unit == "%" else float(np.nanmax(rows[["mean", "high"]].to_numpy(dtype=float))) or 1.0
+    for at, scenario in enumerate(result.scenarios):
+        if scenario not in rows.index:
+            continue
+        row: Any = rows.loc[scenario]
+        colour = SCENARIO_STYLES[at % len(SCENARIO_STYLES)][0]
+        if np.isfinite(row["low"]):
+            ends = np.clip([row["low"], row["high"]], 0, highest)
+            axes.plot(ends, [at, at], color=colour, linewidth=2, solid_capstyle="butt")
+        axes.plot(row["mean"], at, "o", color=colour, markersize=6.5)
+        side = "left" if row["mean"] < highest / 2 else "right"
+        axes.annotate(number(row["mean"]), (row["mean"], at), (0, 6), textcoords="offset points", ha=side, fontsize=8)
+    if len(result.scenarios) > 1 and result.scenarios[0] in rows.index:
+        axes.axvline(float(rows["mean"][result.scenarios[0]]), color=GREY, linestyle=":", linewidth=1)
+    axes.set_title(in_lines(HEADLINE[name].title, 42))
+    axes.set_xlabel(scaled(unit, result), fontsize=8)
+    axes.set_xlim(-0.03 * highest, 1.05 * highest)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, unit)))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="#E5E5E5")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # The delayed census
 
 
 def census(result: Result) -> Figure:
-    """Delayed people each night: in all and by pathway, one line a scenario with a band over replications."""
+    """Delayed people each night: in all and by pathway, one line a scenario, with bands over replications of a few."""
     delayed = _delayed(result)
     if not delayed:
         raise PlaceError("kind: 'census' has nothing to show: nobody is counted as delayed.")
     states = [state for state, own in delayed.items() if any(counts.any() for _, counts in own.values())]
     if not states:
         raise PlaceError("kind: 'census' has nothing to show: nobody is delayed on any night.")
-    figure = Figure(figsize=(10, 1.9 * len(states) + 1.4))
+    shown = result.scenarios[: len(SCENARIO_STYLES)]
+    figure = Figure(figsize=(10, 2.1 * len(states) + 1.4))
     grid = figure.subplots(len(states), 1, sharex=True, squeeze=False)[:, 0]
     for axes, state in zip(grid, states, strict=True):
-        for at, scenario in enumerate(result.scenarios):
+        for at, scenario in enumerate(shown):
             if scenario in delayed[state]:
-                _census_line(axes, *delayed[state][scenario], titled(result, scenario), at)
+                _census_line(axes, *delayed[state][scenario], titled(result, scenario), at, len(shown))
         words = state.removeprefix("delayed").strip().replace("_", " ")
         axes.set_title(f"Delayed, {words}" if words else "Delayed, all pathways")
         axes.set_ylabel("people at 23:59")
@@ -264,19 +371,19 @@ def census(result: Result) -> Figure:
         axes.grid(axis="y", color="#E5E5E5")
         _mark_dates(axes, result)
     grid[-1].xaxis.set_major_formatter(ConciseDateFormatter(grid[-1].xaxis.get_major_locator()))
-    handles, labels = grid[0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="lower left", ncols=3, frameon=False, bbox_to_anchor=(0, 0.25 / figure.get_figheight())
-    )
+    legend = _legend_below(figure, *grid[0].get_legend_handles_labels())
     n = replication_count(result)
     dated = dates_of_changes(result.places.values())
     dates = " Dashed lines: the start and end of dated blocks and moves." if dated else ""
-    band = f"bands: the middle 80 % of {n} replications. " if n > 1 else "one replication, so no band. "
+    bands = "no bands, for they would hide the lines. " if len(shown) > MOST_BANDS else "bands: their middle 80 %. "
+    band = bands if n > 1 else "one replication, so no band. "
+    of_them = "" if len(shown) == len(result.scenarios) else f"The first {len(shown)} scenarios. "
     finish(
         figure,
         "People delayed in acute beds each night, by pathway",
-        f"Lines: mean of {n} replications, {SMOOTHING}-day running mean; {band}Grey: warm-up, not measured.{dates}",
-        bottom=0.2 * -(-len(labels) // 3) + 0.08,
+        f"{of_them}Lines: mean of {n} replications, {SMOOTHING}-day running mean; {band}"
+        f"Grey: warm-up, not measured.{dates}",
+        bottom=legend,
     )
     return figure
 
@@ -296,14 +403,14 @@ def _delayed(result: Result) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray
     return dict(sorted(found.items()))
 
 
-def _census_line(axes: Axes, nights: np.ndarray, counts: np.ndarray, title: str, at: int) -> None:
+def _census_line(axes: Axes, nights: np.ndarray, counts: np.ndarray, title: str, at: int, scenarios: int) -> None:
     smooth = _running_mean(counts)
     colour, _ = SCENARIO_STYLES[at % len(SCENARIO_STYLES)]
     style = LINE_STYLES[at % len(LINE_STYLES)]
-    axes.plot(nights, smooth.mean(axis=0), style, color=colour, linewidth=1.4, label=title)
-    if len(smooth) > 1:
+    axes.plot(nights, smooth.mean(axis=0), style, color=colour, linewidth=1.5, label=title)
+    if len(smooth) > 1 and scenarios <= MOST_BANDS:
         low, high = np.quantile(smooth, (0.1, 0.9), axis=0)
-        axes.fill_between(nights, low, high, color=colour, alpha=0.12, linewidth=0)
+        axes.fill_between(nights, low, high, color=colour, alpha=0.15 if scenarios == 1 else 0.08, linewidth=0)
 
 
 def _running_mean(counts: np.ndarray) -> np.ndarray:
@@ -343,35 +450,52 @@ def causes(result: Result) -> Figure:
     bars = table[kept].copy()
     if len(largest) > MOST_CAUSES:
         bars[f"{len(largest) - MOST_CAUSES} other causes"] = table[largest[MOST_CAUSES:]].sum(axis=1)
-    figure = Figure(figsize=(10, 0.55 * len(table) + 2.6))
+    styles = _cause_styles(result)
+    figure = Figure(figsize=(10, 0.55 * len(table) + 2.8))
     axes = figure.subplots()
     left = np.zeros(len(bars))
-    for at, cause in enumerate(bars.columns):
-        colour, hatch = (STACK[at], HATCHES[at]) if at < MOST_CAUSES else (OTHERS, "")
+    for cause in bars.columns:
+        colour, hatch = styles.get(str(cause), (OTHERS, ""))
         axes.barh(
             range(len(bars)), bars[cause], left=left, color=colour, hatch=hatch, edgecolor="white", height=0.7,
-            label=str(cause).replace("_", " "),
+            label=cause_title(result, str(cause)),
         )  # fmt: skip
         left += bars[cause].to_numpy()
     for at, total in enumerate(left):
         axes.text(total, at, f" {total:,.0f}", va="center", fontsize=8.5)
-    axes.set_yticks(range(len(bars)), [titled(result, str(s)) for s in bars.index])
-    axes.set_ylim(len(bars) - 0.4, -0.6)
+    _label_scenarios(axes, result, [str(name) for name in bars.index])
     axes.margins(x=0.08)
-    axes.set_xlabel(str(rows["unit"].iloc[0]))
+    axes.set_xlabel(scaled(str(rows["unit"].iloc[0]), result))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    legend_rows = -(-len(bars.columns) // 3)
-    figure.legend(
-        loc="lower left", ncols=3, frameon=False, fontsize=8, bbox_to_anchor=(0, 0.25 / figure.get_figheight())
-    )
     finish(
         figure,
         "Where the waiting is: delayed bed-days by cause",
-        f"Mean of {replication_count(result)} replications. Each delayed minute is charged to exactly one cause. "
-        f"{period_words(result)}",
-        bottom=0.2 * legend_rows + 0.08,
+        f"Mean of {replication_count(result)} replications. Each delayed minute is charged to exactly one cause; "
+        f"'full' is capacity and 'closed' calendar in the tables. {period_words(result)}",
+        bottom=_legend_below(figure, *axes.get_legend_handles_labels()),
     )
     return figure
+
+
+def _cause_styles(result: Result) -> dict[str, tuple[str, str]]:
+    """Colour and hatch of every cause there can be: by the place's own order, so the same in each run of a place."""
+    found = {TRANSPORT: (GREY, "")}
+    places = list(result.places.values())
+    subjects = {
+        "task": [task for place in places for stage in place.stages.values() for task in (*stage.before, *stage.after)],
+        "service": [name for place in places for name in place.services],
+        "pool": [name for place in places for name in place.pools],
+    }
+    for kind, hatches in HATCHES.items():
+        for of_what, hatch in hatches.items():
+            for at, name in enumerate(dict.fromkeys(subjects[of_what])):
+                found[f"{kind}: {name}"] = _darker(STACK[at % len(STACK)], at // len(STACK)), hatch
+    return found
+
+
+def _darker(colour: str, steps: int) -> str:
+    """A colour nearer to black, half of the way in each step."""
+    return to_hex(np.array(to_rgb(colour)) / 2**steps)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -491,9 +615,6 @@ def forecast(result: Result) -> Figure:
         axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
     for axes in grid.flat[len(shown) :]:
         axes.set_visible(False)
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    below = 0.25 / figure.get_figheight()
-    figure.legend(handles, labels, loc="lower left", ncols=3, frameon=False, bbox_to_anchor=(0, below))
     several = len(result.scenarios) > 1
     inner = "" if several else "dark band: the middle half; "
     finish(
@@ -501,7 +622,7 @@ def forecast(result: Result) -> Figure:
         "The weeks ahead, from the census",
         f"Lines: median of {replication_count(result)} replications of each week's mean night; {inner}light band: the "
         "middle 80 %. A projection from the stays, arrivals and rules that are assumed, not a promise.",
-        bottom=0.2 * -(-len(labels) // 3) + 0.08,
+        bottom=_legend_below(figure, *grid[0, 0].get_legend_handles_labels()),
     )
     return figure
 
@@ -521,9 +642,11 @@ def _forecast_line(axes: Axes, bands: pd.DataFrame, title: str, at: int, scenari
 
 KINDS: dict[str, Callable[..., Figure]] = {
     "differences": differences,
+    "forecast": forecast,
+    "emergency": emergency,
     "census": census,
     "causes": causes,
     "weekdays": weekdays,
     "warm_up": warm_up,
-    "forecast": forecast,
 }
+"""The most important first, as the summary shows them."""

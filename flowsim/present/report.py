@@ -1,4 +1,4 @@
-"""What an experiment found, in words and tables: the terminal's and `summary.md` are the same sections, written twice.
+"""The report as a whole, in the terminal and as `summary.md`: the same sections in the same order, written twice.
 
 The terminal shows the measures a planner asks for first; `summary.md` has all of them, their definitions, and the
 smallest difference that these replications could have shown.
@@ -6,80 +6,76 @@ smallest difference that these replications could have shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-
-from flowsim.experiment.compare import (
-    NO_CLEAR_CHANGE,
-    SAVING_COMES,
-    SAVING_FAILS,
-    SERVICE_LOAD,
-    SERVICE_WAIT,
-    Comparison,
-    where_pairing_does_not_help,
-)
-from flowsim.experiment.forecast import is_forecast, weekly
-from flowsim.experiment.runner import Result
-from flowsim.experiment.select import LEFT, Selection
+from flowsim.experiment.compare import Comparison
+from flowsim.experiment.forecast import is_forecast
+from flowsim.experiment.result import Result
+from flowsim.experiment.select import Selection
 from flowsim.experiment.sweep import Sweep
-from flowsim.measures.bcf import missing
-from flowsim.measures.harm import EVIDENCE
-from flowsim.measures.headline import HEADLINE, MEASURES, NATIONAL
-from flowsim.place import Place
-from flowsim.present.words import KEY_MEASURES, interval, number, period_words, signed, titled
+from flowsim.present import sections as say
+from flowsim.present import sweep_sections
+from flowsim.present.sections import Section
+from flowsim.present.tables import print_table
+from flowsim.present.words import period_words, titled
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-WARNING_CHECKS = ("check_overloaded",)
-"""Checks that warn about the place rather than fail the run."""
-TOLERANCE = 1e-6
-MOST_SERVICES = 5
-MOST_OVERLOADED = 8
-MOST_FAILURES = 10
-MOST_POINTS_BRIEF, MOST_POINTS = 8, 50
-MOST_SETTINGS = 4
-"""Settings that have a column each in the terminal; of more the points' names stand there."""
-WIDTH_OF_NAMES = 14
-WIDEST = 10_000
-READ_TOGETHER = (
-    "Read delay together with the hidden wait: earlier recognition can raise the measured delay while the stay falls."
-)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What stands in it
 
 
-FORECAST_BANDS = (("low_25", "high_75"), ("low_10", "high_90"))
-FORECAST_WARNINGS = (
-    "A projection from what the census counted and from assumed stays, arrivals and rules; what is not in them "
-    "(a closed home, an outbreak, a strike) is not in the bands.",
-    "Bands show chance alone: the middle half and the middle 80 % of replications, as if every number of the place "
-    "were right.",
-    "Measured stays and delays count from the first day, not from before. Those who left hospital in the months before "
-    "and come back as readmissions are drawn from a usual quarter, not from the census.",
-)
+def sections(result: Result, assumptions: str = "", brief: bool = False) -> list[Section]:
+    """The report in order: trouble first, then the answer, then what it rests on; `brief` as the terminal shows it."""
+    found = [*say.trouble(result)]
+    if result.results.empty:
+        return found
+    if isinstance(result, Sweep):
+        return [*found, *sweep_sections.points(result, brief), *say.worth(result, assumptions)]
+    if is_forecast(result):
+        found += say.forecast(result)
+    if isinstance(result, Selection):
+        found += [say.selection(result)]
+        if brief:
+            return [*found, *say.worth(result, assumptions)]
+    if isinstance(result, Comparison):
+        found += [say.differences(result, brief), *say.breaks_next(result)]
+        found += [*say.costs(result, brief), *say.evidence(result)]
+    else:
+        found += [say.measures(result), *say.services(result), *say.payers(result)]
+    found += say.worth(result, assumptions)
+    if not brief:
+        found += [*say.pairing(result), say.detectable(result)] if isinstance(result, Comparison) else []
+        found += [say.national(result), say.definitions(result)]
+    return found
 
 
-@dataclass(frozen=True)
-class Section:
-    """A heading with a table, sentences, or both; `loud` sections are warnings."""
+def title(result: Result) -> str:
+    """One line: what was compared, over which time, how often."""
+    place = next(iter(result.places.values()))
+    what = titled(result, result.scenarios[0])
+    if isinstance(result, Sweep):
+        what = f"{len(result.places) - 1} points of {', '.join(result.labels.values())}"
+    elif isinstance(result, Comparison):
+        what = f"{len(result.places)} scenarios compared"
+    return f"{place.title}: {what}. {period_words(result)} {_replication_words(result)}."
 
-    heading: str
-    columns: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
-    sentences: tuple[str, ...] = ()
-    loud: bool = False
+
+def _replication_words(result: Result) -> str:
+    n = result.results["replication"].nunique()
+    return f"{n} replications" if n != 1 else "1 replication"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Writing
+# As a file
 
 
 def write_summary(result: Result, assumptions: str = "", charts: Sequence[str] = ()) -> Path:
-    """Write `summary.md` into the results folder. `charts`: pictures to show, relative to the folder."""
+    """Write `summary.md` into the results folder. `charts`: pictures to show, relative to the folder, in order."""
     path = result.out / "summary.md"
     path.write_text(markdown(result, assumptions, charts), encoding="utf-8", newline="\n")
     return path
@@ -102,11 +98,13 @@ def _cell(text: str) -> str:
     return text.replace("\n", "<br>").replace("|", "\\|")
 
 
+# ---------------------------------------------------------------------------------------------------------------------
+# In the terminal
+
+
 def show(result: Result, assumptions: str = "", console: Console | None = None) -> None:
     """Print the brief report to the terminal."""
     from rich.console import Console
-    from rich.measure import Measurement
-    from rich.table import Table
     from rich.text import Text
 
     console = console or Console()
@@ -116,519 +114,9 @@ def show(result: Result, assumptions: str = "", console: Console | None = None) 
         console.print()
         console.print(Text(section.heading, style=style))
         if section.rows:
-            table = Table(show_lines=any("\n" in text for row in section.rows for text in row))
-            for at, column in enumerate(section.columns):
-                table.add_column(column, min_width=WIDTH_OF_NAMES if at == 0 else None)
-            for row in section.rows:
-                table.add_row(*(Text(text, style="dim" if text.startswith(NO_CLEAR_CHANGE) else "") for text in row))
-            # a terminal narrower than the longest words of all columns together would cut digits off: run over instead
-            least = Measurement.get(console, console.options.update(max_width=WIDEST), table).minimum
-            console.print(table, width=max(console.width, least), crop=False)
+            print_table(section.columns, section.rows, console, console.width)
         for sentence in section.sentences:
             console.print(Text(sentence, style="red" if section.loud else ""))
     console.print()
     console.print(Text(f"All measures, definitions and charts: {result.out / 'summary.md'}"), soft_wrap=True)
     console.print(Text(f"Results: {result.out}"), soft_wrap=True)
-
-
-def title(result: Result) -> str:
-    """One line: what was compared, over which time, how often."""
-    place = next(iter(result.places.values()))
-    what = titled(result, result.scenarios[0])
-    if isinstance(result, Sweep):
-        what = f"{len(result.places) - 1} points of {', '.join(result.labels.values())}"
-    elif isinstance(result, Comparison):
-        what = f"{len(result.places)} scenarios compared"
-    return f"{place.title}: {what}. {period_words(result)} {_replication_words(result)}."
-
-
-def _replication_words(result: Result) -> str:
-    n = result.results["replication"].nunique()
-    return f"{n} replications" if n != 1 else "1 replication"
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Sections
-
-
-def sections(result: Result, assumptions: str = "", brief: bool = False) -> list[Section]:
-    """The report in order: trouble first, then the answer, then what it rests on; `brief` as the terminal shows it."""
-    found = [*_trouble(result)]
-    if result.results.empty:
-        return found
-    if isinstance(result, Sweep):
-        return [*found, *_sweep(result, brief), *_worth(result, assumptions)]
-    if is_forecast(result):
-        found += _forecast(result)
-    if isinstance(result, Selection):
-        found += [_selection(result)]
-        if brief:
-            return [*found, *_worth(result, assumptions)]
-    if isinstance(result, Comparison):
-        found += [_differences(result, brief), *_breaks_next(result), *_costs(result, brief), *_evidence(result)]
-    else:
-        found += [_measures(result), *_services(result), *_payers(result, result.summary(headline=False))]
-    found += _worth(result, assumptions)
-    if not brief:
-        found += [*_pairing(result), _detectable(result)] if isinstance(result, Comparison) else []
-        found += [_national(result), _definitions(result)]
-    return found
-
-
-def _forecast(result: Result) -> Iterator[Section]:
-    """The weeks ahead of a census: a table of bands for each thing that is followed."""
-    bands = weekly(result)
-    for title, rows in bands.groupby("series", sort=False):
-        if not rows["high_90"].any():
-            continue
-        by_scenario = {name: own.set_index("week") for name, own in rows.groupby("scenario", sort=False)}
-        weeks = list(dict.fromkeys(rows["week"]))
-        if len(result.places) > 1:
-            columns = ("week from", *(f"{titled(result, str(name))}: median (10 to 90 %)" for name in by_scenario))
-            cells = [tuple(_in_brief(own, week) for own in by_scenario.values()) for week in weeks]
-        else:
-            columns = ("week from", "median", "25 to 75 %", "10 to 90 %")
-            cells = [_band(own.loc[week]) for own in by_scenario.values() for week in weeks]
-        lines = [(f"{week.day} {week:%B}", *cell) for week, cell in zip(weeks, cells, strict=True)]
-        yield Section(f"The weeks ahead. {title} (people, each week's mean night)", columns, tuple(lines))
-    yield Section("What this projection is worth", sentences=FORECAST_WARNINGS)
-
-
-def _in_brief(bands: pd.DataFrame, week: Any) -> str:
-    middle, _, outer = _band(bands.loc[week])
-    return f"{middle} ({outer})" if outer else middle
-
-
-def _band(row: Any) -> tuple[str, str, str]:
-    """Median, the middle half and the middle 80 % of replications; one replication has no bands."""
-    if row["n"] < 2:
-        return number(float(row["median"])), "", ""
-    inner, outer = (interval(float(row[low]), float(row[high])) for low, high in FORECAST_BANDS)
-    return number(float(row["median"])), inner, outer
-
-
-def _trouble(result: Result) -> Iterator[Section]:
-    failed = [f"{f.scenario}, replication {f.replication} (seed {f.seed}): {f.error}" for f in result.failures]
-    if failed:
-        more = len(failed) - MOST_FAILURES
-        rest = [f"... and {more} more, told in manifest.json."] if more > 0 else []
-        again = f"The same command with out={result.out} tries them again."
-        sentences = (*failed[:MOST_FAILURES], *rest, again)
-        yield Section(f"{len(failed)} cells failed and are left out", sentences=sentences, loud=True)
-    broken = tuple(failed_checks(result))
-    if broken:
-        yield Section("Trust checks that failed: do not use these results", sentences=broken, loud=True)
-    notices = (*result.notices, *_unpaired(result))
-    if notices:
-        yield Section("Notices", sentences=notices, loud=False)
-
-
-def failed_checks(result: Result) -> Iterator[str]:
-    """One sentence a trust check that is not nought in some replication."""
-    checks = result.results[result.results["measure"].str.startswith("check_")]
-    checks = checks[~checks["measure"].isin(WARNING_CHECKS) & (checks["value"].abs() > TOLERANCE)]
-    for (scenario, measure), rows in checks.groupby(["scenario", "measure"], sort=True):
-        worst = rows.iloc[int(rows["value"].abs().to_numpy().argmax())]
-        yield (
-            f"{MEASURES[str(measure)].title} ({scenario}): {worst['value']:g} {worst['unit']} at {worst['where']} in "
-            f"replication {worst['replication']}; {len(rows)} numbers are not nought."
-        )
-
-
-def _differences(result: Comparison, brief: bool) -> Section:
-    summary = result.summary()
-    first = summary[summary["scenario"] == result.baseline].set_index("measure")
-    table = result.table().set_index(["measure", "scenario"])
-    rows = []
-    for name in KEY_MEASURES if brief else HEADLINE:
-        if name not in first.index:
-            continue
-        measure = HEADLINE[name]
-        cells = [
-            difference_text(table.loc[(name, scenario)], measure.unit, brief)
-            if (name, scenario) in table.index
-            else "-"
-            for scenario in result.others
-        ]
-        rows.append((f"{measure.title} ({measure.unit})", _mean_text(first.loc[name], measure.unit), *cells))
-    columns = ("", titled(result, result.baseline), *(titled(result, name) for name in result.others))
-    heading = f"What changes, compared with {titled(result, result.baseline)}"
-    return Section(heading, columns, tuple(rows), (_how_to_read(result, brief), READ_TOGETHER))
-
-
-def _how_to_read(result: Result, brief: bool) -> str:
-    if result.results["replication"].nunique() < 2:
-        return "One replication: no interval, so no difference here can be told from chance."
-    unclear = (
-        "no clear change"
-        if brief
-        else "no clear change, and the smallest difference these replications would have shown"
-    )
-    return f"Each cell: the mean paired difference and its 95 % interval; where that includes no change: {unclear}."
-
-
-def difference_text(row: Any, unit: str, brief: bool = False) -> str:
-    """A paired difference in a cell: the number and its interval, or that there is no clear change."""
-    limits = interval(float(row["low"]), float(row["high"]), unit, sign=True)
-    if row["change"] == "no change":
-        return "no change"
-    if row["change"] == NO_CLEAR_CHANGE:
-        would_show = "" if brief else f"\n({number(float(row['smallest_detectable']), unit)} would show)"
-        return f"{NO_CLEAR_CHANGE}\n{limits}{would_show}"
-    text = f"{signed(float(row['difference']), unit)}{' points' if unit == '%' else ''}"
-    return f"{text}\n{limits}" if limits else f"{text}\n(no interval)"
-
-
-def _mean_text(row: Any, unit: str) -> str:
-    low, high = float(row["low"]), float(row["high"])
-    possible = min(high, 100.0) if unit == "%" else high  # a t interval does not know that a share ends at 100 %
-    limits = interval(max(low, 0.0) if row["mean"] >= 0 else low, possible, unit)
-    return f"{number(float(row['mean']), unit)}\n{limits}" if limits else number(float(row["mean"]), unit)
-
-
-def _breaks_next(result: Comparison) -> Iterator[Section]:
-    ranked = result.what_breaks_next()
-    clear = (ranked["load_change"] == "more") | (ranked["wait_change"] == "more")
-    rows = []
-    for scenario in result.others:
-        name = titled(result, scenario)
-        own = ranked[ranked["scenario"] == scenario]
-        rises = clear[own.index]
-        own = own[rises].head(MOST_SERVICES) if rises.any() else own.head(1)
-        for row in own.to_dict("records"):
-            load = f"{number(row['load'])} ({_clear(row['load_difference'], row['load_change'])})"
-            wait = f"{number(row['wait'])} {row['wait_unit']} ({_clear(row['wait_difference'], row['wait_change'])})"
-            rows.append((name, _service_title(result, row["service"]), load, wait))
-            name = ""
-    columns = ("scenario", "service", "offered load (change)", "mean wait (change)")
-    sentence = (
-        "Services whose load or wait clearly rises (where none does, the one nearest to it), ranked by both together; "
-        "with an offered load at or above 1 the queue grows until people give up."
-    )
-    if len(ranked):
-        yield Section("What breaks next", columns, tuple(rows), (sentence,))
-
-
-def _clear(difference: float, change: str) -> str:
-    return change if change in (NO_CLEAR_CHANGE, "no change") else signed(difference)
-
-
-def _service_title(result: Result, queue: str) -> str:
-    """``reablement/south_sefton`` in words."""
-    place = next(iter(result.places.values()))
-    service, _, unit = queue.partition("/")
-    known = {**place.services, **place.pools}
-    name = known[service].title if service in known else service
-    where = {key: each.title for key, each in place.sites.items()}
-    where |= {key: each.title for key, each in place.localities.items()}
-    return f"{name}, {where[unit]}" if unit in where else name
-
-
-def _costs(result: Comparison, brief: bool) -> Iterator[Section]:
-    net = result.net_cost()
-    if net.empty:
-        return
-    released = result.released_bed_days().set_index("scenario")
-    moved = net.groupby("payer", sort=False)["difference"].any()
-    payers = ["all", *(payer for payer in moved.index if payer != "all" and (moved[payer] or not brief))]
-    found: Any = net.set_index(["scenario", "case", "payer"])
-    unit = HEADLINE["cost_total"].unit
-    cases = {SAVING_COMES: SAVING_COMES, SAVING_FAILS: SAVING_FAILS}
-    if not net["beds"].any():
-        cases = {SAVING_COMES: "cost as before"}
-    rows = []
-    for scenario in result.others:
-        name, price = titled(result, scenario), released_text(released, scenario)
-        for case, words in cases.items():
-            keys = [(scenario, case, payer) for payer in payers]
-            cells = [difference_text(found.loc[key], unit, brief) if key in found.index else "-" for key in keys]
-            rows.append((name, words, *cells, price))
-            name, price = "", ""
-    columns = ("scenario", "in acute beds", "all payers", *payers[1:], "a released bed-day")
-    saved = sorted(net.loc[net["case"] == SAVING_FAILS, "cashable"].unique())
-    shares = "nothing" if saved == [0] else " or ".join(f"{share:.0%}" for share in saved)
-    sentences = [
-        "The saving comes: every acute bed-day used less or more counts as money. It does not come: beds are staffed "
-        f"whether in use or not, and {shares} of that counts (place.metrics.cashable).",
-        "A released bed-day is priced by what everything but acute beds costs more, over the delayed bed-days that "
-        "fall away (Fieller's 95 % interval).",
-    ]
-    if longer := [name for name in result.others if _changes_hours(result.places[name])]:
-        named = ", ".join(titled(result, name) for name in longer)
-        sentences.append(f"{named}: the staff for longer hours are not in these costs, since no source gives theirs.")
-    yield Section("What it costs (£ a year, difference)", columns, tuple(rows), tuple(sentences))
-
-
-def _changes_hours(place: Place) -> bool:
-    """Does the scenario change when people work, whose cost is not known?"""
-    return any(key.startswith("calendars.") for key in place.scenario.changes)
-
-
-def released_text(released: pd.DataFrame, scenario: str) -> str:
-    """What a released bed-day costs, or why that cannot be said."""
-    if scenario not in released.index:
-        return "-"
-    row: Any = released.loc[scenario]
-    if not row["released_clear"]:
-        return "no clear release of bed-days"
-    if row["ratio"] < 0:  # told as a saving: the interval is turned with it
-        return f"saves {number(-row['ratio'], '£')}\n{interval(-row['high'], -row['low'], '£')}"
-    return f"costs {number(row['ratio'], '£')}\n{interval(row['low'], row['high'], '£')}"
-
-
-def _payers(result: Result, summary: pd.DataFrame) -> Iterator[Section]:
-    cost = summary[summary["measure"] == "cost_total"]
-    if len(cost):
-        rows = tuple((str(r["where"]), _mean_text(r, str(r["unit"]))) for r in cost.to_dict("records"))
-        yield Section("What it costs", ("payer", str(cost["unit"].iloc[0])), rows)
-
-
-def _measures(result: Result) -> Section:
-    summary = result.summary().set_index("measure")
-    rows = tuple(
-        (
-            measure.title,
-            measure.unit,
-            _mean_text(summary.loc[name], measure.unit).replace("\n", " (") + _closing(summary.loc[name]),
-        )
-        for name, measure in HEADLINE.items()
-        if name in summary.index
-    )
-    return Section("Headline measures", ("", "unit", "mean (95 % interval)"), rows)
-
-
-def _closing(row: Any) -> str:
-    return ")" if np.isfinite(row["low"]) else ""
-
-
-def _services(result: Result) -> Iterator[Section]:
-    shown = (SERVICE_LOAD, "service_occupancy", "service_queue_mean", SERVICE_WAIT)
-    table = result.summary(headline=False)
-    wide = table[table["measure"].isin(shown)].pivot(index="where", columns="measure", values="mean")
-    wide = wide.reindex(columns=list(shown)).sort_values(SERVICE_LOAD, ascending=False, kind="stable")
-    wide = wide[wide[SERVICE_LOAD].notna()]
-    rows = tuple(
-        (_service_title(result, str(queue)), *(number(float(value)) for value in values))
-        for queue, values in zip(wide.index, wide.to_numpy(), strict=True)
-    )
-    if rows:
-        columns = ("service", "offered load", "occupancy %", "people waiting", "mean wait, days")
-        yield Section("Services, the most heavily loaded first", columns, rows)
-
-
-def _evidence(result: Comparison) -> Iterator[Section]:
-    told: dict[str, list[str]] = {}
-    for scenario in result.others:
-        for source, text in result.places[scenario].scenario.evidence.items():
-            told.setdefault(f"{text} ({source})", []).append(titled(result, scenario))
-    if told:
-        sentences = tuple(f"{', '.join(names)}: {text}" for text, names in told.items())
-        yield Section("What the evidence says about sizes like these", sentences=sentences)
-
-
-def _worth(result: Result, assumptions: str) -> Iterator[Section]:
-    sentences = [assumptions] if assumptions else []
-    place = next(iter(result.places.values()))
-    theirs = {name for name, locality in place.localities.items() if locality.neighbour}
-    overloaded = _overloaded(result)
-    own = [name for name in overloaded.index if name.partition("/")[2] not in theirs]
-    if own:
-        named = "; ".join(
-            f"{_service_title(result, name)} ({number(overloaded[name])})" for name in own[:MOST_OVERLOADED]
-        )
-        more = len(overloaded) - len(own[:MOST_OVERLOADED])
-        rest = f"; and {more} more, neighbours' own included" if more else ""
-        sentences.append(f"Offered more than they can do (load at or above 1 in at least one scenario): {named}{rest}.")
-    if sentences:
-        yield Section("What the numbers are worth", sentences=tuple(sentences))
-
-
-def _overloaded(result: Result) -> pd.Series:
-    """Queues with an offered load at or above one in some scenario (its mean over replications), highest first."""
-    load = result.results[result.results["measure"] == SERVICE_LOAD]
-    highest = load.groupby(["scenario", "where"])["value"].mean().groupby("where").max()
-    split = {str(name).partition("/")[0] for name in highest.index if "/" in str(name)}
-    highest = highest[[name not in split for name in highest.index]]
-    return highest[highest >= 1].sort_values(ascending=False, kind="stable")
-
-
-def _detectable(result: Comparison) -> Section:
-    table = result.table().pivot(index="measure", columns="scenario", values="smallest_detectable")
-    rows = tuple(
-        (
-            f"{HEADLINE[name].title} ({HEADLINE[name].unit})",
-            *(number(float(table[s].get(name, np.nan)), HEADLINE[name].unit) for s in result.others),
-        )
-        for name in HEADLINE
-        if name in table.index
-    )
-    columns = ("", *(titled(result, name) for name in result.others))
-    sentence = (
-        "The true difference that four comparisons in five with this many replications would find to be clear: "
-        "(t(0.975) + t(0.80)) x sd of the paired differences / square root of n."
-    )
-    return Section("The smallest difference that would have shown", columns, rows, (sentence,))
-
-
-def _pairing(result: Comparison) -> Iterator[Section]:
-    """How many times more replications other people in each scenario would take."""
-    gain = result.pairing_gain()
-    if gain.empty:
-        return
-    table = gain.pivot(index="measure", columns="scenario", values="ratio")
-    rows = tuple(
-        (HEADLINE[name].title, *(_times(float(table[s].get(name, np.nan))) for s in result.others if s in table))
-        for name in HEADLINE
-        if name in table.index
-    )
-    columns = ("", *(titled(result, name) for name in result.others if name in table))
-    sentence = (
-        "How many times more replications it would take to know a difference as well if other people came in each "
-        "scenario: the variance of the unpaired difference over that of the paired."
-    )
-    yield Section("What it gains that the same people come", columns, rows, (sentence,))
-
-
-def _times(ratio: float) -> str:
-    return "every difference equal" if np.isinf(ratio) else f"{number(ratio)} times" if np.isfinite(ratio) else "-"
-
-
-def _unpaired(result: Result) -> Iterator[str]:
-    """One sentence a scenario in whose differences pairing does not help."""
-    if not isinstance(result, Comparison) or isinstance(result, Selection) or result.results.empty:
-        return
-    for scenario, rows in where_pairing_does_not_help(result.pairing_gain()).groupby("scenario", sort=False):
-        named = ", ".join(f"{row['title']} ({number(row['ratio'])})" for row in rows.to_dict("records"))
-        yield (
-            f"In {titled(result, str(scenario))} it does not help that the same people come (unpaired over paired "
-            f"variance at most 1): {named}."
-        )
-
-
-def _selection(result: Selection) -> Section:
-    asked, table = result.asked, result.ranking
-    unit = HEADLINE[asked["measure"]].unit
-    rows = tuple(
-        (
-            str(row["rank"]),
-            titled(result, row["scenario"]),
-            _mean_text(row, unit).replace("\n", " (") + _closing(row),
-            str(row["replications"]),
-            f"left after {row['after']}" if row["ended"] == LEFT else str(row["ended"]),
-        )
-        for row in table.to_dict("records")
-    )
-    heading = f"Which is best: {HEADLINE[asked['measure']].title} ({unit})"
-    columns = ("rank", "scenario", "mean (95 % interval)", "replications", "")
-    return Section(heading, columns, rows, tuple(result.explanation()))
-
-
-def _sweep(result: Sweep, brief: bool) -> Iterator[Section]:
-    """The best points and what matters; `brief` has fewer points."""
-    first = result.asked_measures[0]
-    best = result.best(first).head(MOST_POINTS_BRIEF if brief else MOST_POINTS)
-    tables = {name: result.table(name).set_index("point") for name in result.asked_measures}
-    points = result.points.set_index("point")
-    named = not brief or len(result.settings) > MOST_SETTINGS
-    rows = tuple(_point_row(str(point), points, tables, named) for point in (result.base, *best["point"]))
-    settings = ("",) if named else tuple(result.labels[name] for name in result.settings)
-    columns = (*settings, *(f"{HEADLINE[name].title} ({HEADLINE[name].unit})" for name in tables))
-    side = "most" if HEADLINE[first].better > 0 else "least"
-    of_them = len(points) - 1
-    shown = f"the best {len(best)} of {of_them}" if len(best) < of_them else f"all {of_them}"
-    sentences = (
-        f"First the place as it is, then {shown} points by {HEADLINE[first].title.lower()} ({side} first): the mean, "
-        f"and the paired difference to the first row with its 95 % interval. Every point: {result.out / 'sweep.csv'}.",
-        "The best of many points looks better than it is: run it again with another seed, or ask flowsim select.",
-    )
-    yield Section("The best points", columns, rows, sentences)
-    yield from _what_matters(result)
-
-
-def _point_row(point: str, points: pd.DataFrame, tables: Mapping[str, pd.DataFrame], named: bool) -> tuple[str, ...]:
-    """A point by its name or its settings, and its measures."""
-    cells = [point.replace("_", " ")] if named else [_value(value) for value in points.loc[point]]
-    for name, table in tables.items():
-        if point not in table.index:
-            cells.append("-")
-            continue
-        row: Any = table.loc[point]
-        unit = HEADLINE[name].unit
-        limits = interval(float(row["difference_low"]), float(row["difference_high"]), unit, sign=True)
-        change = f"\n{signed(float(row['difference']), unit)}" if np.isfinite(row["difference"]) else ""
-        cells.append(f"{number(float(row['mean']), unit)}{change}{f' ({limits})' if limits else ''}")
-    return tuple(cells)
-
-
-def _what_matters(result: Sweep) -> Iterator[Section]:
-    """Settings by how much of the variance each explains, where there are several."""
-    if len(result.settings) < 2:
-        return
-    first = result.asked_measures[0]
-    unit = HEADLINE[first].unit
-    rows = tuple(
-        (
-            result.labels[row["setting"]],
-            f"{row['share']:.0f} %" if np.isfinite(row["share"]) else "-",
-            f"{number(row['lowest'], unit)} at {_value(row['lowest_at'])}",
-            f"{number(row['highest'], unit)} at {_value(row['highest_at'])}",
-        )
-        for row in result.ranking(first).to_dict("records")
-    )
-    sentence = (
-        "The share of the variance between points that each setting explains by itself; what is missing to 100 % is "
-        "what they do together, and chance."
-    )
-    columns = ("setting", "explains", "lowest mean", "highest mean")
-    yield Section(f"Which settings matter to {HEADLINE[first].title.lower()}", columns, rows, (sentence,))
-
-
-def _value(value: Any) -> str:
-    if pd.isna(value):
-        return ""
-    return f"{value:.4g}" if isinstance(value, float | int | np.number) else str(value)
-
-
-def _national(result: Result) -> Section:
-    """The national set by theme: of one scenario the means, of several the differences as well."""
-    others = result.others if isinstance(result, Comparison) else ()
-    first = result.scenarios[0]
-    means = result.summary(headline=False)
-    means = means[means["scenario"] == first].set_index(["measure", "where"])
-    changes: Any = means
-    if isinstance(result, Comparison):
-        changes = result.differences.set_index(["scenario", "measure", "where"])
-    rows: list[tuple[str, ...]] = []
-    for theme, names in NATIONAL.items():
-        shown = [(name, where) for name in names for where in ("all", *EVIDENCE) if (name, where) in means.index]
-        for at, (name, where) in enumerate(shown):
-            title, unit = MEASURES[name].title, MEASURES[name].unit
-            title += f" ({unit})" if where == "all" else f": {where}"
-            keys = [(scenario, name, where) for scenario in others]
-            cells = [difference_text(changes.loc[key], unit) if key in changes.index else "-" for key in keys]
-            rows.append(("" if at else theme, title, _mean_text(means.loc[(name, where)], unit), *cells))
-    sentences = [
-        f"Not measured: {MEASURES[name].title}; the place would have to declare "
-        f"{' and '.join(f'metrics.{key}' for key in keys)}."
-        for name, keys in missing(result.places[first]).items()
-    ]
-    columns = ("", "", *(titled(result, scenario) for scenario in (first, *others)))
-    return Section("National measures, past and present", columns, tuple(rows), tuple(sentences))
-
-
-def _definitions(result: Result) -> Section:
-    shown = set(result.results["measure"])
-    told = dict.fromkeys([*HEADLINE, *(name for names in NATIONAL.values() for name in names)])
-    rows = tuple((m.title, m.unit, m.definition, m.source) for m in map(MEASURES.__getitem__, told) if m.id in shown)
-    return Section("What is measured", ("measure", "unit", "definition", "after"), rows)
-
-
-def assumptions_words(place: Place, grades: Sequence[str]) -> str:
-    """``x of y default numbers are assumptions``, from the grades of a place's numbers; empty when there are none."""
-    if not grades:
-        return ""
-    assumed = sum(grade.startswith("C") for grade in grades)
-    return (
-        f"{assumed} of {len(grades)} default numbers of {place.title} are assumptions (grade C), not published; "
-        "'flowsim show evidence' lists them with their ranges and reasons."
-    )

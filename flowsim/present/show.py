@@ -35,37 +35,51 @@ from flowsim.place import (
 HOURS = ("every_day", "weekday", "weekend", *WEEKDAYS, "bank_holiday")
 
 
-def show_scenarios(overrides: Sequence[str], console: Console | None = None) -> None:
-    """Every scenario as its difference from the place without it, with its rationale and what is known of its size.
+def show_scenarios(overrides: Sequence[str], names: Sequence[str] = (), console: Console | None = None) -> None:
+    """Every scenario in a line, in groups by the users whom each is for first; those that are named in full.
 
-    They stand in groups, by the users whom each is for first.
+    Named in `names` or by ``scenario=``, stacked with a plus sign if you like. Raises PlaceError for a name that is
+    none.
     """
     console = console or Console()
     named = [text for text in overrides if text.split("=")[0] == "scenario"]
     rest = [text for text in overrides if text not in named]
-    groups: dict[str, list[Composition | str]] = {}
-    for text in named or [f"scenario={name}" for name in sorted(options("scenario"))]:
+    if names or named:
+        _refuse_unknown(names)
+        for text in (*(f"scenario={name}" for name in names), *named):
+            _show_scenario(_composed(text, *rest), console)
+            console.print()
+        return
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for name in sorted(options("scenario")):
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FlowsimNotice)
-                composed = compose(text, *rest)
-                composed.read()
+            one = _composed(f"scenario={name}", *rest)
         except PlaceError as mistake:
-            if named:
-                raise
-            groups.setdefault("", []).append(f"{text.removeprefix('scenario=')}: not for this place. {mistake}")
+            groups.setdefault("", []).append((name, str(mistake)))
         else:
-            groups.setdefault(_first_user(composed), []).append(composed)
+            groups.setdefault(_first_user(one), []).append((name, one.scenario.title))
     for user in sorted(groups, key=lambda user: (not user, user != _FOR_EVERYONE, user)):
-        if not named:
-            _print(console, "", f"-- {_heading(user)} --")
-            console.print()
-        for one in groups[user]:
-            if isinstance(one, str):
-                _print(console, one)
-            else:
-                _show_scenario(one, console)
-            console.print()
+        _print(console, "", f"-- {_heading(user)} --")
+        for name, told in groups[user]:
+            _print(console, f": {told}", name)
+        console.print()
+    _print(console, "What one changes, and why: flowsim show scenarios NAME")
+
+
+def _composed(*overrides: str) -> Composition:
+    """What a scenario makes of the place, which it suits. Raises PlaceError."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FlowsimNotice)
+        composed = compose(*overrides)
+        composed.read()
+    return composed
+
+
+def _refuse_unknown(names: Sequence[str]) -> None:
+    known = sorted(options("scenario"))
+    for name in (part for stacked in names for part in stacked.split("+")):
+        if name not in known:
+            raise refuse("show scenarios", name, "one of", known)
 
 
 _FOR_EVERYONE = "everyone"
@@ -81,7 +95,7 @@ def _first_user(composed: Composition) -> str:
 
 
 def _heading(user: str) -> str:
-    return f"For {user}" if user else "Not for this place"
+    return f"For {user}" if user else "Not for this place or these dates"
 
 
 def _print(console: Console, text: str, bold: str = "") -> None:
@@ -271,7 +285,7 @@ def show_evidence(overrides: Sequence[str], console: Console | None = None) -> N
     table = composed.evidence()
     out = composed.settings.out
     if out is not None:
-        if not out.endswith(".csv"):
+        if Path(out).suffix != ".csv":
             raise PlaceError(f"out: {out!r} was given; allowed: a name that ends in .csv.")
         Path(out).parent.mkdir(parents=True, exist_ok=True)
         table.to_csv(out, index=False, lineterminator="\n")
@@ -300,7 +314,7 @@ def show_census_template(overrides: Sequence[str], console: Console | None = Non
     if out is None:
         print(text, end="")
         return
-    if not out.endswith(".csv"):
+    if Path(out).suffix != ".csv":
         raise PlaceError(f"out: {out!r} was given; allowed: a name that ends in .csv.")
     if Path(out).exists():
         raise PlaceError(f"out: {out!r} is there already; allowed: another name.")

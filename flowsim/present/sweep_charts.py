@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,17 +27,21 @@ from flowsim.present.charts import (
     SCENARIO_STYLES,
     VERMILION,
     finish,
+    in_lines,
     interval_words,
     replication_count,
     write,
 )
-from flowsim.present.words import number, period_words, tick
+from flowsim.present.sweep_sections import ranked_names
+from flowsim.present.words import number, period_words, setting, tick, with_scaled_unit
 
 COLOURS = "cividis"
 """Dark to light in one order for everybody, whatever their colour vision."""
 MOST_WRITTEN = 14
 """Values of a setting up to which a heat map has its numbers written in."""
 MOST_LINES = len(SCENARIO_STYLES)
+MOST_NAMED = 5
+"""Best points that parallel coordinates name."""
 BEST = 0.1
 """Share of the points that parallel coordinates show in front."""
 KINDS = ("lines", "heat", "parallel")
@@ -96,9 +99,8 @@ def _colour_bar(axes: Axes, shown: ScalarMappable, unit: str, label: str = "") -
     axes.figure.colorbar(shown, ax=axes, format=numbers, label=label, use_gridspec=False)
 
 
-def _title(measure: str) -> str:
-    one = HEADLINE[measure]
-    return "\n".join(textwrap.wrap(f"{one.title} ({one.unit})", 46))
+def _title(result: Sweep, measure: str) -> str:
+    return in_lines(with_scaled_unit(measure, result), 46)
 
 
 def _caption(result: Sweep, what: str) -> str:
@@ -150,8 +152,10 @@ def _lines_panel(axes: Axes, result: Sweep, measure: str, setting: str) -> None:
     now = base[setting].iloc[0] if len(base) else None
     if numbers and _is_number(base[setting]) and pd.notna(now):
         axes.axvline(float(now), color=GREY, linestyle=":", linewidth=1.2)
-    axes.set_title(_title(measure))
+    axes.set_title(_title(result, measure))
     axes.set_xlabel(result.labels[setting], fontsize=8)
+    if numbers:
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, "")))
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, unit)))
     axes.grid(axis="y", color="#E5E5E5")
@@ -175,7 +179,7 @@ def heat(result: Sweep, measures: Sequence[str]) -> Figure:
             _heat_panel(axes, grid, measure)
         else:
             _dots_panel(axes, points, x, y, measure)
-        axes.set_title(_title(measure))
+        axes.set_title(_title(result, measure))
         axes.set_xlabel(result.labels[x], fontsize=8)
         axes.set_ylabel(result.labels[y], fontsize=8)
     finish(
@@ -232,7 +236,7 @@ def _positions(column: pd.Series) -> tuple[np.ndarray, list[str]]:
 
 
 def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value).replace("_", " ")[:24]
+    return setting(value.item() if isinstance(value, np.generic) else value)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -263,15 +267,20 @@ def parallel(result: Sweep, measures: Sequence[str]) -> Figure:
         axes.axvline(at, color=VERMILION if name in means else BLACK, linewidth=1)
         for height, text in words:
             axes.annotate(text, (at, height), (3, 2), textcoords="offset points", fontsize=7.5)
-    axes.set_xlim(-0.1, len(axes_of) - 0.55)
+    best = list(wide.index[: min(front, MOST_NAMED)])
+    for at in range(len(best)):  # side by side, for they may be equally high
+        axes.text(-0.06 - 0.07 * at, heights[at, 0], str(at + 1), ha="right", va="center", fontweight="bold")
+    axes.set_xlim(-0.12 - 0.07 * len(best), len(axes_of) - 0.55)
     axes.set_ylim(-0.04, 1.06)
     axes.set_xticks(range(len(axes_of)), [_axis_words(result, name) for name in axes_of], fontsize=8)
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     unit = HEADLINE[first].unit
-    _colour_bar(axes, ScalarMappable(norm, COLOURS), unit, _title(first))
+    _colour_bar(axes, ScalarMappable(norm, COLOURS), unit, _title(result, first))
+    named = ranked_names(result, first)
     what = (
-        f"Each line is a point, coloured by {HEADLINE[first].title.lower()}; thick: the best {front}. Red axes: means."
+        f"Each line is a point, coloured by {HEADLINE[first].title.lower()}; thick: the best {front}. Red axes: means. "
+        f"{'; '.join(named[str(point)] for point in best)}."
     )
     finish(figure, f"{len(wide)} points of {len(result.settings)} settings", _caption(result, what))
     return figure
@@ -279,7 +288,7 @@ def parallel(result: Sweep, measures: Sequence[str]) -> Figure:
 
 def _axis_words(result: Sweep, name: str) -> str:
     words = HEADLINE[name].title if name in HEADLINE else result.labels[name]
-    return "\n".join(textwrap.wrap(words.replace("_", " ").replace(".", ". "), 15))
+    return in_lines(words.replace("_", " ").replace(".", ". "), 15)
 
 
 def _scaled(column: pd.Series) -> tuple[np.ndarray, list[tuple[float, str]]]:

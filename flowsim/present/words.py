@@ -5,9 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import math
 
-from flowsim.experiment.runner import Result
+from flowsim.experiment.result import Result
+from flowsim.measures.headline import MEASURES
+from flowsim.place import Place
 
-LONGEST_TITLE = 32
+LONGEST_TITLE = 70
+"""Of a scenario: tables and pictures break it into lines; a longer one is a sentence, and its name stands instead."""
+DAYS_OF_A_YEAR = (365, 366)
+MINUTES_A_DAY = 24 * 60
+WAITS = {"capacity": "full", "calendar": "closed", "staff": "staff busy", "task": "task"}
+"""What the kinds of causes in the tables are called on screen."""
 KEY_MEASURES = (
     "delayed_patients", "delayed_bed_days", "delay_days_mean",
     "hidden_wait_days_mean", "los_days_mean", "acute_occupancy",
@@ -37,7 +44,9 @@ def with_unit(value: float, unit: str) -> str:
 
 def tick(value: float, unit: str) -> str:
     """A number on an axis: pounds short, others as they are, thousands with commas; a plain minus."""
-    return _pounds(value).replace(".00m", "m") if unit.startswith("£") else f"{value:,.6g}"
+    if unit.startswith("£"):
+        return _pounds(value).replace(".00m", "m")
+    return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:,.6g}"
 
 
 def signed(value: float, unit: str = "") -> str:
@@ -64,6 +73,22 @@ def interval(low: float, high: float, unit: str = "", sign: bool = False) -> str
     return f"{write(low, unit)} to {write(high, unit)}"
 
 
+def setting(value: object) -> str:
+    """A value of a setting: whole numbers as they are, others with three figures, names without underscores."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value).replace("_", " ")
+    if math.isnan(value):
+        return ""
+    return f"{value:,.0f}" if float(value).is_integer() else number(float(value))
+
+
+def scaled(unit: str, result: Result) -> str:
+    """A unit that is a sum "a year", with how many days it was scaled from where these are not a year."""
+    start, end = result.span
+    days = round((end - start) / MINUTES_A_DAY)
+    return f"{unit}, scaled from {days} days" if unit.endswith("a year") and days not in DAYS_OF_A_YEAR else unit
+
+
 def period_words(result: Result) -> str:
     """``Measured from 1 April 2024 to 31 March 2025.``, with the window's name where it is not the whole."""
     run = next(iter(result.places.values())).run
@@ -85,3 +110,41 @@ def titled(result: Result, scenario: str) -> str:
     return (
         title if list(titles.values()).count(title) == 1 and len(title) <= LONGEST_TITLE else scenario.replace("_", " ")
     )
+
+
+def with_scaled_unit(measure: str, result: Result) -> str:
+    """A measure's title and unit: ``Delayed bed-days (bed-days a year, scaled from 151 days)``."""
+    return f"{MEASURES[measure].title} ({scaled(MEASURES[measure].unit, result)})"
+
+
+def service_title(result: Result, queue: str) -> str:
+    """``reablement/south_sefton`` in words."""
+    place = next(iter(result.places.values()))
+    service, _, unit = queue.partition("/")
+    known = {**place.services, **place.pools}
+    name = known[service].title if service in known else service
+    where = {key: each.title for key, each in place.sites.items()}
+    where |= {key: each.title for key, each in place.localities.items()}
+    return f"{name}, {where[unit]}" if unit in where else name
+
+
+def cause_title(result: Result, cause: str) -> str:
+    """``capacity: reablement`` in words: ``full: Reablement (pathway 1)``."""
+    kind, _, name = cause.partition(": ")
+    if kind not in WAITS:
+        return cause
+    titles: dict[str, str] = {}
+    for place in reversed(list(result.places.values())):  # the first has the last word
+        titles |= task_titles(place) | {key: service.title for key, service in place.kinds.items()}
+    return f"{WAITS[kind]}: {titles.get(name) or name.replace('_', ' ')}"
+
+
+def task_titles(place: Place) -> dict[str, str]:
+    """What each task is called; where stages have names of their own for it, as it is in acute beds."""
+    found: dict[str, str] = {}
+    for in_beds in (False, True):
+        for stage in place.stages.values():
+            service = place.services.get(str(stage.service))
+            if service is not None and (service.role == "ward") == in_beds:
+                found |= {name: task.title for name, task in {**stage.before, **stage.after}.items() if task.title}
+    return found
