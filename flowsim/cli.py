@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import errno
 import gc
 import os
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flowsim.experiment.memory import end_quickly
 from flowsim.place import FlowsimNotice, PlaceError, refuse
 
 if TYPE_CHECKING:
@@ -261,13 +261,7 @@ def travel_light() -> None:
     """Leave out of this process, which is flowsim's own, what costs time and does nothing for it."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # else threads are started, and wait at full speed
     gc.set_threshold(max(LARGE, gc.get_threshold()[0]))
-    atexit.register(_end_quickly)
-
-
-def _end_quickly() -> None:
-    """Do not look for garbage among all that was imported once more; DuckDB alone complains when that is left out."""
-    if "duckdb" not in sys.modules:
-        gc.freeze()
+    end_quickly()
 
 
 def _dispatch(words: list[str]) -> int:

@@ -778,7 +778,7 @@ def _add_up(place: dict[str, Any], keys: Sequence[str]) -> None:
         match key.split("."):
             case ["place", ("services" | "pools") as section, name, ("by_site" | "by_locality") as split, *_]:
                 service = place.get(section, {}).get(name)
-                if service is None or f"place.{section}.{name}.capacity" in keys:
+                if service is None or split not in service or f"place.{section}.{name}.capacity" in keys:
                     continue
                 parts = [part for unit, part in service[split].items() if unit != "source"]
                 if all(isinstance(part, int | float) and not isinstance(part, bool) for part in parts):

@@ -713,8 +713,7 @@ class _Rules:
     def dates(self) -> None:
         """Dates lie in the run: wholly outside is refused, partly outside is clipped with a notice."""
         run = self.place.run
-        if run.policy_start is not None:
-            self._date("policy_start", run.policy_start)
+        moments = {} if run.policy_start is None else {"policy_start": run.policy_start}
         days = [run.first_date + dt.timedelta(days=day) for day in range(run.all_days)] if self.place.periods else []
         for name, period in self.place.periods.items():
             held = [(date, levels_on(period, date)) for date in days]
@@ -730,8 +729,11 @@ class _Rules:
         for kind, services in (("pools", self.place.pools), ("services", self.place.services)):
             for name, service in services.items():
                 for event_name, event in service.displacements.items():
-                    self._date(f"place.{kind}.{name}.displacements.{event_name}.date", event.date)
-        self._within(list(self._dated()))
+                    moments[f"place.{kind}.{name}.displacements.{event_name}.date"] = event.date
+        for key, date in moments.items():
+            self._date(key, date)
+        day = dt.timedelta(days=1)
+        self._within([*self._dated(), *(_Dated(key, date, date + day) for key, date in moments.items())])
         for name, move in self.place.moves.items():
             begins, _ = self._moved_between(move)
             if begins + dt.timedelta(days=move.lag_days) >= run.end_date:
@@ -766,7 +768,7 @@ class _Rules:
         last = run.end_date - dt.timedelta(days=1)
         outside = [one for one in every if one.ends <= run.first_date or one.begins >= run.end_date]
         if outside:
-            begins, ends = zip(*(self._days_needed(one) for one in outside), strict=True)
+            begins, ends = zip(*(self._days_needed(one) for one in every if not self._as_the_run(one)), strict=True)
             longer = f"start_date={min(begins)} days={(max(ends) - min(begins)).days} would hold them"
             other = f"{longer}; or move them, or leave their scenario out"
             within = f"dates in the run, {run.first_date} to {last} ({other})"
@@ -774,18 +776,26 @@ class _Rules:
         clipped = [one for one in every if one.begins < run.first_date or one.ends > run.end_date]
         if clipped:
             named = ", ".join(f"{one.key}: {one.begins} to {one.ends}" for one in clipped)
-            first = max(min(one.begins for one in clipped), run.first_date)
-            final = min(max(one.ends for one in clipped) - dt.timedelta(days=1), last)
             is_ = "is" if len(clipped) == 1 else "are"
-            told = f"{named} {is_} partly outside the run and {is_} clipped to {first} to {final}"
+            told = f"{named} {is_} partly outside the run: only the days from {run.first_date} to {last} count"
             warnings.warn(told, FlowsimNotice, stacklevel=2)
 
-    def _days_needed(self, outside: _Dated) -> tuple[dt.date, dt.date]:
-        """First date and first date after of a run, no shorter than this one, that would hold what lies outside it."""
-        length = dt.timedelta(days=self.place.run.days)
-        if outside.begins >= self.place.run.end_date:
-            return outside.begins, max(outside.ends, outside.begins + length)
-        return min(outside.begins, outside.ends - length), outside.ends
+    def _as_the_run(self, one: _Dated) -> bool:
+        """Has it no dates of its own, so that it goes with the run?"""
+        run = self.place.run
+        return one.begins in (run.first_date, run.start_date) and one.ends == run.end_date
+
+    def _days_needed(self, one: _Dated) -> tuple[dt.date, dt.date]:
+        """First date and first date after of a run that would hold it: as much of it as this one does, or, where it
+        lies outside this one, all of it, in a run no shorter."""
+        run = self.place.run
+        length = dt.timedelta(days=run.days)
+        if one.begins >= run.end_date:
+            return one.begins, max(one.ends, one.begins + length)
+        if one.ends <= run.first_date:
+            return min(one.begins, one.ends - length), one.ends
+        first = run.start_date if one.ends > run.start_date else run.first_date
+        return max(one.begins, first), min(one.ends, run.end_date)
 
     def _date(self, key: str, date: dt.date) -> None:
         run = self.place.run

@@ -7,7 +7,6 @@ import signal
 import pytest
 from acceptance import ENGINES, Engine
 
-
 # A shell's background job ignores Ctrl-C and passes that on; the processes that tests interrupt must not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

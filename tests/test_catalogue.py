@@ -111,8 +111,14 @@ def test_a_mistake_in_sql_is_one_sentence(kept: Path, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("where", "said"),
     [
-        ("measure = 'delayed_patient'", "no measure is called 'delayed_patient' (did you mean 'delayed_patients'?)"),
-        ("\"measure\" in ('acute_occupancy', 'acute_occupanc')", "'acute_occupanc' (did you mean 'acute_occupancy'?)"),
+        (
+            "measure = 'delayed_patient'",
+            "Nothing matches: no measure is called 'delayed_patient' (did you mean 'delayed_patients'?)",
+        ),
+        (
+            "\"measure\" in ('acute_occupancy', 'acute_occupanc')",
+            "Note: no measure is called 'acute_occupanc' (did you mean 'acute_occupancy'?)",
+        ),
         ("scenario='mor'", "no scenario is called 'mor' (did you mean 'more'?)"),
         ("value < -7e99", "Nothing matched."),
     ],

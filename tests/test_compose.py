@@ -10,6 +10,7 @@ from flowsim.compose import compose, load, load_scenarios, load_settings, sweep
 from flowsim.place import FlowsimNotice, PlaceError
 
 PLACES = "tests/places"
+BLOCK_OF_2026 = "+place.services.reablement.blocks.late={from: 2026-06-01, to: 2026-08-01, add: 5}"
 
 
 def small(*overrides):
@@ -139,7 +140,7 @@ def test_sweeps_as_hydra_users_expect():
 
 def test_partly_outside_is_clipped_with_a_notice():
     block = ("scenario=more_support", "scenario.more_support.parts.block.active=true")
-    with pytest.warns(FlowsimNotice, match="partly outside the run and is clipped"):
+    with pytest.warns(FlowsimNotice, match="partly outside the run: only the days from"):
         small(*block, "days=200")
     with warnings.catch_warnings():
         warnings.simplefilter("error", FlowsimNotice)
@@ -150,9 +151,9 @@ def test_all_that_is_clipped_is_one_notice():
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", FlowsimNotice)
         load("scenario=winter_surge_plan", "start_date=2024-12-02", "days=84")
-    (clipped,) = {str(one.message) for one in told if "clipped" in str(one.message)}
+    (clipped,) = {str(one.message) for one in told if "partly outside" in str(one.message)}
     assert "place.services.reablement.blocks.winter: 2024-11-18 to 2025-03-31, place.services.dom_care" in clipped
-    assert clipped.endswith("are partly outside the run and are clipped to 2024-11-18 to 2025-02-23")
+    assert clipped.endswith("are partly outside the run: only the days from 2024-07-29 to 2025-02-23 count")
 
 
 @pytest.mark.parametrize("scenario", ["winter_surge_plan", "dom_care_400_hours", "beds_to_home_shift", "winter_normal"])
@@ -163,6 +164,30 @@ def test_the_run_that_is_offered_instead_holds_the_dates(scenario):
         load(*words)
     offered = re.search(r"\((start_date=\S+) (days=\d+) would hold them; or move", str(refused.value))
     assert load(*words, *offered.groups()).run.start_date.isoformat() == offered[1].partition("=")[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "offers"),
+    [
+        (("scenario=winter_surge_plan+dom_care_400_hours", "days=28"), 1),
+        (("scenario=beds_to_home_shift", "policy_start=2024-04-01", "days=28"), 1),
+        (("scenario=winter_severe", BLOCK_OF_2026), 2),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::flowsim.place.FlowsimNotice")
+def test_the_run_that_is_offered_holds_all_that_has_dates(words, offers):
+    """The place is read without its scenario first: what both say of dates may take two offers, never more."""
+    for _ in range(offers):
+        with pytest.raises(PlaceError, match="would hold them") as refused:
+            load(*words)
+        offered = re.search(r"\((start_date=\S+) (days=\d+) would hold them; or move", str(refused.value))
+        words = (*(word for word in words if word.split("=")[0] not in ("start_date", "days")), *offered.groups())
+    load(*words)
+
+
+def test_a_split_that_is_taken_away_is_refused_in_a_sentence():
+    with pytest.raises(PlaceError, match="reablement"):
+        load("~place.services.reablement.by_locality")
 
 
 def test_where_numbers_come_from():

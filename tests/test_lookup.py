@@ -172,3 +172,11 @@ def test_the_minute_of_the_day_is_the_inverse_of_the_profile(hours: list[float] 
     uniform = np.concatenate([np.random.default_rng(1).random(5000), inside, np.nextafter([1.0], 0)])
     expected = np.minimum(np.interp(uniform, edges, np.arange(25) * 60.0).astype(int), 1439)
     assert _minute_of_day(stream, uniform).tolist() == expected.tolist()
+
+
+def test_nobody_comes_in_an_hour_without_arrivals_though_shares_add_up_to_less_than_one() -> None:
+    profiles = np.random.default_rng(1).random((300, 24))
+    profiles[:, -1] = 0
+    last = np.nextafter([1.0], 0)
+    minutes = [_minute_of_day(Stream(title="Some", first=Table("ward", str), hours=list(p)), last)[0] for p in profiles]
+    assert {1379, 1380} >= set(minutes)

@@ -320,6 +320,15 @@ def test_progress_ends_with_the_time_it_took(capsys: pytest.CaptureFixture[str])
     assert last == "4 of 4 cells done, 1 failed, in 0 s."
 
 
+def test_progress_that_is_stopped_tells_how_far_it_came(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    with pytest.raises(KeyboardInterrupt), Progress(4, 1):
+        raise KeyboardInterrupt
+    assert capsys.readouterr().err.splitlines()[-1].endswith("1 of 4 cells done, in 0 s.")
+
+
 def test_the_terminal_is_brief_but_keeps_the_warnings(comparison: flowsim.Comparison) -> None:
     console = Console(width=100, record=True, file=io.StringIO())
     report.show(comparison, console=console)

@@ -674,9 +674,15 @@ def test_who_is_put_out_once_is_no_likelier_to_be_put_out_again() -> None:
 
 
 TOLD: list[tuple[dict[str, Any], str]] = [
-    (shock(**{"from": "2024-05-01", "to": "2025-05-01"}), r"shocks\.x: .* is clipped to"),
-    ({"services.homes.trend.x": {"share": 0.1, "from": "2024-01-01"}}, r"trend\.x: .* is clipped to"),
-    (moving(to="2025-01-01"), r"moves\.x: .* is clipped to"),
+    (
+        shock(**{"from": "2024-05-01", "to": "2025-05-01"}),
+        r"shocks\.x: .* is partly outside the run: only",
+    ),
+    (
+        {"services.homes.trend.x": {"share": 0.1, "from": "2024-01-01"}},
+        r"trend\.x: .* is partly outside the run: only",
+    ),
+    (moving(to="2025-01-01"), r"moves\.x: .* is partly outside the run: only"),
     (moving(lag_days=50, **{"from": "2024-04-21"}), "what it gives comes 50 days after .* after the run"),
 ]
 

@@ -108,6 +108,13 @@ def test_only_the_compiled_engine_loads_the_kernel():
     assert set(loads) == {"engine/compiled.py", "engine/carry.py"}
 
 
+def test_the_command_line_is_there_before_numpy_is():
+    """Else `travel_light` would come too late to tell OpenBLAS how many threads to start."""
+    code = "import sys, flowsim.cli; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 def test_reading_a_place_loads_no_engine_and_no_charts():
     heavy = ("matplotlib", "simpy", "numba")
     code = f"import sys, flowsim; flowsim.load(); print([m for m in {heavy} if m in sys.modules])"

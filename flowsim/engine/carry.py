@@ -71,7 +71,6 @@ RARE_WITHIN = np.array([RARE_COLUMNS.index(name) for name in ("since", "keep", "
 RARE_SAME = np.array(
     [c for c, name in enumerate(RARE_COLUMNS) if name not in ("since", "keep", "unfit_to", "displaced_to", "child")]
 )
-TASK_SAME = np.array([TASK_MINUTES, TASK_SKIP])
 EVENTS = (1 << (int(MAIN) + 2)) - 1
 """The bits of all events among the marks."""
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
-import gc
 import io
 import itertools
 import json
@@ -27,7 +25,7 @@ import pyarrow.parquet as pq
 
 from flowsim.experiment import replicate
 from flowsim.experiment.cells import encode, file_name, listed
-from flowsim.experiment.memory import keep_memory
+from flowsim.experiment.memory import end_quickly, keep_memory
 from flowsim.experiment.store import LIBRARIES, Store, StoreError, code_hash, installed, plain
 from flowsim.place import Place, PlaceError
 
@@ -139,15 +137,9 @@ def work(job: Job) -> list[Made]:
 def work_elsewhere(number: int, job: Job, driver: int) -> tuple[int, list[Made]]:
     """`work` in a process of its own, where Ctrl-C is left to the process that started it; it ends when that ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _end_quickly()
+    end_quickly()
     _end_with(driver)
     return number, work(job)
-
-
-@functools.cache
-def _end_quickly() -> None:
-    """Do not look for garbage among all that was imported when this process ends: it takes a fifth of a second."""
-    atexit.register(gc.freeze)
 
 
 @functools.cache

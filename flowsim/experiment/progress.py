@@ -31,7 +31,7 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-            print(self._line(), file=sys.stderr)
+            print(self._line(ended=True), file=sys.stderr)
 
     def advance(self, cells: int, failed: int = 0) -> None:
         """So many more cells have ended; so many of all of them have failed."""
@@ -42,11 +42,14 @@ class Progress:
         elif self.enabled and before * 10 // self.cells < self.done * 10 // self.cells:
             print(self._line(), file=sys.stderr, flush=True)
 
-    def _line(self) -> str:
+    def _line(self, ended: bool = False) -> str:
         """How far it is; with how long it will take yet, or took when it is at its end."""
         passed = time.perf_counter() - self.began
-        left = passed / max(1, self.done - self.reused) * (self.cells - self.done)
-        told = f"about {_span(max(left, 1))} left" if self.done < self.cells else f"in {_span(passed)}"
+        if ended or self.done == self.cells:
+            told = f"in {_span(passed)}"
+        else:
+            left = passed / max(1, self.done - self.reused) * (self.cells - self.done)
+            told = f"about {_span(max(left, 1))} left"
         return f"{self.done} of {self.cells} cells done{self._failures}, {told}."
 
     def _start_bar(self) -> None:

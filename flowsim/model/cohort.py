@@ -182,6 +182,7 @@ def _minute_of_day(stream: Stream, uniform: np.ndarray) -> np.ndarray:
     hour = np.zeros(len(uniform), dtype=np.int8)
     for edge in edges[1:-1]:  # three times as fast as np.interp, which searches for each
         hour += uniform >= edge
+    np.minimum(hour, np.flatnonzero(hours)[-1], out=hour)  # shares may add up to a little less than one
     with np.errstate(divide="ignore"):  # an hour in which nobody comes
         minutes_each = 60.0 / np.diff(edges)
     minute = minutes_each.take(hour) * (uniform - edges.take(hour)) + hour * 60.0

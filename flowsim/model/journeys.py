@@ -26,8 +26,8 @@ WAY_OUT = "way_out"
 MOST = 2**30
 """No number in an int32 column is above it: no run has so many minutes, and no service so many units."""
 WIDE = ("spell", "service", "priority", "displacement_mark")
-"""Columns of rows that are int64: indices by which much is looked up, quicker so, and numbers of any size. All others
-are int32, so that a year takes little more than half the memory."""
+"""Columns of rows that are int64: two indices by which much is looked up, quicker so, and two that may hold larger
+numbers. All others are int32, so that a year takes little more than half the memory."""
 
 
 @dataclass(frozen=True)

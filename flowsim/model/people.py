@@ -200,7 +200,8 @@ def matching(conditions: Conditions, people: People, who: Who, levels: Levels) -
 
 
 FEW_COMBINATIONS = 4096
-"""A table laid out for every code of its attributes has no more entries: they are then found by arithmetic alone."""
+"""A table laid out for every code of its attributes has no more entries: they are then found by arithmetic alone,
+which codes of two bytes can hold."""
 
 
 class Lookup:

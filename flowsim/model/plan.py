@@ -62,7 +62,7 @@ from flowsim.place import (
     Task,
     once_a_place,
 )
-from flowsim.rules import check_scenario, leaves_of
+from flowsim.rules import check_scenario, ways_on
 
 ROW_REFERENCES = ("next", "otherwise", "unfit_to", "since", "keep", "displaced_to")
 WAYS_OF_LEAVING = ("next", "displaced_to")
@@ -733,13 +733,11 @@ def may_come_back(place: Place) -> set[str]:
 
 def named_by(stage: Stage) -> dict[str, list[str]]:
     """The stages that a stage's people may go on to, by the column of their rows that says so."""
-    found = {"next": leaves_of(stage.next)}
-    if stage.patience:
-        found["otherwise"] = [to for valve in stage.patience.values() for to in leaves_of(valve.to)]
-    if stage.unfit is not None:
-        found["unfit_to"] = [stage.unfit.to]
-    if stage.displaced_to is not None:
-        found["displaced_to"] = [stage.displaced_to]
+    columns = {"patience": "otherwise", "unfit": "unfit_to"}
+    found: dict[str, list[str]] = {}
+    for key, targets in ways_on(stage).items():
+        word = key.partition(".")[0]
+        found.setdefault(columns.get(word, word), []).extend(targets)
     return {column: [to for to in dict.fromkeys(targets) if to != LEAVE] for column, targets in found.items()}
 
 

@@ -20,7 +20,7 @@ def once_a_place(make: Callable[[Place], Made]) -> Callable[[Place], Made]:
     def made(place: Place) -> Made:
         if id(place) not in known:
             known[id(place)] = make(place)
-            weakref.finalize(place, known.pop, id(place))
+            weakref.finalize(place, known.pop, id(place), None)  # of two threads the later finds nothing
         return known[id(place)]
 
     return made

@@ -44,9 +44,10 @@ def remark(sql: str, answer: pd.DataFrame, store: Store) -> str:
         for given in re.findall(r"'([^']*)'", " ".join(compared)):
             if given not in names:
                 told.append(f"no {column} is called {given!r}{nearest(given, names)}")
+    nothing = bool(answer.isna().all(axis=None))
     if told:
-        return f"Nothing matches: {'; '.join(told)}."
-    return "Nothing matched." if answer.isna().all(axis=None) else ""
+        return f"{'Nothing matches' if nothing else 'Note'}: {'; '.join(told)}."
+    return "Nothing matched." if nothing else ""
 
 
 def show(answer: pd.DataFrame) -> None:

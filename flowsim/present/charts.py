@@ -310,12 +310,11 @@ def emergency(result: Result) -> Figure:
     for axes, name in zip(grid, shown, strict=True):
         _emergency_panel(axes, table.loc[[name]].droplevel("measure"), result, name)
     _label_scenarios(grid[0], result, result.scenarios)
-    n = replication_count(result)
+    dotted = f"; dotted: {titled(result, result.scenarios[0])}" if len(result.scenarios) > 1 else ""
     finish(
         figure,
         "The emergency department, where people wait who are not counted as delayed",
-        f"Points: means; bars: {interval_words(n)}; dotted: {titled(result, result.scenarios[0])}. "
-        f"{period_words(result)}",
+        f"Points: means; bars: {interval_words(replication_count(result))}{dotted}. {period_words(result)}",
     )
     return figure
 
