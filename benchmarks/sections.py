@@ -64,8 +64,8 @@ QUICK = Effort(
 @cache
 def sefton(effort: Effort, engine: str, scale: int = 1) -> dict[str, Any]:
     """The steps of a Sefton year's cells in a process of their own."""
-    repeats = effort.often if engine == "compiled" and scale == 1 else effort.seldom if scale == 1 else 1
-    return measured(engine, repeats, *effort.year, f"scale={scale}")
+    times = {"compiled": effort.often, "reference": effort.seldom if scale == 1 else 1}
+    return measured(engine, times[engine], *effort.year, f"scale={scale}")
 
 
 def total(cell: dict[str, Any], steps: Sequence[str] = STEPS) -> list[float]:
