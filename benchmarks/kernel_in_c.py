@@ -109,9 +109,6 @@ def translated(kernel: ModuleType, tables: tuple[np.ndarray, ...]) -> str:
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     names = [argument.arg for argument in functions[START].args.args]
     types = dict(zip(names, tables, strict=False))
-    constants = {
-        name: value for name, value in vars(kernel).items() if isinstance(value, np.ndarray) and value.dtype == np.int64
-    }
     done: dict[str, str] = {}
     heads: list[str] = []
 
@@ -119,7 +116,7 @@ def translated(kernel: ModuleType, tables: tuple[np.ndarray, ...]) -> str:
         if name in done:
             return
         done[name] = ""
-        one = _Function(functions[name], kernel, types, set(constants), functions)
+        one = _Function(functions[name], kernel, types, functions)
         done[name] = one.text
         heads.append(one.head + ";")
         for other in one.calls:
@@ -127,11 +124,7 @@ def translated(kernel: ModuleType, tables: tuple[np.ndarray, ...]) -> str:
 
     add(START)
     globals_ = [line for name, table in types.items() for line in _declared(name, table)]
-    looked_up = [
-        f"static const int64_t {name}[] = {{{', '.join(map(str, values.tolist()))}}};"
-        for name, values in constants.items()
-    ]
-    return "\n".join([HEAD, *globals_, *looked_up, *heads, *done.values()]) + "\n"
+    return "\n".join([HEAD, *globals_, *heads, *done.values()]) + "\n"
 
 
 def _declared(name: str, table: np.ndarray) -> list[str]:
@@ -157,10 +150,9 @@ class _Function:
         node: ast.FunctionDef,
         kernel: ModuleType,
         tables: dict[str, np.ndarray],
-        looked_up: set[str],
         functions: dict[str, ast.FunctionDef],
     ) -> None:
-        self.kernel, self.tables, self.looked_up, self.functions = kernel, tables, looked_up, functions
+        self.kernel, self.tables, self.functions = kernel, tables, functions
         self.calls: list[str] = []
         arguments = [argument.arg for argument in node.args.args]
         self.local = {argument for argument in arguments if argument not in tables}
@@ -233,7 +225,7 @@ class _Function:
             case ast.Name(id=name):
                 return self.name(name)
             case ast.Constant(value=bool() | int() as value):
-                return f"{int(value)}"
+                return f"{int(value)}LL"
             case ast.BinOp(left=left, op=op, right=right):
                 return f"({self.expression(left)} {OPERATORS[type(op)]} {self.expression(right)})"
             case ast.UnaryOp(op=op, operand=operand):
@@ -275,6 +267,8 @@ class _Function:
             return f"(({name}_t){self.expression(arguments[0])})"
         if name in ("min", "max"):
             return f"{name}({', '.join(map(self.expression, arguments))})"
+        if name == "lowest_bit":
+            return f"(int64_t)__builtin_ctzll({self.expression(arguments[0])})"
         if name == "fetch":
             table, *cell = arguments
             assert isinstance(table, ast.Name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from flowsim.experiment.precision import Precision, as_measures, run_until
 from flowsim.experiment.result import Result as PlainResult
 from flowsim.experiment.store import Store, read_config
 from flowsim.files import folders
-from flowsim.place import WEEKDAYS, FlowsimNotice, Place, PlaceError, Run, refuse
+from flowsim.place import SITE_MARK, WEEKDAYS, FlowsimNotice, Place, PlaceError, Run, refuse
 from flowsim.settings import Settings
 
 __all__ = ["Comparison", "Result", "Selection", "Sweep", "compare", "load", "read", "run", "select", "sweep"]
@@ -74,24 +74,25 @@ class _Shown:
         return sections.assumptions_words(place, [str(grade) for grade in grades if grade])
 
     @cached_property
-    def published_weekdays(self: Any) -> dict[str, list[float]]:
-        """Published discharges by weekday: whose and when -> seven index numbers, Monday first.
+    def published_weekdays(self: Any) -> dict[str, dict[str, list[float]]]:
+        """Published discharges by weekday: a site or "all" -> whose and when -> seven index numbers, Monday first.
 
         Warns (`FlowsimNotice`) of a row of the evidence that is not such numbers, and leaves it out.
         """
         register = read_register(folders())
         place = next(iter(self.places.values()))
-        found = {}
-        for name in place.published.get(WEEKDAY_INDEX, ENGLAND_WEEKDAYS):
-            if name not in register:
-                continue
+        ids = {"all": place.published.get(WEEKDAY_INDEX, ENGLAND_WEEKDAYS)}
+        ids |= {site: place.published.get(f"{WEEKDAY_INDEX}{SITE_MARK}{site}", ()) for site in place.sites}
+        found: dict[str, dict[str, list[float]]] = {}
+        for where, name in ((where, name) for where, names in ids.items() for name in names if name in register):
             entry = register[name]
             values = _index(entry.value)
             if values is None:
                 words = f"{name} of the evidence: {entry.value!r} is not seven numbers with '/' between; left out."
                 warnings.warn(words, FlowsimNotice, stacklevel=2)
                 continue
-            found[f"published ({name}): {', '.join(entry.why.split(', ')[:2])}"] = values
+            words = f"published ({name}): {', '.join(entry.why.split(', ')[:2])}"
+            found.setdefault(where, {})[words] = values
         return found
 
 
@@ -140,11 +141,12 @@ class Sweep(_Shown, sweeping.Sweep):
 
     def finish(self) -> None:
         """Write the summary and the chart into the results folder."""
-        from flowsim.present import report
+        from flowsim.present import charts, report
 
         pictures = []
         if not self.results.empty:
-            pictures = [self.chart(self.out / "charts" / f"sweep{ending}") for ending in (".png", ".svg")][:1]
+            with charts.or_without("sweep"):
+                pictures = [self.chart(self.out / "charts" / f"sweep{ending}") for ending in (".png", ".svg")][:1]
         report.write_summary(self, self.assumptions, [path.relative_to(self.out).as_posix() for path in pictures])
 
     def _repr_html_(self) -> str:
@@ -170,12 +172,13 @@ def run(
             this half-width (``"5%"`` of the mean, or ``0.5`` in the measure's unit) or the time or the number is used
             up; see `experiment.precision`.
         settings: seed, jobs, engine, out, keep_spells, window, progress, command, executor, address; see
-            `settings.Settings`.
+            `settings.Settings`. For a scenario given by name also start_date, days, warm_up_days, policy_start, scale
+            and census.
 
     Raises PlaceError for a mistake in the configuration. Cells that fail are told in `failures`.
     """
     do = _runner(precision, precision_of, budget, most)
-    one = as_place(place)
+    one = as_place(place, _taken_of_run([place], settings))
     found = do({one.scenario.name: one}, Settings.of(replications=replications, **settings), verb="run")
     result = Result(found.out, found.places, found.failures, found.notices, found.interrupted)
     result.finish()
@@ -201,8 +204,8 @@ def compare(
         overrides: of the place, for every scenario given by name, as on the command line.
         precision, precision_of, budget, most: as for `run`, of the paired differences to the first scenario.
         settings: seed, jobs, engine, out, keep_spells, window, progress, command, executor, address; see
-            `settings.Settings`. For scenarios given by name also start_date, days, warm_up_days,
-            policy_start and scale.
+            `settings.Settings`. For scenarios given by name also start_date, days, warm_up_days, policy_start, scale
+            and census.
 
     Raises PlaceError for a mistake in the configuration. Cells that fail are told in `failures`.
     """
@@ -310,18 +313,27 @@ def _named_places(
     """The places of a comparison, and how it is made; the settings of the run count for scenarios given by name."""
     if isinstance(scenarios, str):
         raise PlaceError(f"scenarios: {scenarios!r} was given; allowed: a list of at least two.")
-    of_run = [f"{name}={_in_words(settings.pop(name))}" for name in Run.model_fields if name in settings]
-    if of_run and (isinstance(scenarios, Mapping) or any(isinstance(one, Place) for one in scenarios)):
-        told = f"{', '.join(of_run)} was given beside places"
-        raise PlaceError(f"{told}; allowed: load('{of_run[0]}', ...) for each place.")
-    if unknown := settings.keys() - SETTINGS:
-        raise refuse("setting", min(unknown), "one of", (*SETTINGS, *Run.model_fields))
+    of_run = _taken_of_run(scenarios.values() if isinstance(scenarios, Mapping) else scenarios, settings)
     return _places(scenarios, (*overrides, *of_run)), Settings.of(replications=replications, **settings)
 
 
+def _taken_of_run(what: Iterable[Place | str], settings: dict[str, Any]) -> list[str]:
+    """The settings of the run as overrides for scenarios given by name; they are taken out of `settings`.
+
+    Raises PlaceError where one of `what` is a place, whose run is made, and for a setting that is none.
+    """
+    of_run = [f"{name}={_in_words(settings.pop(name))}" for name in Run.model_fields if name in settings]
+    if of_run and any(isinstance(one, Place) or _is_file(one) for one in what):
+        told = f"{', '.join(of_run)} was given beside places"
+        raise PlaceError(f"{told}; allowed: load('{of_run[0]}', ...) for each place.")
+    if unknown := settings.keys() - SETTINGS:
+        raise refuse("setting", min(unknown), "one of", (*Settings.model_fields, *Run.model_fields))
+    return of_run
+
+
 def _in_words(value: object) -> str:
-    """A setting's value as an override has it: the name of a file in quotes, for it may have spaces."""
-    return f"'{value}'" if isinstance(value, (str, Path)) else "null" if value is None else str(value)
+    """A setting's value as an override has it."""
+    return "null" if value is None else str(value)
 
 
 def read(out: str | Path) -> Result | Comparison | Selection | Sweep:
@@ -338,7 +350,12 @@ def as_place(what: Place | str, overrides: Sequence[str] = ()) -> Place:
     """A place as it is, a scenario by its name, or the configuration an earlier run wrote."""
     if isinstance(what, Place):
         return what
-    return read_config(what) if what.endswith((".yaml", ".yml")) else load(f"scenario={what}", *overrides)
+    return read_config(what) if _is_file(what) else load(f"scenario={what}", *overrides)
+
+
+def _is_file(what: str) -> bool:
+    """Is it the configuration of an earlier run, and not the name of a scenario?"""
+    return what.endswith((".yaml", ".yml"))
 
 
 def _places(
@@ -346,7 +363,7 @@ def _places(
 ) -> list[Place] | Mapping[str, Place]:
     if isinstance(scenarios, Mapping):
         return scenarios
-    names = [what for what in scenarios if isinstance(what, str) and not what.endswith((".yaml", ".yml"))]
+    names = [what for what in scenarios if isinstance(what, str) and not _is_file(what)]
     if names and len(names) == len(scenarios):
         return load_scenarios(f"scenarios=[{','.join(names)}]", *overrides)
     return [as_place(what, overrides) for what in scenarios]

@@ -7,14 +7,13 @@ with a run makes the same run again without the file.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from flowsim.files import read_csv
-from flowsim.place import INITIAL, LEAVE, FlowsimNotice, Initial, Place, PlaceError, Service, nearest
+from flowsim.place import INITIAL, LEAVE, Initial, Place, PlaceError, Service, nearest, notice
 from flowsim.rules import attribute_levels, leaves_of, plain_way, streams_at
 
 SERVICE, WHERE, STATE, STAGE = "service", "where", "state", "stage"
@@ -68,7 +67,7 @@ def read_census(path: str | Path, place: Place) -> Census:
     reader = _Reader(Path(path), place)
     census = reader.census()
     for told in reader.notices(census):
-        warnings.warn(told, FlowsimNotice, stacklevel=2)
+        notice(told)
     return census
 
 
@@ -230,7 +229,7 @@ class _Reader:
         if hours:
             return {"units": self._number(line, HOURS, "hours a week, such as 350 or 350.5")}
         if not re.fullmatch(r"\d+(\.0+)?", people):
-            raise line.wrong(PEOPLE, f"a whole number{' (or hours_a_week instead)' if in_hours else ''}")
+            raise line.wrong(PEOPLE, f"a whole number, 0 or more{' (or hours_a_week instead)' if in_hours else ''}")
         return {"people": int(float(people))}
 
     def _number(self, line: _Line, column: str, allowed: str) -> float:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowsim.experiment.memory import end_quickly
-from flowsim.place import FlowsimNotice, PlaceError, refuse
+from flowsim.place import FlowsimNotice, PlaceError, nearest, refuse
 
 if TYPE_CHECKING:
     from flowsim.compose import Configured
@@ -165,7 +165,7 @@ One person's way in words and times, and the same person's in the baseline besid
 Without spell= it names the people who waited longest.
 
 Examples:
-  flowsim trace spell=12288 scenario=all_three replication=3
+  flowsim trace spell=108429360 scenario=all_three replication=3
   flowsim trace scenario=seven_day_working days=60
 """
 
@@ -195,12 +195,13 @@ Examples:
 NEW_HELP = """\
 Usage: flowsim new place NAME
 
-Writes scenarios/place/NAME.yaml in the current folder: a commented template for another health
-system. It runs as written.
+Writes scenarios/place/NAME.yaml in the current folder, a commented template for another health system, and a first
+scenario for it, scenarios/scenario/NAME_more_reablement.yaml. They run as written.
 
 Example:
   flowsim new place my_county
   flowsim run place=my_county replications=3
+  flowsim compare place=my_county 'scenarios=[baseline,my_county_more_reablement]' replications=3
 """
 
 
@@ -313,7 +314,8 @@ def _refuse_foreign(name: str, verb: Verb, overrides: list[str]) -> None:
     for one in parse(overrides):
         key = one.key_or_group
         if key in verb.refused:
-            raise refuse(key, one.input_line, f"with `flowsim {name}`:", known)
+            listed = f"{', '.join(known)}{nearest(key, known)}"
+            raise PlaceError(f"{key}: {one.input_line!r} was given; allowed with `flowsim {name}`: {listed}.")
         if key.split(".")[0] not in (*known, "scenario"):
             raise refuse(key, one.input_line, "a setting, such as", known)
 
@@ -395,10 +397,12 @@ def _run_each(overrides: list[str]) -> int:
     own, rest = _take(overrides, "out")
     until = [text for text, one in zip(rest, parse(rest), strict=True) if one.key_or_group in PRECISION]
     rest = [text for text in rest if text not in until]
-    swept = {one.key_or_group for one in parse(rest) if one.is_sweep_override()}
+    swept = {one.key_or_group for one in parse(rest, several=True) if one.is_sweep_override()}
     combinations = sweep(rest)
-    for combination in combinations:
-        compose(*(text for text in combination if not text.startswith("config="))).read()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FlowsimNotice)  # each run tells its own
+        for combination in combinations:
+            compose(*(text for text in combination if not text.startswith("config="))).read()
     now = dt.datetime.now()
     folder = Path(own["out"]) if own.get("out") else Path("multirun") / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}"
     codes = []
@@ -524,6 +528,7 @@ def _results(words: list[str]) -> int:
         print(said, file=sys.stderr)
     if to:
         catalogue.write(found, Path(to[0]))
+        print(f"Written: {to[0]} ({len(found):,} row{'' if len(found) == 1 else 's'})")
     else:
         answer.show(found)
     return 0
@@ -539,13 +544,21 @@ def _new(words: list[str]) -> int:
 
     if (shipped_folder() / "place" / f"{name}.yaml").exists():
         raise PlaceError(f"new place: {name!r} was given, a place that comes with flowsim; allowed: another name.")
-    path = Path("scenarios") / "place" / f"{name}.yaml"
-    if path.exists():
-        raise PlaceError(f"new place: {path} is there already; allowed: another name.")
-    template = (shipped_folder() / "template" / "place.yaml").read_text(encoding="utf-8")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(template.replace("NAME", name), encoding="utf-8", newline="\n")
-    print(f"Written: {path}\nTry it:  flowsim run place={name} replications=3")
+    scenario = f"{name}_more_reablement"
+    written = {
+        Path("scenarios") / "place" / f"{name}.yaml": "place.yaml",
+        Path("scenarios") / "scenario" / f"{scenario}.yaml": "scenario.yaml",
+    }
+    for path in written:
+        if path.exists():
+            raise PlaceError(f"new place: {path} is there already; allowed: another name.")
+    for path, template in written.items():
+        text = (shipped_folder() / "template" / template).read_text(encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.replace("NAME", name), encoding="utf-8", newline="\n")
+        print(f"Written: {path}")
+    print(f"Try it:  flowsim run place={name} replications=3")
+    print(f"         flowsim compare place={name} 'scenarios=[baseline,{scenario}]' replications=3")
     return 0
 
 
@@ -557,11 +570,14 @@ def _verify(words: list[str]) -> int:
     from flowsim.experiment.verify import verify_engines
 
     composed = compose(*words[1:])
-    settings = composed.settings
+    place, settings = composed.read(), composed.settings
+    replications = settings.replications or 1
+    told = f"Running {replications} replication{'s' if replications > 1 else ''} of {place.title} with both engines"
+    print(f"{told}; the reference takes some 8 s for a Sefton year.", file=sys.stderr, flush=True)
     different = False
-    for verdict in verify_engines(composed.read(), settings.seed, settings.replications or 1):
+    for verdict in verify_engines(place, settings.seed, replications):
         told = f"they part: {verdict.difference}" if verdict.difference else "equal"
-        print(f"replication {verdict.replication}: {verdict.rows:,} rows, {told}")
+        print(f"replication {verdict.replication}: {verdict.rows:,} rows, {told}", flush=True)
         different |= bool(verdict.difference)
     return FAILED if different else 0
 

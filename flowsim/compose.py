@@ -10,10 +10,11 @@ policies start.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import product
@@ -21,26 +22,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra import compose as hydra_compose
-from hydra import initialize
+from hydra import initialize_config_module
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, IntervalSweep, Override, RangeSweep
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Quote, QuotedString, RangeSweep
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flowsim.census import read_census
 from flowsim.evidence import Layer, evidence_table, read_register, refuse_unknown_sources
 from flowsim.files import copied, folders, read_yaml
-from flowsim.place import FlowsimNotice, Place, PlaceError, Run, ScenarioInfo, nearest, refuse
+from flowsim.place import Place, PlaceError, Run, ScenarioInfo, kept_notices, nearest, notice, refuse, with_years
 from flowsim.rules import check_scenario
 from flowsim.settings import Settings
+from flowsim.totals import what_follows
 from flowsim.validate import explain, fields_at, overlay, read_place, resolve_likes
 
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ NO_SCENARIO = "baseline"
 FILE = "flowsim file: "
 """Marks, inside a composition, the name of a file that is yet to be filled in."""
 RUN_KEYS = tuple(Run.model_fields)
+NOTHING = object()
+"""What is at a key that is not there."""
 
 
 class Configured(Settings):
@@ -94,6 +98,27 @@ NEEDED = {
 
 
 @dataclass(frozen=True)
+class Overruled:
+    """A scenario says something of a key that the user sets in all of them, so that it makes no difference there.
+
+    Attributes:
+        key: what the user set.
+        setting: the user's words.
+        scenario: the scenario's name.
+        says: what it says.
+        differs: does the user say otherwise?
+        alone: the setting that would change this scenario alone; empty where there is none.
+    """
+
+    key: str
+    setting: str
+    scenario: str
+    says: Any
+    differs: bool
+    alone: str
+
+
+@dataclass(frozen=True)
 class Composition:
     """Everything that files and overrides make, before it is validated.
 
@@ -107,6 +132,8 @@ class Composition:
         settings: how the run is made.
         user_keys: dotted keys of the place that the user set.
         unplaced: the overrides that name nothing in these files, with the sentence that says so.
+        notices: what was told while it was put together.
+        overruled: what scenarios say of keys that the user sets in all of them.
     """
 
     place: dict[str, Any]
@@ -119,9 +146,18 @@ class Composition:
     user_keys: tuple[str, ...]
     folders: tuple[Path, ...]
     unplaced: dict[str, PlaceError] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+    overruled: tuple[Overruled, ...] = ()
 
-    def read(self) -> Place:
-        """The validated place. Raises PlaceError."""
+    def read(self, tell: bool = True) -> Place:
+        """The validated place, which knows what was told of it; what is `overruled` is told here, or by the caller.
+        Raises PlaceError."""
+        with kept_notices() as told:
+            place = self._validated()
+            tell_overruled(one for one in self.overruled if tell and one.differs)
+        return with_notices(place, (*self.notices, *told))
+
+    def _validated(self) -> Place:
         told = {"run": self.run.model_dump(), "scenario": self.scenario.model_dump()}
         plain = {"run": told["run"], "scenario": {}}
         if self.run.census is None:
@@ -153,22 +189,29 @@ class Composition:
             check_scenario(place)
             return place
         except PlaceError as error:
-            raise self._with_file(str(error).removeprefix(": ")) from None
+            raise _with_file(str(error).removeprefix(": "), self.layers, self.place, self.user_keys) from None
 
-    def _with_file(self, message: str) -> PlaceError:
-        """Name who set the key that a message is about: the user, a scenario or the place's file."""
-        key = message.split(": ", 1)[0]
-        if not key.startswith("place."):
-            return PlaceError(message)
-        path = tuple(key.split(".")[1:])
-        set_by_user = _tree({p: v for p, v in _leaves(self.place, ()) if _within(p, self.user_keys)})
-        taken_away = any(key == user for user in self.user_keys)
-        layers = [*self.layers, Layer(USER, set_by_user)]
-        known = [_depth(path, layer.raw) for layer in layers]
-        whole = [at for at, depth in enumerate(known) if depth == len(path)]
-        at = len(layers) - 1 if taken_away else whole[-1] if whole else known.index(max(known))
-        near = "" if at == 0 or taken_away else _new_name(path, layers[0].raw)
-        return PlaceError(f"{layers[at].name}: {message.removesuffix('.')}{near}.")
+
+def _with_file(message: str, files: Sequence[Layer], place: Mapping[str, Any], user_keys: Sequence[str]) -> PlaceError:
+    """Name who set the key that a message is about: the user, a scenario or the place's file."""
+    key = message.split(": ", 1)[0]
+    if not key.startswith("place."):
+        return PlaceError(message)
+    path = tuple(key.split(".")[1:])
+    set_by_user = _tree({p: v for p, v in _leaves(place, ()) if _within(p, user_keys)})
+    taken_away = any(key == user for user in user_keys)
+    layers = [*files, Layer(USER, set_by_user)]
+    known = [_depth(path, layer.raw) for layer in layers]
+    whole = [at for at, depth in enumerate(known) if depth == len(path)]
+    at = len(layers) - 1 if taken_away else whole[-1] if whole else known.index(max(known))
+    near = "" if at == 0 or taken_away else _new_name(path, layers[0].raw)
+    return PlaceError(f"{layers[at].name}: {message.removesuffix('.')}{near}.")
+
+
+def with_notices(place: Place, notices: Iterable[str]) -> Place:
+    """A place that knows of these notices too."""
+    every = list(dict.fromkeys((*place.scenario.notices, *notices)))
+    return place.model_copy(update={"scenario": place.scenario.model_copy(update={"notices": every})})
 
 
 def load(*overrides: str, scenarios_dir: str | Path | None = None) -> Place:
@@ -212,21 +255,36 @@ def load_scenarios(*overrides: str, scenarios_dir: str | Path | None = None) -> 
         missing = [one.unplaced.get(text) for one in made]
         if missing[0] is not None and all(missing):
             raise next(error for error in reversed(missing) if error is not None)
-    return [one.read() for one in made]
+    places = [one.read(tell=False) for one in made]
+    told = tell_overruled(one for composed in made for one in composed.overruled if len(made) > 1 or one.differs)
+    own = [[told[one.setting] for one in composed.overruled if one.setting in told] for composed in made]
+    return [with_notices(place, notices) for place, notices in zip(places, own, strict=True)]
+
+
+def tell_overruled(overruled: Iterable[Overruled]) -> dict[str, str]:
+    """Tell of each of the user's settings, in one sentence, which scenarios it overrules; returns these sentences."""
+    found: dict[str, list[Overruled]] = {}
+    for one in overruled:
+        found.setdefault(one.setting, []).append(one)
+    told = {setting: _overruled_in_words(setting, every) for setting, every in found.items()}
+    for words in told.values():
+        notice(words)
+    return told
+
+
+def _overruled_in_words(setting: str, every: Sequence[Overruled]) -> str:
+    says = {one.scenario: one.says for one in every}
+    listed = ", and in ".join(f"{scenario}, which says {value}" for scenario, value in says.items())
+    alone = next((one.alone for one in every if one.alone), "")
+    hint = f"; {alone} would change it there alone" if alone and len(says) == 1 else ""
+    return f"{setting} counts in every scenario, also in {listed}{hint}"
 
 
 def value_now(composed: Composition, key: str) -> Any:
     """What a key of the place is set to; None where it is not set or is no single value."""
     section, *path = key.lstrip("+").split(".")
-    node: Any = _with_likes(composed.place) if section == "place" else None
-    for part in path:
-        if isinstance(node, Mapping):
-            node = node.get(part)
-        elif isinstance(node, list) and part.isdigit() and int(part) < len(node):
-            node = node[int(part)]
-        else:
-            return None
-    return node if isinstance(node, bool | int | float | str) else None
+    found = _at(_with_likes(composed.place), path) if section == "place" else None
+    return found if isinstance(found, bool | int | float | str) else None
 
 
 def compose(*overrides: str, scenarios_dir: str | Path | None = None) -> Composition:
@@ -241,21 +299,61 @@ def compose(*overrides: str, scenarios_dir: str | Path | None = None) -> Composi
 # Overrides
 
 
-def parse(overrides: Sequence[str]) -> list[Override]:
-    """Overrides in Hydra's grammar; raises PlaceError for one that cannot be read."""
+AS_IT_STANDS = ("address", "census", "config", "out", "table", "to")
+"""Keys whose value is the name of a file or a folder, or an address: no grammar looks into it."""
+_NAMED = re.compile(rf"(\+{{0,2}}(?:{'|'.join(AS_IT_STANDS)}))=(.*)", re.DOTALL)
+_KEY = re.compile(r"[~+]{0,2}[A-Za-z_][\w.@/:]*")
+
+
+def parse(overrides: Sequence[str], several: bool = False) -> list[Override]:
+    """Overrides in Hydra's grammar; names of files as they stand, or (`several`) as values with commas where they can
+    be. Raises PlaceError for one that cannot be read."""
     parsed = []
     for text in overrides:
-        try:
-            one = OverridesParser.create().parse_override(text)
-        except HydraException as error:
-            reason = " ".join(str(error).split("\n")[0].split())
-            raise PlaceError(
-                f"{text!r} was given; allowed: key=value, with quotes round odd characters ({reason})."
-            ) from None
+        one = _read_override(text, several)
         if one.package is not None:
             raise PlaceError(f"{text!r} was given; allowed: key=value, without @package.")
         parsed.append(one)
     return parsed
+
+
+def _read_override(text: str, several: bool) -> Override:
+    for form in (text, _quoted(text)) if several else (_quoted(text),):
+        with contextlib.suppress(HydraException):
+            one = OverridesParser.create().parse_override(form)
+            one.input_line = text
+            if one.key_or_group:
+                return one
+    raise _unreadable(text)
+
+
+def _quoted(text: str) -> str:
+    """An override with quotes round the name of a file that has none yet."""
+    found = _NAMED.fullmatch(text)
+    value = found[2].strip() if found else ""
+    if found is None or value in ("", "null") or (len(value) > 1 and value[0] == value[-1] and value[0] in "'\""):
+        return text
+    return f"{found[1]}={_in_quotes(value)}"
+
+
+def _in_quotes(value: str) -> str:
+    return QuotedString(text=value, quote=Quote.single).with_quotes()
+
+
+def _unreadable(text: str) -> PlaceError:
+    """What to type instead of an override that cannot be read."""
+    key, equals, value = text.partition("=")
+    if not equals and not text.startswith("~"):
+        groups = [group for group in ("scenario", "place") if set(text.split("+")) <= options(group).keys()]
+        meant = f", such as {groups[0]}={text}" if groups else ""
+        return PlaceError(f"{text!r} was given; allowed: key=value{meant}.")
+    if not _KEY.fullmatch(key):
+        return PlaceError(f"{text!r} was given; allowed: key=value, such as days=90.")
+    if value.lstrip()[:1] in ("[", "{"):
+        allowed = "[a, b] or {key: value}, each bracket closed and words with odd characters in single quotes"
+    else:
+        allowed = f'the value in single quotes inside: "{key}={_in_quotes(value)}"'
+    return PlaceError(f"{key}: {value!r} was given, which cannot be read; allowed: {allowed}.")
 
 
 @dataclass(frozen=True)
@@ -277,12 +375,12 @@ class Dimension:
 
 
 def dimensions(
-    overrides: Sequence[str], scenarios_dir: str | Path | None = None
+    overrides: Sequence[str], scenarios_dir: str | Path | None = None, several: bool = False
 ) -> tuple[tuple[Dimension, ...], tuple[str, ...]]:
     """What overrides vary, in Hydra's grammar (``a,b``, ``choice()``, ``range()``, ``glob()``, ``interval()``), and the
-    other overrides. Raises PlaceError for what cannot be read."""
+    other overrides; with `several` names of files may vary too. Raises PlaceError for what cannot be read."""
     varied, fixed = [], []
-    for text, one in zip(overrides, parse(overrides), strict=True):
+    for text, one in zip(overrides, parse(overrides, several), strict=True):
         if one.is_sweep_override():
             varied.append(_dimension(one, scenarios_dir))
         else:
@@ -294,7 +392,7 @@ def sweep(overrides: Sequence[str], scenarios_dir: str | Path | None = None) -> 
     """Every combination of the values of overrides such as ``seed=1,2``, the last one running fastest."""
     texts = []
     for text in overrides:
-        varied, fixed = dimensions([text], scenarios_dir)
+        varied, fixed = dimensions([text], scenarios_dir, several=True)
         for one in varied:
             if one.ends is not None:
                 allowed = "values with commas, choice(), range() or glob()"
@@ -333,7 +431,7 @@ def _top(one: Override) -> str:
 def single_value(one: Override) -> Any:
     """The value of an override that is no sweep; raises PlaceError for one that is."""
     if one.is_sweep_override():
-        allowed = "one value, or `flowsim run -m` for a run of each"
+        allowed = "one value, or `flowsim run -m` for a run of each, `flowsim sweep` to compare them"
         if one.key_or_group == "scenarios":
             allowed = "a list, in square brackets and quotes: 'scenarios=[a,b]'"
         raise PlaceError(f"{one.key_or_group}: {one.input_line!r} was given; allowed: {allowed}.")
@@ -356,7 +454,7 @@ def _choice(one: Override) -> list[str]:
 class _Folder(ConfigSource):
     """A folder of YAML files, read by YAML 1.2; a scenario's file goes to `scenario.NAME` without having to say so.
 
-    With `by_name` Hydra is given the name of a plain file only, for its content is thousands of nodes to it.
+    With `by_name` Hydra is given the name of a plain place only, for its content is thousands of nodes to it.
     """
 
     by_name = True
@@ -369,13 +467,18 @@ class _Folder(ConfigSource):
         path = self._file(config_path)
         if not path.is_file():
             raise ConfigLoadError(f"{path} does not exist")
-        header = self._get_header_dict(path.read_text(encoding="utf-8")[:512])
+        header = self.header(path)
         if config_path.startswith("scenario/") and header["package"] is None:
             header["package"] = f"scenario.{path.stem}"
         content = read_yaml(path)
-        if self.by_name and "/" in config_path and "defaults" not in content and not _speaks_to_omegaconf(path):
+        if self.by_name and config_path.startswith("place/") and _is_plain(path):
             content = {f"{FILE}{path}": None}
         return ConfigResult(self.provider, self.full_path(), OmegaConf.create(content), header)
+
+    @classmethod
+    def header(cls, path: Path) -> dict[str, str | None]:
+        """What the lines before a file's content say to Hydra, such as the `package` it belongs to."""
+        return cls._get_header_dict(path.read_text(encoding="utf-8")[:512])
 
     def available(self) -> bool:
         return Path(self.path).is_dir()
@@ -410,31 +513,71 @@ for _plugin in (_Folder, _Folders):
     Plugins.instance().register(_plugin)
 
 
-def _hydra(overrides: list[str], where: tuple[Path, ...]) -> dict[str, Any]:
-    """Hydra's composition of `config.yaml`: done once for the same files, since it takes far longer than the rest."""
-    files = sorted(path for folder in where for level in ("*.yaml", "*/*.yaml") for path in folder.glob(level))
-    state = tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in files)
-    config = _composed_by_hydra(tuple(overrides), where, state)
-    return {**config, "scenario": copied(config.get("scenario"))}  # the only part that is changed in place
+def _hydra(
+    chosen: Mapping[str, Sequence[str]], settings: Mapping[str, Any], scenarios_dir: str | Path | None
+) -> dict[str, Any]:
+    """`config.yaml` with the chosen files of each group and the user's settings, as Hydra composes them.
 
-
-@lru_cache(maxsize=64)
-def _composed_by_hydra(overrides: tuple[str, ...], where: tuple[Path, ...], state: tuple[Any, ...]) -> dict[str, Any]:
-    somebody_elses = GlobalHydra.instance().hydra
-    GlobalHydra.instance().clear()
-    _Folders.current = where
+    Hydra takes far longer than all the rest, so it is asked once for the same files, whatever the settings, and not
+    at all for scenarios that are only put where they belong.
+    """
+    where = folders(scenarios_dir)
+    plain = _plain_scenarios(chosen["scenario"], options("scenario", scenarios_dir))
     try:
-        with initialize(version_base="1.3", config_path=None, job_name="flowsim"):
-            for by_name in (True, False):
-                _Folder.by_name = by_name
-                plain = OmegaConf.to_container(hydra_compose("config", overrides=list(overrides)), resolve=True)
-                with contextlib.suppress(_MixedError):
-                    return _filled_in(plain)
+        if plain:
+            config = _with_settings({**chosen, "scenario": []}, settings, where)
+            if not config.get("scenario"):  # else `config.yaml` itself has a say in them
+                return {**config, "scenario": plain}
+        return _with_settings(chosen, settings, where)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         if isinstance(error, PlaceError):
             raise
         reason = " ".join(str(error).split())
         raise PlaceError(f"{where[0]}: these files do not fit together: {reason}.") from None
+
+
+def _plain_scenarios(names: Sequence[str], files: Mapping[str, Path]) -> dict[str, Any]:
+    """What is in the files of these scenarios, by name; empty when Hydra has something to do with one of them."""
+    found = {}
+    for name in names:
+        path = files.get(name)
+        if path is None or not _is_plain(path) or _Folder.header(path)["package"] not in (None, f"scenario.{name}"):
+            return {}
+        found[name] = read_yaml(path)
+    return found
+
+
+def _with_settings(
+    chosen: Mapping[str, Sequence[str]], settings: Mapping[str, Any], where: tuple[Path, ...]
+) -> dict[str, Any]:
+    """A composition of files with the user's settings, as plain data."""
+    files = sorted(path for folder in where for level in ("*.yaml", "*/*.yaml") for path in folder.glob(level))
+    state = tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in files)
+    usual = _defaults(_main(where))
+    words = (f"{group}=[{','.join(names)}]" for group, names in chosen.items() if names != usual.get(group))
+    config = _composed_by_hydra(tuple(words), where, state)
+    if settings:
+        config = deepcopy(config)  # the other is kept, for other settings
+    for key, value in settings.items():
+        OmegaConf.update(config, key, value)
+    return _filled_in(OmegaConf.to_container(config, resolve=True))
+
+
+@lru_cache(maxsize=64)
+def _composed_by_hydra(words: tuple[str, ...], where: tuple[Path, ...], state: tuple[Any, ...]) -> DictConfig:
+    """The composition, with the name of a plain place where its content belongs (`_filled_in`)."""
+    somebody_elses = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    _Folders.current = where
+    try:
+        # a package with no config.yaml: given none, Hydra looks for its caller on the whole stack, which takes long
+        with initialize_config_module("hydra.conf", job_name="flowsim", version_base="1.3"):
+            for by_name in (True, False):
+                _Folder.by_name = by_name
+                config = hydra_compose("config", overrides=list(words))
+                with contextlib.suppress(_MixedError):
+                    _filled_in(OmegaConf.to_container(config))
+                    return config
     finally:
         _Folders.current = ()
         GlobalHydra.instance().hydra = somebody_elses
@@ -455,8 +598,12 @@ def _filled_in(tree: Any) -> dict[str, Any]:
     return {str(key): _filled_in(value) if isinstance(value, dict) else value for key, value in tree.items()}
 
 
+def _is_plain(path: Path) -> bool:
+    """Is a file nothing but its content: no list of defaults, interpolations or values that are missing?"""
+    return "defaults" not in read_yaml(path) and not _speaks_to_omegaconf(path)
+
+
 def _speaks_to_omegaconf(path: Path) -> bool:
-    """Has a file interpolations or values that are missing?"""
     text = path.read_text(encoding="utf-8")
     return "${" in text or "???" in text
 
@@ -475,12 +622,18 @@ def options(group: str, scenarios_dir: str | Path | None = None) -> dict[str, Pa
 
 
 def _compose(overrides: Sequence[str], scenarios_dir: str | Path | None) -> Composition:
+    with kept_notices() as told:
+        made = _put_together(overrides, scenarios_dir)
+    return replace(made, notices=tuple(told))
+
+
+def _put_together(overrides: Sequence[str], scenarios_dir: str | Path | None) -> Composition:
     where = folders(scenarios_dir)
     parsed = parse(overrides)
     main = _main(where)
     keys, groups = _keys(main), _groups(where)
     chosen: dict[str, list[str]] = _defaults(main)
-    to_hydra: list[str] = []
+    settings: dict[str, Any] = {}
     inside: list[Override] = []
     for one in parsed:
         key = one.key_or_group
@@ -490,12 +643,13 @@ def _compose(overrides: Sequence[str], scenarios_dir: str | Path | None) -> Comp
             for name in names:
                 if name not in files:
                     raise refuse(key, name, f"a file in scenarios/{key}/:", files)
+                if names.count(name) > 1:
+                    raise refuse(key, "+".join(names), f"each only once, and {name} is there twice")
             chosen[key] = names
-            to_hydra.append(f"{key}=[{','.join(names)}]" if len(names) > 1 else f"{key}={names[0]}")
         elif _top(one) in ("place", "scenario"):
             inside.append(one)
         elif key in keys and not one.is_delete():
-            to_hydra.append(f"{key}={_plain(one)}")
+            settings[key] = single_value(one)
         else:
             raise refuse(key, one.input_line, "a setting, such as", [*keys, *groups])
     for needed in ("place", "scenario"):
@@ -503,10 +657,10 @@ def _compose(overrides: Sequence[str], scenarios_dir: str | Path | None) -> Comp
             raise PlaceError(f"{main}: 'defaults' names no {needed}; allowed: a line '- {needed}: NAME'.")
     if len(chosen["place"]) > 1:
         raise PlaceError(f"place: {'+'.join(chosen['place'])!r} was given; allowed: one place.")
-    config = _hydra(to_hydra, where)
+    config = _hydra(chosen, settings, scenarios_dir)
     if config.get("census") is not None:
         _start_from_census(config, {one.key_or_group for one in parsed})
-    return _Composer(config, chosen["place"][0], chosen["scenario"], inside, where, scenarios_dir).compose()
+    return _Composer(config, chosen["place"][0], chosen["scenario"], inside, settings, where, scenarios_dir).compose()
 
 
 def _start_from_census(config: dict[str, Any], given: set[str]) -> None:
@@ -515,7 +669,7 @@ def _start_from_census(config: dict[str, Any], given: set[str]) -> None:
         config["warm_up_days"] = 0
     if "start_date" not in given:
         told = f"the census counts for {config.get('start_date')}; start_date=YYYY-MM-DD says on which day it was taken"
-        warnings.warn(told, FlowsimNotice, stacklevel=2)
+        notice(told)
 
 
 def setting_names(scenarios_dir: str | Path | None = None) -> list[str]:
@@ -544,20 +698,22 @@ def _defaults(main: Path) -> dict[str, list[str]]:
     return {str(k): [str(n) for n in (v if isinstance(v, list) else [v])] for k, v in pairs}
 
 
-def _plain(one: Override) -> str:
-    single_value(one)  # refuses a sweep
-    return one.get_value_element_as_str()
-
-
 @dataclass
 class _Composer:
     config: dict[str, Any]
     place_name: str
     chosen: list[str]
     overrides: list[Override]
+    given: Mapping[str, Any]
     where: tuple[Path, ...]
     scenarios_dir: str | Path | None
     unplaced: dict[str, PlaceError] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
+    """What the user set, by key, as `_setting_in_words` has it."""
+    everywhere: dict[str, Override] = field(default_factory=dict)
+    """What the user set in the place, with and without its scenario, by key."""
+    in_scenarios: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What the user set of the place in a scenario alone, by the key of its layer."""
 
     def compose(self) -> Composition:
         scenarios = self._scenarios()
@@ -568,14 +724,18 @@ class _Composer:
             refuse_unknown_sources(layer, register)
         self._refuse_unknown_evidence(scenarios, register)
         self._tell_conflicts(layers[1:])
+        base, layers[0] = _with_totals(base, layers[0])
         with_scenario = base
-        for layer in layers[1:]:
+        for number, layer in enumerate(layers[1:], 1):
             self._refuse_changes_of_nothing(layer, with_scenario)
-            with_scenario = overlay(with_scenario, layer.raw)
+            with_scenario, layers[number] = _with_totals(overlay(with_scenario, layer.raw), layer)
         place, before, user_keys = self._apply_user(with_scenario, base)
         if user_keys:
             refuse_unknown_sources(Layer(USER, place), register)  # those of the files are known by now
         run, settings = self._run_and_settings()
+        self._tell_settings(with_scenario, base, run)
+        overruled = tuple(self._overruled(layers[1:], place))
+        place, before = self._with_years(place, before, run, layers, user_keys)
         return Composition(
             place=place,
             before=before,
@@ -587,6 +747,7 @@ class _Composer:
             user_keys=user_keys,
             folders=self.where,
             unplaced=self.unplaced,
+            overruled=overruled,
         )
 
     def _refuse_changes_of_nothing(self, layer: Layer, place: Mapping[str, Any]) -> None:
@@ -597,7 +758,8 @@ class _Composer:
                 if name not in there and isinstance(changes, Mapping) and not set(needed) & set(changes):
                     told = f"place.{section}.{name} is changed, but the place {self.place_name} has none"
                     allowed = "scenarios that fit it, chosen with scenario= or scenarios=[...]"
-                    raise PlaceError(f"{layer.name}: {told}; allowed: {allowed}{nearest(name, there)}.")
+                    shown = f"`flowsim show scenarios place={self.place_name}` tells which do"
+                    raise PlaceError(f"{layer.name}: {told}; allowed: {allowed}{nearest(name, there)}; {shown}.")
 
     def _file(self, group: str, name: str) -> str:
         path = options(group, self.scenarios_dir)[name]
@@ -607,9 +769,17 @@ class _Composer:
         raw = self.config.get("scenario") or {}
         for one in self.overrides:
             if _top(one) == "scenario":
+                path = one.key_or_group.split(".")[1:]
+                usual = _at(raw, path, True if path[-1] == "active" else NOTHING)
                 error = _set(raw, one, "scenario", _scenario_fields)
                 if error is not None:
                     self.unplaced[str(one.input_line)] = error
+                    continue
+                if "place" in path:
+                    at = path.index("place") + 1
+                    layer, said = ".".join(("scenario", *path[:at])), _tree({tuple(path[at:]): _value(one)})
+                    self.in_scenarios[layer] = overlay(self.in_scenarios.get(layer, {}), said)
+                self._tell(one, usual, "in the scenario")
         read = {}
         for name, content in raw.items():
             try:
@@ -621,11 +791,14 @@ class _Composer:
 
     def _overlays(self, scenarios: Mapping[str, ScenarioFile]) -> Iterator[Layer]:
         for name, scenario in scenarios.items():
-            active: list[ScenarioFile | Part] = [part for part in scenario.parts.values() if part.active]
-            for changes in (scenario, *active):
-                if changes.place:
-                    source = {} if changes.source is None else {"source": changes.source}
-                    yield Layer(self._file("scenario", name), {**source, **changes.place})
+            whole = f"scenario.{name}.place"
+            parts = {f"scenario.{name}.parts.{at}.place": part for at, part in scenario.parts.items() if part.active}
+            changes: dict[str, ScenarioFile | Part] = {whole: scenario, **parts}
+            for key, one in changes.items():
+                if one.place:
+                    source = {} if one.source is None else {"source": one.source}
+                    said, _ = _with_totals(one.place, Layer(USER, self.in_scenarios.get(key, {})))
+                    yield Layer(self._file("scenario", name), {**source, **said}, key)
 
     def _refuse_unknown_evidence(self, scenarios: Mapping[str, ScenarioFile], register: Mapping[str, Any]) -> None:
         for name, scenario in scenarios.items():
@@ -642,7 +815,7 @@ class _Composer:
                 if before is not None and before[0] != layer.name and before[1] != value:
                     key = ".".join(("place", *path))
                     told = f"{key} is {before[1]!r} in {before[0]} and {value!r} in {layer.name}; the latter counts"
-                    warnings.warn(told, FlowsimNotice, stacklevel=2)
+                    notice(told)
                 seen[path] = (layer.name, value)
 
     def _apply_user(
@@ -651,6 +824,8 @@ class _Composer:
         """The user's settings in both; what only the scenario has is set only there."""
         place, before = copied(with_scenario), copied(base)
         keys = []
+        said: dict[str, Any] = {}
+        said_before: dict[str, Any] = {}
         for one in self.overrides:
             if _top(one) == "place":
                 path = tuple(one.key_or_group.split(".")[1:])
@@ -660,11 +835,67 @@ class _Composer:
                     self.unplaced[str(one.input_line)] = error
                     continue
                 keys.append(one.key_or_group)
+                said = overlay(said, _tree({path: _value(one)}))
                 if not only_there:
                     _set(before, one, "place", _place_fields, _with_likes(before))
-        _add_up(place, keys)
-        _add_up(before, keys)
-        return place, before, tuple(keys)
+                    said_before = overlay(said_before, _tree({path: _value(one)}))
+                    self.everywhere[one.key_or_group] = one
+        place, user = _with_totals(place, Layer(USER, said))
+        before, _ = _with_totals(before, Layer(USER, said_before))
+        followed = (".".join(("place", *path)) for path, _ in _leaves(user.raw, ()) if _at(said, path, None) is None)
+        return place, before, (*keys, *followed)
+
+    def _overruled(self, scenarios: Sequence[Layer], place: Mapping[str, Any]) -> Iterator[Overruled]:
+        """What scenarios say of keys that the user set with and without them: of each the first that differs, or the
+        first."""
+        for key, one in self.everywhere.items():
+            path = tuple(key.split(".")[1:])
+            for layer in scenarios:
+                scenario, found = layer.key.split(".")[1], []
+                for leaf, says in _leaves(layer.raw, ()):
+                    shared = min(len(leaf), len(path))
+                    if leaf[:shared] == path[:shared]:
+                        differs = _at(place, max(leaf, path, key=len), None) != says
+                        text = str(one.input_line).partition("=")[2]
+                        alone = f"{layer.key}.{'.'.join(path)}={text}" if differs and leaf == path and text else ""
+                        found.append(Overruled(key, str(one.input_line), scenario, says, differs, alone))
+                yield from sorted(found, key=lambda each: not each.differs)[:1]
+
+    @staticmethod
+    def _with_years(
+        place: dict[str, Any], before: dict[str, Any], run: Run, layers: Sequence[Layer], user_keys: Sequence[str]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The place and the one before its scenario with full dates, as this run has them."""
+        try:
+            (place, told), (before, _) = (with_years(raw, run) for raw in (place, before))
+        except PlaceError as error:
+            raise _with_file(str(error), layers, place, user_keys) from None
+        for words in told:
+            notice(words)
+        return place, before
+
+    def _tell_settings(self, with_scenario: Mapping[str, Any], base: Mapping[str, Any], run: Run) -> None:
+        """What the user set of the place and of the run, where it makes a difference."""
+        for one in self.overrides:
+            if _top(one) == "place" and str(one.input_line) not in self.unplaced:
+                path = one.key_or_group.split(".")[1:]
+                trees = (_with_likes(tree) if path[0] == "stages" else tree for tree in (base, with_scenario))
+                plain, usual = (_at(tree, path, NOTHING) for tree in trees)
+                self._tell(one, usual, "in the place" if usual == plain else "in the scenario")
+        usually = read_yaml(_main(self.where))
+        for key in (key for key in RUN_KEYS if key in self.given):
+            if str(self.given[key]) != str(usually.get(key)):
+                self.told[key] = _setting_in_words(key, self.given[key], usually.get(key), "otherwise")
+        if "policy_start" in self.told and run.policy_start is not None:
+            held = (run.end_date - max(run.policy_start, run.start_date)).days
+            self.told["policy_start"] = (
+                f"policy_start={run.policy_start} (scenarios hold on {held} of the {run.days} days measured)"
+            )
+
+    def _tell(self, one: Override, usual: Any, where: str) -> None:
+        key, value = one.key_or_group, NOTHING if one.is_delete() else single_value(one)
+        if value != usual:
+            self.told[key] = _setting_in_words(key, value, usual, where)
 
     def _run_and_settings(self) -> tuple[Run, Configured]:
         try:
@@ -684,6 +915,7 @@ class _Composer:
             rationale=" ".join(s.rationale for s in told if s.rationale),
             evidence={k: v for s in scenarios.values() for k, v in s.evidence.items()},
             changes=_changes(before, after),
+            settings=list(self.told.values()),
         )
 
 
@@ -696,7 +928,7 @@ def _set(
 ) -> PlaceError | None:
     """Set, add or take away one key of a tree in place; returns what is wrong with the key, if anything."""
     path = tuple(one.key_or_group.split(".")[1:])
-    value = None if one.is_delete() else single_value(one)
+    value = _value(one)
     error = _unknown_key(path, tree if known is None else known, one, root, fields)
     if error is not None:
         return error
@@ -713,8 +945,13 @@ def _set(
     elif one.is_delete():
         node.pop(path[-1], None)
     else:
-        node[path[-1]] = _named(value)
+        node[path[-1]] = value
     return None
+
+
+def _value(one: Override) -> Any:
+    """What an override sets, with keys as text; None for one that takes away."""
+    return None if one.is_delete() else _named(single_value(one))
 
 
 def _unknown_key(
@@ -764,6 +1001,31 @@ def _depth(path: tuple[str, ...], tree: Any) -> int:
     return len(path)
 
 
+def _at(tree: Mapping[str, Any], path: Sequence[str], otherwise: Any = None) -> Any:
+    """What is at a key of plain data."""
+    node: Any = tree
+    for part in path:
+        if isinstance(node, Mapping) and part in node:
+            node = node[part]
+        elif isinstance(node, list) and part.isdigit() and int(part) < len(node):
+            node = node[int(part)]
+        else:
+            return otherwise
+    return node
+
+
+def _setting_in_words(key: str, value: Any, usual: Any, where: str) -> str:
+    """``place.services.reablement.capacity=140 (118 in the place)``; what is usual only where it is a single value."""
+    told = f"~{key}" if value is NOTHING else f"{key}={_typed(value)}"
+    if usual is NOTHING:
+        return f"{told} (nothing {where})"
+    return told if usual is None or isinstance(usual, dict | list) else f"{told} ({_typed(usual)} {where})"
+
+
+def _typed(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
 def _place_fields(loc: tuple[str, ...]) -> list[str]:
     return fields_at(Place, loc)
 
@@ -772,17 +1034,13 @@ def _scenario_fields(loc: tuple[str, ...]) -> list[str]:
     return fields_at(ScenarioFile, loc[1:]) if loc else []
 
 
-def _add_up(place: dict[str, Any], keys: Sequence[str]) -> None:
-    """Where the user sets a part of a capacity and not the total, the total is what the parts now add to."""
-    for key in keys:
-        match key.split("."):
-            case ["place", ("services" | "pools") as section, name, ("by_site" | "by_locality") as split, *_]:
-                service = place.get(section, {}).get(name)
-                if service is None or split not in service or f"place.{section}.{name}.capacity" in keys:
-                    continue
-                parts = [part for unit, part in service[split].items() if unit != "source"]
-                if all(isinstance(part, int | float) and not isinstance(part, bool) for part in parts):
-                    service["capacity"] = sum(parts)
+def _with_totals(place: dict[str, Any], layer: Layer) -> tuple[dict[str, Any], Layer]:
+    """A place over which a layer was laid, and the layer, with what follows for capacities. Raises PlaceError."""
+    try:
+        follows = what_follows(place, layer.raw)
+    except PlaceError as error:
+        raise PlaceError(f"{layer.name}: {error}") from None
+    return overlay(place, follows), replace(layer, raw=overlay(layer.raw, follows))
 
 
 def _with_likes(raw: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -36,10 +36,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Layer:
-    """What one file (or the user) says of a place: `raw` is the place's mapping, `name` is told to people."""
+    """What one file (or the user) says of a place: `raw` is the place's mapping, `name` is told to people, and `key` is
+    that under which the user would say it (``scenario.NAME.place`` for a scenario alone)."""
 
     name: str
     raw: Mapping[str, Any]
+    key: str = "place"
 
 
 def read_register(folders: Iterable[Path]) -> dict[str, Entry]:
@@ -102,8 +104,9 @@ def evidence_table(
     for number, layer in enumerate(layers):
         for path, value, source in _numbers(layer.raw, (), ""):
             key = ".".join(("place", *path))
-            for old in [k for k in found if k == key or k.startswith(f"{key}.") or key.startswith(f"{k}.")]:
-                del found[old]
+            if number:  # the first layer lies on none
+                for old in [k for k in found if k == key or k.startswith(f"{key}.") or key.startswith(f"{k}.")]:
+                    del found[old]
             found[key] = (value, source or ("" if number == 0 else f"{layer.name}: none given"))
     user = tuple(user_keys)
     rows = []

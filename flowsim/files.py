@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,13 +32,23 @@ def folders(scenarios_dir: str | Path | None = None) -> tuple[Path, ...]:
     return (*mine, shipped)
 
 
+@contextlib.contextmanager
+def told_unreadable(path: Path) -> Iterator[None]:
+    """A file of the user's that cannot be read (its rights, a lock, a drive that is gone) as PlaceError."""
+    try:
+        yield
+    except OSError as trouble:
+        raise PlaceError(f"{path}: this file cannot be read ({trouble.strerror or trouble}).") from None
+
+
 def read_csv(path: Path) -> tuple[str, list[tuple[int, list[str]]]]:
     """The separator of a CSV file, and line number and trimmed cells of every row that is not blank.
 
     As spreadsheets write it: with commas, semicolons or tabs, in UTF-8 (with a byte order mark or without) or the code
-    page of Windows. Raises PlaceError for a file that is no text.
+    page of Windows. Raises PlaceError for a file that is no text or cannot be read.
     """
-    raw = path.read_bytes()
+    with told_unreadable(path):
+        raw = path.read_bytes()
     if raw[:2] == b"PK" or b"\0" in raw:
         raise PlaceError(f"{path}: this is no CSV file; allowed: in the spreadsheet, save it as CSV.")
     try:
@@ -53,16 +65,20 @@ def read_csv(path: Path) -> tuple[str, list[tuple[int, list[str]]]]:
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file as a mapping, read by the rules of YAML 1.2: `on`, `yes` and 17:00 are words.
 
-    Raises PlaceError, naming file and line, for a file that is not YAML, gives a key twice or is not a mapping.
+    Raises PlaceError, naming file and line, for a file that cannot be read, is not YAML, gives a key twice or is not a
+    mapping.
     """
-    state = path.stat()
+    with told_unreadable(path):
+        state = path.stat()
     return copied(_read(path, state.st_mtime_ns, state.st_size))
 
 
 @lru_cache(maxsize=256)
 def _read(path: Path, changed: int, size: int) -> dict[str, Any]:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        with told_unreadable(path):
+            text = path.read_text(encoding="utf-8")
+        content = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise PlaceError(f"{path}{line}: this is not YAML: {error.problem}.") from None

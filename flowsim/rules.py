@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise, product
@@ -18,15 +17,16 @@ from flowsim.place import (
     LONGEST_SHOCK_DAYS,
     NOT_APPLICABLE,
     OTHER,
+    SITE_MARK,
     UNIT_MINUTES,
     Choice,
     Conditions,
     Distribution,
-    FlowsimNotice,
     Given,
     Move,
     Place,
     PlaceError,
+    Run,
     Service,
     Stage,
     Stream,
@@ -34,10 +34,12 @@ from flowsim.place import (
     Taken,
     Task,
     levels_on,
+    notice,
     period_levels,
     refuse,
 )
 
+DAY = dt.timedelta(days=1)
 GIVEN = ("stream", "site", "locality")
 """Attributes that nobody has to choose."""
 KEPT = ("sites", "localities", "calendars", "pools", "services", "choices", "stages")
@@ -180,6 +182,11 @@ class _Rules:
             for name in given:
                 if name in kept:
                     raise PlaceError(f"place.{kind}.{name}: this name is taken; allowed: any other name.")
+        for told in place.published:
+            measure, of_site, site = told.partition(SITE_MARK)
+            if of_site:
+                allowed = f"'{measure}', or '{measure}{SITE_MARK}' and a site:"
+                self._known(f"place.published.{told}", site, allowed, place.sites)
         for kind, given in (("services", place.services), ("pools", place.pools)):
             for name in given:
                 if "/" in name:
@@ -187,7 +194,7 @@ class _Rules:
         if not place.streams:
             raise PlaceError("place.streams: nobody comes; allowed: at least one stream.")
         if place.bank_holidays is not None:
-            _check_holidays(place.bank_holidays)
+            _check_holidays(place.bank_holidays, place.run)
 
     def services(self) -> None:
         """Splits, calendars, blocks, caseloads and costs of every service and pool."""
@@ -713,7 +720,6 @@ class _Rules:
     def dates(self) -> None:
         """Dates lie in the run: wholly outside is refused, partly outside is clipped with a notice."""
         run = self.place.run
-        moments = {} if run.policy_start is None else {"policy_start": run.policy_start}
         days = [run.first_date + dt.timedelta(days=day) for day in range(run.all_days)] if self.place.periods else []
         for name, period in self.place.periods.items():
             held = [(date, levels_on(period, date)) for date in days]
@@ -725,27 +731,27 @@ class _Rules:
                     )
             if not any(levels for _, levels in held):
                 told = f"place.periods.{name}: no day of the run, {run.first_date} to {days[-1]}, lies in it"
-                warnings.warn(f"{told}; what is said by {name} changes nothing", FlowsimNotice, stacklevel=2)
-        for kind, services in (("pools", self.place.pools), ("services", self.place.services)):
-            for name, service in services.items():
-                for event_name, event in service.displacements.items():
-                    moments[f"place.{kind}.{name}.displacements.{event_name}.date"] = event.date
-        for key, date in moments.items():
-            self._date(key, date)
-        day = dt.timedelta(days=1)
-        self._within([*self._dated(), *(_Dated(key, date, date + day) for key, date in moments.items())])
+                notice(f"{told}; what is said by {name} changes nothing")
+        if run.policy_start is not None and not run.first_date <= run.policy_start < run.end_date:
+            last = run.end_date - DAY
+            raise refuse("policy_start", str(run.policy_start), f"a date in the run, {run.first_date} to {last}")
+        self._within(list(self._dated()))
         for name, move in self.place.moves.items():
             begins, _ = self._moved_between(move)
             if begins + dt.timedelta(days=move.lag_days) >= run.end_date:
                 told = f"place.moves.{name}: what it gives comes {move.lag_days} days after {begins}, after the run"
-                warnings.warn(told, FlowsimNotice, stacklevel=2)
+                notice(told)
 
     def _dated(self) -> Iterator[_Dated]:
         """What has a beginning and an end, with the run's own where it does not say."""
         run = self.place.run
+        if run.policy_start is not None:
+            yield _Dated("policy_start", run.policy_start, run.policy_start + DAY)
         for kind, services in (("pools", self.place.pools), ("services", self.place.services)):
             for name, service in services.items():
                 key = f"place.{kind}.{name}"
+                for event_name, event in service.displacements.items():
+                    yield _Dated(f"{key}.displacements.{event_name}.date", event.date, event.date + DAY)
                 for block_name, block in service.blocks.items():
                     yield _Dated(f"{key}.blocks.{block_name}", block.from_date, block.end)
                 for rule_name, rule in service.escalation.items():
@@ -765,20 +771,25 @@ class _Rules:
     def _within(self, every: Sequence[_Dated]) -> None:
         """Refuse what is wholly outside the run, with a run that would hold it; tell in one notice what is clipped."""
         run = self.place.run
-        last = run.end_date - dt.timedelta(days=1)
+        last = run.end_date - DAY
         outside = [one for one in every if one.ends <= run.first_date or one.begins >= run.end_date]
         if outside:
             begins, ends = zip(*(self._days_needed(one) for one in every if not self._as_the_run(one)), strict=True)
             longer = f"start_date={min(begins)} days={(max(ends) - min(begins)).days} would hold them"
             other = f"{longer}; or move them, or leave their scenario out"
             within = f"dates in the run, {run.first_date} to {last} ({other})"
-            raise refuse(outside[0].key, f"{outside[0].begins} to {outside[0].ends}", within)
+            raise refuse(outside[0].key, self._told(outside[0]), within)
         clipped = [one for one in every if one.begins < run.first_date or one.ends > run.end_date]
         if clipped:
-            named = ", ".join(f"{one.key}: {one.begins} to {one.ends}" for one in clipped)
+            named = ", ".join(f"{one.key}: {self._told(one)}" for one in clipped)
             is_ = "is" if len(clipped) == 1 else "are"
             told = f"{named} {is_} partly outside the run: only the days from {run.first_date} to {last} count"
-            warnings.warn(told, FlowsimNotice, stacklevel=2)
+            notice(told)
+
+    def _told(self, one: _Dated) -> str:
+        """Its dates in words: one, of a single day and of what has no end."""
+        endless = one.begins >= self.place.run.end_date == one.ends
+        return f"{one.begins}" if endless or one.ends == one.begins + DAY else f"{one.begins} to {one.ends}"
 
     def _as_the_run(self, one: _Dated) -> bool:
         """Has it no dates of its own, so that it goes with the run?"""
@@ -796,13 +807,6 @@ class _Rules:
             return min(one.begins, one.ends - length), one.ends
         first = run.start_date if one.ends > run.start_date else run.first_date
         return max(one.begins, first), min(one.ends, run.end_date)
-
-    def _date(self, key: str, date: dt.date) -> None:
-        run = self.place.run
-        if not run.first_date <= date < run.end_date:
-            raise refuse(
-                key, str(date), f"a date in the run, {run.first_date} to {run.end_date - dt.timedelta(days=1)}"
-            )
 
 
 def settings_of(place: Place) -> list[dict[str, str]]:
@@ -843,14 +847,17 @@ def _has_times(table: Table) -> bool:
     return any(node.times for node in table.nodes())
 
 
-def _check_holidays(name: str) -> None:
+def _check_holidays(name: str, run: Run) -> None:
     import holidays
 
     country, _, part = name.partition("-")
     try:
-        holidays.country_holidays(country, subdiv=part or None)
+        known = holidays.country_holidays(country, subdiv=part or None)
     except NotImplementedError:
         raise refuse("place.bank_holidays", name, 'a country, or country and part, such as "GB-ENG"') from None
+    if run.first_date.year < known.start_year or (run.end_date - DAY).year > known.end_year:
+        within = f"a run, with its warm-up, from {known.start_year} to {known.end_year}"
+        raise refuse("start_date", str(run.start_date), f"{within}, of which the bank holidays of {name} are known")
 
 
 def _circle(leads: Mapping[str, set[str]]) -> list[str]:

@@ -76,9 +76,9 @@ def overlay(below: Any, above: Any) -> Any:
 
 def explain(error: ValidationError, model: type[BaseModel], root: str = "place.") -> str:
     """The first mistake of a pydantic error in one sentence: key, what was given, what is allowed, a near name."""
-    first = error.errors()[0]
+    first = _first(error)
     loc = tuple(part for part in first["loc"] if not _TYPE_TAG.match(str(part)))
-    key = root + ".".join(str(part) for part in loc)
+    key = (root + ".".join(str(part) for part in loc)).rstrip(".")
     kind = first["type"]
     if kind == "extra_forbidden":
         allowed = fields_at(model, loc[:-1])
@@ -90,20 +90,30 @@ def explain(error: ValidationError, model: type[BaseModel], root: str = "place."
     shown = _shown(first["input"])
     if kind in ("value_error", "assertion_error"):
         message = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-        return (
-            f"{key.rstrip('.')}: {message}."
-            if isinstance(first["input"], Mapping)
-            else f"{key}: {shown} was given; {message}."
-        )
+        if isinstance(first["input"], Mapping):
+            return f"{key}: {message}." if key else f"{message}."
+        return f"{key}: {shown} was given; {message}."
     names = re.findall(r"'([^']*)'", str(first.get("ctx", {}).get("expected", "")))
-    return f"{key}: {shown} was given; allowed: {_allowed(error, loc)}{nearest(str(first['input']), names)}."
+    return f"{key}: {shown} was given; allowed: {_allowed(error, loc, model)}{nearest(str(first['input']), names)}."
+
+
+def _first(error: ValidationError) -> Any:
+    """The first mistake; where it is a key that is missing, a near one that is unknown in its place, if there is."""
+    every = error.errors()
+    first = every[0]
+    if first["type"] == "missing":
+        *at, missing = first["loc"]
+        unknown = [one for one in every if one["type"] == "extra_forbidden" and one["loc"][:-1] == tuple(at)]
+        return next((one for one in unknown if nearest(str(one["loc"][-1]), [str(missing)])), first)
+    return first
 
 
 _TYPE_TAG = re.compile(r"^(function-|constrained-|literal\[|dict\[|list\[|tagged-|(int|float|str|bool)$)")
+WHOLE = "a whole number"
 _ALLOWED = {
-    "int_parsing": "a whole number",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
+    "int_parsing": WHOLE,
+    "int_type": WHOLE,
+    "int_from_float": WHOLE,
     "float_parsing": "a number",
     "float_type": "a number",
     "bool_parsing": "true or false",
@@ -126,14 +136,16 @@ _ALLOWED = {
 }
 
 
-def _allowed(error: ValidationError, loc: tuple[int | str, ...]) -> str:
+def _allowed(error: ValidationError, loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
     """What may stand at a location: where several kinds may, all of them."""
     told = []
+    bounds = _bounds(model, loc)
     for one in error.errors():
         if tuple(part for part in one["loc"] if not _TYPE_TAG.match(str(part))) == loc:
             text = _ALLOWED.get(one["type"])
             plain = one["msg"].removeprefix("Value error, ")
-            told.append(text.format(**one.get("ctx", {})) if text else f"{plain[0].lower()}{plain[1:]}")
+            words = text.format(**one.get("ctx", {})) if text else f"{plain[0].lower()}{plain[1:]}"
+            told.append(f"{words}{bounds}" if text == WHOLE else words)
     return " or ".join(dict.fromkeys(told))
 
 
@@ -144,6 +156,20 @@ def _shown(given: Any) -> str:
 
 def fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     """The keys allowed at a location of a model."""
+    found = _model_at(model, loc)
+    return [] if found is None else [f.alias or n for n, f in found.model_fields.items()]
+
+
+def _bounds(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
+    """`` from 1 to 3660`` or ``, at least 1``: between which numbers the one at a location has to be, if it says."""
+    owner = _model_at(model, loc[:-1])
+    fields = {} if owner is None else {f.alias or n: f for n, f in owner.model_fields.items()}
+    limits = fields[str(loc[-1])].metadata if loc and str(loc[-1]) in fields else []
+    low, high = (next((getattr(m, at) for m in limits if hasattr(m, at)), None) for at in ("ge", "le"))
+    return "" if low is None else f", at least {low}" if high is None else f" from {low} to {high}"
+
+
+def _model_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> type[BaseModel] | None:
     current: Any = model
     for part in loc:
         if isinstance(current, type) and issubclass(current, BaseModel):
@@ -154,9 +180,7 @@ def fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
         if not (isinstance(current, type) and issubclass(current, BaseModel)):
             inner = _inner(current, mapping=False)
             current = inner if inner is not None else current
-    if isinstance(current, type) and issubclass(current, BaseModel):
-        return [f.alias or n for n, f in current.model_fields.items()]
-    return []
+    return current if isinstance(current, type) and issubclass(current, BaseModel) else None
 
 
 def _inner(annotation: Any, mapping: bool) -> Any:

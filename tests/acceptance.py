@@ -31,6 +31,13 @@ SEED = 20240401
 LEVEL = 0.999
 """Of every interval a test is judged by: of a thousand sound tests with other seeds, one would fail."""
 
+SINCE_JULY = {
+    "beds_to_home_shift": tuple(
+        f"place.moves.{move}.from=2024-07-01"
+        for move in ("beds_to_reablement", "beds_to_home_care", "beds_to_pathway_3")
+    )
+}
+"""Of scenarios that begin in July: settings with which that is over by the autumn of 2024, in which they are run."""
 
 Engine = Callable[[Journeys, Network], Spells]
 

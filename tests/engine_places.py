@@ -47,6 +47,12 @@ def task(
     return {"minutes": minutes, "calendar": calendar, "pool": pool, "skip_if_kept": skip_if_kept}
 
 
+def calendars_of(masks: dict[str, np.ndarray], horizon: int) -> Calendars:
+    """Calendars by one boolean array of shape (horizon,) each: is minute t open?"""
+    changes = {name: np.flatnonzero(np.diff(mask, prepend=False, append=False)) for name, mask in masks.items()}
+    return Calendars.from_openings({name: minutes.reshape(-1, 2) for name, minutes in changes.items()}, horizon)
+
+
 class Builder:
     """Collects a small place and its people, and numbers everything in the end.
 
@@ -260,7 +266,7 @@ class Builder:
         return Network(
             names=tuple(names),
             n_pools=sum(s["pool"] for s in services),
-            calendars=Calendars.from_masks(self._masks, self.horizon),
+            calendars=calendars_of(self._masks, self.horizon),
             calendar=_whole(self._calendar_index(s["calendar"]) for s in services),
             first_fit=np.array([s["first_fit"] for s in services], dtype=bool),
             step_minute=step[0].copy(),

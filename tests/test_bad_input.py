@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+import flowsim
 from flowsim import cli
-from flowsim.compose import load
+from flowsim.compose import compose, load, load_settings, sweep
 from flowsim.files import read_yaml
 from flowsim.place import PlaceError
 from flowsim.validate import read_place
@@ -262,6 +263,11 @@ OVERRIDES = [
     (("+place.published={x: [ASM-9999]}",), r"^your setting: place\.published\.x: 'ASM-9999' was given"),
     (("dayz=3",), "did you mean 'days'"),
     (("days=0",), "days: 0 was given; allowed: at least 1"),
+    (("days=2.5",), r"days: 2\.5 was given; allowed: a whole number from 1 to 3660\."),
+    (("warm_up_days=7", "census=x.csv"), "^census=x.csv and warm_up_days=7 were given; allowed: warm_up_days=0"),
+    (("scenario=more_support+more_support",), "'more_support\\+more_support' was given; allowed: each only once"),
+    (("scenario=[more_support,more_support]",), "'more_support\\+more_support' was given; allowed: each only once"),
+    (("scenario=MORE_SUPPORT",), "'MORE_SUPPORT' was given; .*did you mean 'more_support'"),
     (("start_date=2024-02-30",), "start_date: '2024-02-30' was given; allowed: a date"),
     (("policy_start=2020-01-01",), "^policy_start: '2020-01-01' was given; allowed: a date in the run"),
     (("scale=-1",), "scale: -1 was given; allowed: more than 0"),
@@ -269,6 +275,10 @@ OVERRIDES = [
     (("replications=0",), "replications: 0 was given; allowed: at least 1"),
     (("seed=one",), "seed: 'one' was given; allowed: a whole number"),
     (("hydra.run.dir=x",), "hydra.run.dir"),
+    (("place.title=a&b",), "place.title: 'a&b' was given.* the value in single quotes inside: \"place.title='a&b'\""),
+    (("place.title=O'N",), r"the value in single quotes inside: \"place\.title='O\\'N'\""),
+    (("place.title={a: 3",), r"allowed: \[a, b\] or \{key: value\}, each bracket closed"),
+    (("=3",), "^'=3' was given; allowed: key=value"),
     (("a b=3",), "allowed: key=value"),
     (("days",), "allowed: key=value"),
     (("days@x=3",), "key=value"),
@@ -288,6 +298,11 @@ FILES = [
         "scenario/bad.yaml",
         "title: Bad\nplase: {}\n",
         r"scenario/bad\.yaml: scenario\.bad\.plase: unknown key.*did you mean 'place'",
+    ),
+    (
+        "scenario/bad.yaml",
+        "titel: Bad\n",
+        r"scenario/bad\.yaml: scenario\.bad\.titel: unknown key 'titel'; .*did you mean 'title'",
     ),
     ("scenario/bad.yaml", "rationale: none\n", r"scenario/bad\.yaml: scenario\.bad\.title: this key is needed"),
     ("scenario/bad.yaml", "title: a\ntitle: b\n", r"bad\.yaml, line 2: .*the key 'title' is given twice"),
@@ -376,6 +391,54 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("compare", "scenario=all_three"), r"did you mean 'scenarios'"),
+        (("run", "scenarios=[baseline]"), r"did you mean 'scenario'"),
+        (("trace", "replications=2"), r"did you mean 'replication'"),
+        (("sweep", "place.services.reablement.capacity=interval(8,9)", "design=lhs"), "points: it is needed with desi"),
+        (
+            ("sweep", "table=no, such (1).csv"),
+            r"table: 'no, such \(1\)\.csv' was given; allowed: a CSV file that exists",
+        ),
+    ],
+)
+def test_what_a_refused_command_says_instead(words, told, capsys):
+    assert cli.main(words) == cli.MISTAKE
+    assert re.search(told, capsys.readouterr().err)
+
+
+NAMES = [
+    "my_census (1).csv", "O'Neill.csv", "Zoë/census.csv", "a&b.csv", "x, y.csv", "Ünal", r"C:\Users\Zoë (2)\c.csv",
+    r"\\server\share\a b", "C:\\here\\", "#1=2.csv", "[a].csv", "{b}.csv", "50%.csv", "a$b.csv", '5" wide', "£5.csv",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_files_are_taken_as_they_stand(name):
+    assert load_settings(f"out={name}").out == name
+    assert compose(f"census={name}", "start_date=2024-04-01").run.census == name
+    quoted = name.replace("'", "\\'")
+    assert quoted.endswith("\\") or load_settings(f"out='{quoted}'").out == name
+
+
+def test_a_name_of_a_file_may_still_be_quoted_or_none():
+    assert [load_settings(text).out for text in ("out='a b'", 'out="a b"', "out=null", "out= a b ")] == [
+        "a b", "a b", None, "a b",
+    ]  # fmt: skip
+
+
+def test_a_run_of_each_of_several_files():
+    assert sweep(["census=a.csv,b.csv", "days=9"]) == [("census=a.csv", "days=9"), ("census=b.csv", "days=9")]
+    assert sweep(["census=my census (1).csv"]) == [("census=my census (1).csv",)]
+
+
+def test_python_takes_names_of_files_as_they_stand(tmp_path):
+    with pytest.raises(PlaceError, match=r"census: .*O'Neill \(1\), a&b\.csv"):
+        flowsim.compare(["baseline", "home_first"], census=tmp_path / "O'Neill (1), a&b.csv", start_date="2024-04-01")
+
+
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_refused_commands(words, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
@@ -393,7 +456,8 @@ def test_refused_commands(words, capsys, monkeypatch, tmp_path):
     [
         (("run", "scenario=seven_day_workin"), "did you mean 'seven_day_working'"),
         (("run", "place.services.reablement.capacity=-5"), "-5 was given; allowed: at least 0"),
-        (("compare", "days=none"), "days: 'none' was given; allowed: a whole number"),
+        (("compare", "days=none"), "days: 'none' was given; allowed: a whole number from 1 to 3660"),
+        (("compare", "scenario=all_three"), "(did you mean 'scenarios'?)"),
     ],
 )
 def test_refused_from_outside(words, told, tmp_path):

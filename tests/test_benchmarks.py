@@ -150,3 +150,16 @@ def test_commands_are_measured_when_all_is_compiled(
     sections.compile_before.cache_clear()
     assert len(asked) == 2
     assert "compiled.prepare()" in asked[0]
+
+
+def test_a_row_tells_that_most_replications_of_the_reference_engine_are_reckoned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cell = {"seconds": dict.fromkeys(sections.STEPS, (1.0,)), "memory": (100.0,)}
+    monkeypatch.setattr(sections, "compile_before", lambda: None)
+    monkeypatch.setattr(sections, "flowsim", lambda *words: timing.Finished("", 60.0, 60.0, 100.0))
+    monkeypatch.setattr(sections, "sefton", lambda effort, engine: cell)
+    rows = {row.what: row.median for row in sections.end_to_end(sections.FULL)}
+    (told,) = (what for what in rows if what.startswith("reference / compiled"))
+    assert told.endswith("(the reference: 2 run, the other 48 reckoned at the time of one in a worker)")
+    assert rows[told] == pytest.approx((60 + 48 * len(sections.STEPS)) / 60)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from engine_places import Builder, random_case, task
+from acceptance import SINCE_JULY
+from engine_places import Builder, calendars_of, random_case, task
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +20,7 @@ from flowsim.engine.spells import differing, first_difference
 from flowsim.experiment import jobs
 from flowsim.experiment.compare import compare
 from flowsim.experiment.replicate import Prepared, prepare
-from flowsim.model.calendar import DAY, Calendars
+from flowsim.model.calendar import DAY
 from flowsim.model.capacity import NO_QUOTA, Network
 from flowsim.model.cohort import Cohort
 from flowsim.model.journeys import NONE, Journeys, RowTable, SpellTable
@@ -85,7 +86,7 @@ def _other_network(network: Network, minute: int, random: np.random.Generator) -
     horizon = network.horizon
     masks = {}
     for c, name in enumerate(network.calendars.names):
-        mask = np.diff(network.calendars.opened[c]) > 0
+        mask = network.calendars.mask(c)
         mask[minute:] = random.random(horizon)[minute:] < random.choice([0, 0.001, 0.5, 1])
         masks[name] = mask
     day = (minute - 1) // DAY + 1
@@ -111,7 +112,7 @@ def _other_network(network: Network, minute: int, random: np.random.Generator) -
     return replace(
         network,
         names=("another", *network.names),
-        calendars=Calendars.from_masks(masks, horizon),
+        calendars=calendars_of(masks, horizon),
         calendar=np.concatenate([[-1], network.calendar]),
         first_fit=np.concatenate([[False], network.first_fit]),
         quota_day=quota_day,
@@ -219,7 +220,7 @@ def test_every_shipped_scenario_branches_off_the_baseline(later: int) -> None:
             base = load(*run)
             trunk = prepare(base, 3, 0, cohort)
             trunks[start] = branch.run_to_share(trunk.journeys, trunk.network, base.run.switch)[1]
-        place = load(f"scenario={name}", *run)
+        place = load(f"scenario={name}", *run, *SINCE_JULY.get(name, ()))
         made = prepare(place, 3, 0, cohort)
         found, shared = branch.run_from(trunks[start], made.journeys, made.network)
         expected = compiled.run(made.journeys, made.network)

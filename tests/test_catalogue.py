@@ -96,7 +96,12 @@ def test_the_command_ends_without_a_word_too_many(kept: Path, sql: str) -> None:
 
 
 def test_a_mistake_in_sql_is_one_sentence(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for sql in ("selct 1", "select nothing from results", "select * from census_", "select 'a"):
+    assert cli.main(["results", str(kept), "select * from totlas"]) == cli.MISTAKE
+    assert capsys.readouterr().err == (
+        "flowsim: results: 'totlas' was given; allowed: a table: results, totals, census, cells, scenarios, settings "
+        "(did you mean 'totals'?).\n"
+    )
+    for sql in ("selct 1", "select nothing from results", "select 'a"):
         assert cli.main(["results", str(kept), sql]) == cli.MISTAKE
         told = capsys.readouterr().err
         assert told.startswith(f"flowsim: results: {sql!r} was given, which DuckDB does not take (")

@@ -13,7 +13,7 @@ from flowsim import cli
 from flowsim.compose import load
 from flowsim.engine import compiled, reference
 from flowsim.engine.spells import GAVE_UP, differing
-from flowsim.experiment.forecast import DELAYED, weekly
+from flowsim.experiment.forecast import BEDS, BOARDING, DELAYED, open_beds, weekly
 from flowsim.experiment.store import plain
 from flowsim.measures.flow import measure
 from flowsim.model.cohort import Cohort
@@ -310,7 +310,7 @@ def test_a_file_as_spreadsheets_write_it(tmp_path: Path) -> None:
         ("ward,,in stage,,,soon,3,,", "column days: 'soon' was given; allowed: days so far.*7 to 14"),
         ("ward,,in stage,,,9 to 4,3,,", "column days: '9 to 4'"),
         ("ward,,in stage,,,,some,,", "column people: 'some' was given; allowed: a whole number"),
-        ("ward,,in stage,,,,-3,,", "column people: '-3' was given"),
+        ("ward,,in stage,,,,-3,,", "column people: '-3' was given; allowed: a whole number, 0 or more"),
         ("ward,,in stage,,,,,,", "column people: '' was given; allowed: a whole number"),
         ("ward,,in stage,,,,,80,", "column hours_a_week: '80' was given"),
         ("home_care,,waiting,home_care,,,,80,", "column hours_a_week: '80'.*people in stage"),
@@ -361,7 +361,7 @@ def test_what_no_line_counts_is_told(counted) -> None:
     words = " ".join(str(one.message) for one in told)
     assert "no line counts ward, home_care, which so start empty" in words
     assert "no line counts support/south, which so start with the place's own caseload" in words
-    assert "90 are counted in support/north, which has 67.3333 slots" in words
+    assert "90 are counted in support/north, which has 67 slots" in words
 
 
 def test_at_start_is_replaced_by_what_is_counted(counted) -> None:
@@ -426,6 +426,27 @@ def test_the_template_runs_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     place = load("place=my_county", "days=21")
     beds = result.census[(result.census["where"] == "general") & (result.census["state"] == "occupied")]
     assert 0.6 < beds["count"].iloc[0] / place.services["acute_beds"].capacity < 1.2
+    assert set(bands.loc[bands["series"] == BEDS, "open"]) == {place.services["acute_beds"].capacity}
+    assert bands.loc[bands["series"] != BEDS, "open"].isna().all()
+    boarding = result.census[(result.census["state"] == "boarding") & (result.census["date"] < "2024-04-08")]
+    first = bands[bands["series"] == BOARDING].iloc[0]
+    assert first["median"] == pytest.approx((boarding.groupby("replication")["count"].sum() / 7).median())
+    assert "3 replications are too few for a band" in told
+
+
+def test_open_beds_have_blocks_in_them_but_no_chance() -> None:
+    block = "+place.services.acute_beds.blocks={ward: {from: 2024-04-10, to: 2024-04-15, add: 20}}"
+    shock = (
+        "+place.services.acute_beds.shocks={infection: {rate: 30, per: month, closes: {add: -12}, "
+        "lasts: {uniform: {low: 7, high: 28}, unit: days}}}"
+    )
+    place = load("days=21", "warm_up_days=0", block, shock)
+    found = open_beds(place)
+    titles = [site.title for site in place.sites.values()]
+    assert list(found) == [f"{BEDS}, {title}" for title in titles]
+    total = sum(found.values())
+    assert [total[day] - total[0] for day in (8, 9, 13, 14)] == [0, 20, 20, 0]
+    assert total[0] == place.services["acute_beds"].capacity
 
 
 def test_a_comparison_from_a_census(counted, tmp_path: Path) -> None:

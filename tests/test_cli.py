@@ -110,6 +110,9 @@ def test_show_services(capsys):
     out = told(capsys, "show", "services", "place.services.reablement.capacity=59")
     assert "reablement: Reablement (pathway 1), 59 slots" in out
     assert "South Sefton 32" in out
+    quotas = {"weekday": 7, "saturday": 3, "week": 30}
+    out = told(capsys, "show", "services", *(f"place.services.reablement.quota.{day}={n}" for day, n in quotas.items()))
+    assert "at most 7 on a weekday, 3 on a Saturday, 2 on a Sunday, 30 a week" in out
 
 
 def test_show_services_tells_what_changes_them(capsys, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 
 from flowsim import compose as composing
 from flowsim.compose import compose, load, load_scenarios, load_settings, sweep
+from flowsim.files import shipped_folder
 from flowsim.place import FlowsimNotice, PlaceError
 
 PLACES = "tests/places"
@@ -33,6 +34,50 @@ def test_files_that_hydra_knows_only_by_name_come_out_as_if_it_had_seen_all_of_t
     composing._composed_by_hydra.cache_clear()
     assert by_name == seen
     assert list(by_name.place) == list(seen.place)
+
+
+def test_hydra_is_asked_once_whatever_the_settings_and_plain_scenarios():
+    composing._composed_by_hydra.cache_clear()
+    for words in (
+        ("seed=1",),
+        ("seed=2", "days=30"),
+        ("scenario=home_first",),
+        ("scenario=seven_day_working+end_of_life",),
+    ):
+        compose(*words)
+    assert composing._composed_by_hydra.cache_info().misses == 1
+    compose("scenario=all_three")  # a stack by its list of defaults
+    assert composing._composed_by_hydra.cache_info().misses == 2
+    assert compose("seed=2").settings.seed == 2
+    assert compose().settings.seed == 1
+
+
+def own_folder(tmp_path, config="", **files):
+    """A folder of files with the `config.yaml` that is shipped and more lines of it."""
+    for name, text in files.items():
+        group, _, stem = name.partition("__")
+        (tmp_path / group).mkdir(exist_ok=True)
+        (tmp_path / group / f"{stem}.yaml").write_text(text, encoding="utf-8")
+    shipped = (shipped_folder() / "config.yaml").read_text(encoding="utf-8")
+    (tmp_path / "config.yaml").write_text(shipped + config, encoding="utf-8")
+    return tmp_path
+
+
+def test_what_config_yaml_says_of_a_scenario_counts(tmp_path):
+    mine = "title: Mine\nparts: {more: {active: false, place: {services: {reablement: {capacity: 77}}}}}\n"
+    said = "scenario: {mine: {parts: {more: {active: true}}}}\n"
+    before = load("scenario=mine", scenarios_dir=own_folder(tmp_path, scenario__mine=mine))
+    after = load("scenario=mine", scenarios_dir=own_folder(tmp_path, said, scenario__mine=mine))
+    assert before.services["reablement"] == load().services["reablement"]
+    assert after.services["reablement"].capacity == 77
+
+
+def test_files_may_speak_of_settings_that_the_user_sets(tmp_path):
+    mine = "title: Mine\nplace: {services: {reablement: {capacity: '${days}'}}}\n"
+    folder = own_folder(tmp_path, scenario__mine=mine)
+    for days in (99, 88):
+        place = load("scenario=mine", f"days={days}", scenarios_dir=folder)
+        assert place.services["reablement"].capacity == days
 
 
 def test_a_scenario_is_laid_over_the_place():
@@ -76,7 +121,8 @@ def test_all_three_is_its_three_scenarios():
 
 
 def test_the_user_has_the_last_word_everywhere():
-    place = small("scenario=more_support", "place.services.support.capacity=7")
+    with pytest.warns(FlowsimNotice, match="counts in every scenario, also in more_support, which says 30"):
+        place = small("scenario=more_support", "place.services.support.capacity=7")
     assert place.services["support"].capacity == place.before.services["support"].capacity == 7
 
 
@@ -171,7 +217,8 @@ def test_the_run_that_is_offered_instead_holds_the_dates(scenario):
     [
         (("scenario=winter_surge_plan+dom_care_400_hours", "days=28"), 1),
         (("scenario=beds_to_home_shift", "policy_start=2024-04-01", "days=28"), 1),
-        (("scenario=winter_severe", BLOCK_OF_2026), 2),
+        (("scenario=winter_severe", BLOCK_OF_2026), 1),
+        (("scenario=winter_severe", BLOCK_OF_2026, "days=28"), 2),
     ],
 )
 @pytest.mark.filterwarnings("ignore::flowsim.place.FlowsimNotice")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from acceptance import SINCE_JULY
 
 from flowsim.compose import load, options
 from flowsim.engine import usable
@@ -31,7 +32,8 @@ SHOWN = 12
 
 def measured(scenario: str) -> pd.DataFrame:
     """Everything but the numbers of single queues and of causes at single sites, as text."""
-    place = load(f"scenario={scenario}", f"start_date={OTHER_STARTS.get(scenario, START)}", *RUN)
+    start = f"start_date={OTHER_STARTS.get(scenario, START)}"
+    place = load(f"scenario={scenario}", start, *RUN, *SINCE_JULY.get(scenario, ()))
     done = simulate(place, SEED, REPLICATION, usable(DEFAULT_ENGINE))
     rows = measure(place, done.network, done.journeys, done.spells).results
     rows = rows[~rows["where"].str.contains(r"[/|]")]

@@ -287,7 +287,8 @@ def as_python(*changes: tuple[str, str], extra: str = "") -> ModuleType:
     numba.config.DISABLE_JIT = True
     try:
         exec(compile(text + extra, "mutant.py", "exec"), vars(module))
-        vars(module)["fetch"] = lambda *_: None  # machine code, which changes nothing
+        vars(module)["fetch"] = lambda *_: None  # machine code; this changes nothing
+        vars(module)["lowest_bit"] = lambda word: (int(word) & -int(word)).bit_length() - 1
     finally:
         numba.config.DISABLE_JIT = before
     return module
@@ -332,10 +333,9 @@ def test_the_kernel_is_the_same_as_plain_python(monkeypatch: pytest.MonkeyPatch)
 
 
 ROUNDS = (
-    "rounds(rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run, "
-    "quota_day, quota_week, t)"
+    "rounds(rows, rare, tasks, stamps, spells, services, heads, asks, openings, first, run, quota_day, quota_week, t)"
 )
-BEGINNING = "    horizon = int64(run[HORIZON])\n    for t in range(begin, end):\n"
+BEGINNING = "    for t in range(begin, end):\n"
 KIND_ORDER = "DEATH, READMISSION, UNFIT, PATIENCE_ENDS, DECLINE, RELEASE, MAIN, WAKE = ("
 
 MUTATIONS: dict[str, tuple] = {
@@ -357,24 +357,25 @@ MUTATIONS: dict[str, tuple] = {
          "int64(services[s, HEAD])"),
     ),
     "first fit does not look again from the head": (
-        ("first_that_fits(spells, services, s, free) if", "behind(spells, s, free, passed) if"),
+        ("first_that_fits(spells, services, s, free) if", "next_behind(spells, s, free, passed) if"),
         ("        while services[s, WAITING] > 0:\n", "        passed = (-1, -1)\n        while services[s, WAITING] > 0:\n"),
         ("            quit_queue(spells, services, run, n)\n            if spells[n, PHASE] == QUEUES:\n",
          "            passed = (spells[n, KEY], n)\n            quit_queue(spells, services, run, n)\n            if spells[n, PHASE] == QUEUES:\n"),
         ("FAR = 2**31 - 1\n",
-         "FAR = 2**31 - 1\n\n\ndef behind(spells, s, free, passed):\n"
+         "FAR = 2**31 - 1\n\n\ndef next_behind(spells, s, free, passed):\n    import numpy as np\n\n"
          "    q = [(spells[n, KEY], n) for n in np.flatnonzero(spells[:, QUEUE] == s) if spells[n, NEED] <= free]\n"
          "    return min((n for n in q if n > passed), default=(0, -1))[1]\n"),
     ),
     # Calendars and quotas
-    "n open minutes end with the n-th, not one later": ((", horizon) + 1, horizon)", ", horizon), horizon)"),),
-    "the next open minute is never now": (("calendar, opened[calendar, t], horizon)", "calendar, opened[calendar, t + 1], horizon)"),),
+    "n open minutes end with the n-th, not one later": (("    return begin + n\n", "    return begin + n - 1\n"),),
+    "the next open minute is never now": (("else next_open(openings, first, calendar, t)", "else next_open(openings, first, calendar, t + (calendar >= 0))"),),
     "a service opens one minute late": (
-        ("opened[calendar, t + 1] == opened[calendar, t]:", "opened[calendar, t] == opened[calendar, max(t - 1, 0)]:"),
-        ("first, calendar, t, run[HORIZON]))\n        return False", "first, calendar, t + 1, run[HORIZON]))\n        return False"),
+        ("int64(services[s, CALENDAR]), t)\n    if opens > t:\n        wake(spells, services, heads, run, s, opens)",
+         "int64(services[s, CALENDAR]), max(t - 1, 0))\n"
+         "    if opens > max(t - 1, 0):\n        wake(spells, services, heads, run, s, opens + 1)"),
     ),
     "nobody is woken when a service opens": (
-        ("        wake(spells, services, heads, run, s, next_open(opened, minutes, first, calendar, t, run[HORIZON]))\n", ""),
+        ("        wake(spells, services, heads, run, s, opens)\n", ""),
     ),
     "nobody is woken when a quota is reset": (("            wake(spells, services, heads, run, s, (day + 1) * DAY)\n", ""),),
     "a week begins on the first day of the run": (("(day + run[WEEKDAY]) // 7", "day // 7"),),
@@ -390,8 +391,8 @@ MUTATIONS: dict[str, tuple] = {
          "    return max((k for k in range(s + 1) if run[DIRTY] >> k & 1), default=-1)\n"),
     ),
     "one acceptance a service and round": (
-        ("                grant(tasks, spells, heads, opened, minutes, first, run, n, t)\n        run[DIRTY",
-         "                grant(tasks, spells, heads, opened, minutes, first, run, n, t)\n"
+        ("                grant(tasks, spells, heads, openings, first, run, n, t)\n        run[DIRTY",
+         "                grant(tasks, spells, heads, openings, first, run, n, t)\n"
          "            if next_touched(run, 0) != s or next_touched(run, s + 1) >= 0:\n"
          "                MORE_LATER.append(s)\n                break\n        run[DIRTY"),
         ("        after = next_touched(run, s + 1)\n",
@@ -415,8 +416,8 @@ MUTATIONS: dict[str, tuple] = {
          f"                if spells[n, PHASE] == WANTS:\n                    {ROUNDS}\n                    proceed_rarely("),
     ),
     "a try-now waits a minute": (
-        ("        tries[run[TRIES]] = n\n        run[TRIES] += 1\n",
-         "        schedule(spells, heads, run, PATIENCE_ENDS, n, t + 1)\n"),
+        ("    if patience > 0:\n        schedule(spells, heads, run, PATIENCE_ENDS, n, t + patience)\n",
+         "    if patience >= 0:\n        schedule(spells, heads, run, PATIENCE_ENDS, n, t + max(patience, 1))\n"),
     ),
     "displacement in the other order": (
         ("for p in range(services[s, ORDER_FROM], services[s, ORDER_TO]):",
@@ -470,16 +471,16 @@ MUTATIONS: dict[str, tuple] = {
         ("                elif kind == PATIENCE_ENDS:\n",
          "                elif kind == PATIENCE_ENDS and first_pass:\n                    LATE.append(n)\n"
          "                elif kind == PATIENCE_ENDS:\n"),
-        ("next_touched(run, 0) < 0 and run[TRIES] == 0:", "next_touched(run, 0) < 0 and run[TRIES] == 0 and not LATE:"),
-        ("            # Try-nows still queueing leave",
+        ("next_touched(run, 0) < 0 and run[ASKS] == 0:", "next_touched(run, 0) < 0 and run[ASKS] == 0 and not LATE:"),
+        ("            # Of those still queueing",
          "            while LATE:\n                n = LATE.pop()\n                if spells[n, PHASE] == QUEUES:\n"
          "                    schedule(spells, heads, run, PATIENCE_ENDS, n, t)\n"
-         "            # Try-nows still queueing leave"),
+         "            # Of those still queueing"),
         ("FAR = 2**31 - 1\n", "FAR = 2**31 - 1\nLATE = []\n"),
     ),
     "patience counts from `since`": (
         ("schedule(spells, heads, run, PATIENCE_ENDS, n, t + patience)",
-         "schedule(spells, heads, run, PATIENCE_ENDS, n, max(joined + patience, t + 1))"),
+         "schedule(spells, heads, run, PATIENCE_ENDS, n, max(spells[n, KEY] % run[HORIZON] + patience, t + 1))"),
     ),
     "a need declines one minute early": (("int64(rare[more, DECLINE_AFTER]) + 1\n", "int64(rare[more, DECLINE_AFTER])\n"),),
     "decline counts from joining": (("int64(spells[n, BASE]) + int64(rare[more", "t + int64(rare[more"),),
@@ -498,11 +499,11 @@ MUTATIONS: dict[str, tuple] = {
     "the main event before readmission": ((KIND_ORDER, "DEATH, MAIN, UNFIT, PATIENCE_ENDS, DECLINE, RELEASE, READMISSION, WAKE = ("),),
     "the main event before release": ((KIND_ORDER, KIND_ORDER.replace("RELEASE, MAIN", "MAIN, RELEASE")),),
     "no death after acceptance": (
-        ("    cancel(spells, heads, run, UNFIT, n)\n    j = int64(spells[n, TARGET])\n",
-         "    cancel(spells, heads, run, UNFIT, n)\n    cancel(spells, heads, run, DEATH, n)\n    j = int64(spells[n, TARGET])\n"),
+        ("    cancel(spells, heads, UNFIT, n)\n    j = int64(spells[n, TARGET])\n",
+         "    cancel(spells, heads, UNFIT, n)\n    cancel(spells, heads, DEATH, n)\n    j = int64(spells[n, TARGET])\n"),
     ),
     "unfit again after acceptance": (
-        ("    cancel(spells, heads, run, UNFIT, n)\n    j = int64(spells[n, TARGET])\n", "    j = int64(spells[n, TARGET])\n"),
+        ("    cancel(spells, heads, UNFIT, n)\n    j = int64(spells[n, TARGET])\n", "    j = int64(spells[n, TARGET])\n"),
     ),
     "unfit again keeps the surplus": (("int64(rows[i, TAKEN]) - units)", "0)"),),
     # Readmission

@@ -11,12 +11,12 @@ import pytest
 
 from flowsim.compose import load
 from flowsim.model import people as model_people
-from flowsim.model.calendar import Calendars
 from flowsim.model.cohort import Cohort, _minute_of_day
 from flowsim.model.journeys import Journeys, columns
 from flowsim.model.network import build_network
-from flowsim.model.people import EVERYBODY, Levels, People, Sampler, levels_of, names, numbers
+from flowsim.model.people import EVERYBODY, Levels, People, levels_of, names, numbers
 from flowsim.model.plan import plan
+from flowsim.model.sampler import Sampler
 from flowsim.place import NOT_APPLICABLE, OTHER, Choice, Distribution, Place, PlaceError, Stream, Table
 
 WORDS = {"age": {"young": 0, "middle": 1, "old": 2}, "path": {"home": 0, "bed": 1}, "week": {"one": 0, "two": 1}}
@@ -96,6 +96,31 @@ def test_a_choice_by_shares_is_read_option_by_option():
         assert code == known.words["letter"][next(option for option, bound in bounds.items() if uniform < bound)]
 
 
+@pytest.mark.parametrize(
+    ("home", "certain"), [({"a": 0, "b": 1, "c": 0}, True), ({"c": 1}, True), ({"a": 1e-9, "b": 1 - 1e-9}, False)]
+)
+def test_a_choice_that_leaves_nothing_to_chance_asks_for_no_uniforms(home: dict[str, float], certain: bool) -> None:
+    choice = Choice.model_validate({"shares": {"by": "path", "home": home, OTHER: {"c": 0, "a": 1}}})
+    people, known = everybody(), levels()
+    known.words = {**WORDS, "letter": {"c": 0, "a": 1, "b": 2}}
+    split = known.split("letter", choice)
+    assert split.is_certain == certain
+    for u in (2.0**-53, 0.5, 1 - 2.0**-53) if certain else ():
+        by_chance = split.at(np.full(len(people), u), people, EVERYBODY)
+        assert split.certain(people, EVERYBODY).tolist() == by_chance.tolist()
+
+
+def test_a_table_of_all_levels_is_refused_only_for_those_to_whom_they_do_not_apply() -> None:
+    people = everybody()
+    table = Table({"by": "age", "young": 1.0, "middle": 2.0, "old": {"by": "week", "one": 3.0, OTHER: 4.0}}, float)
+    told = np.flatnonzero(people.codes["age"] >= 0)
+    assert set(numbers(table, people, told, levels())) == {1.0, 2.0, 3.0, 4.0}
+    applies = told[people.codes["week"][told] >= 0]
+    assert set(numbers(table, people, applies, levels())) == {1.0, 2.0, 3.0, 4.0}
+    with pytest.raises(PlaceError, match=f"no entry for '{NOT_APPLICABLE}"):
+        numbers(table, people, EVERYBODY, levels())
+
+
 def test_what_a_table_does_not_say_is_refused_only_for_those_it_is_asked_for():
     people = everybody()
     table = Table({"by": "age", "young": 1.0, "old": {"by": "path", "home": 2.0, OTHER: 3.0}}, float)
@@ -105,26 +130,18 @@ def test_what_a_table_does_not_say_is_refused_only_for_those_it_is_asked_for():
         numbers(table, people, np.flatnonzero(people.codes["age"] == 1), levels())
 
 
-def test_calendars_with_more_behind_them_are_those_of_all_masks_at_once():
-    masks = {name: np.random.default_rng(i).random(500) < 0.3 for i, name in enumerate("abcd")}
-    first, more = ({name: masks[name] for name in names} for names in ("ab", "cd"))
-    apart, at_once = Calendars.from_masks(first, 500).and_masks(more), Calendars.from_masks(masks, 500)
-    for name in ("opened", "minutes", "first"):
-        assert np.array_equal(getattr(apart, name), getattr(at_once, name))
-        assert getattr(apart, name).dtype == getattr(at_once, name).dtype
-    assert apart.names == at_once.names
-    assert all(np.array_equal(apart.mask(c), mask) for c, mask in enumerate(masks.values()))
-
-
-def test_calendars_are_shared_by_places_that_open_alike_and_by_no_others():
+def test_calendars_are_those_of_the_dates_and_of_the_hours():
     short = ("days=14", "warm_up_days=7")
     calendars = build_network(load(*short), Cohort(1, 0)).calendars
-    assert build_network(load(*short), Cohort(1, 1)).calendars is calendars
-    later = build_network(load(*short, "start_date=2024-12-20"), Cohort(1, 0)).calendars
-    assert not np.array_equal(later.opened, calendars.opened)
-    other = build_network(load(*short, "place.calendars.pharmacy.weekday=08:00-09:00"), Cohort(1, 0)).calendars
-    pharmacy = other.names.index("pharmacy")
-    assert not np.array_equal(other.opened[pharmacy], calendars.opened[pharmacy])
+    pharmacy = calendars.names.index("pharmacy")
+    again, later, other = (
+        build_network(load(*short, *more), Cohort(1, 1)).calendars
+        for more in ((), ("start_date=2024-12-20",), ("place.calendars.pharmacy.weekday=08:00-09:00",))
+    )
+    assert np.array_equal(again.openings, calendars.openings)
+    assert not np.array_equal(later.mask(pharmacy), calendars.mask(pharmacy))
+    assert not np.array_equal(other.mask(pharmacy), calendars.mask(pharmacy))
+    assert np.array_equal(other.mask(pharmacy - 1), calendars.mask(pharmacy - 1))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -18,8 +18,9 @@ from flowsim.engine.spells import GAVE_UP, TURNED_AWAY, UNFIT_AGAIN, Spells
 from flowsim.measures.causes import charge
 from flowsim.measures.flow import Measured, measure
 from flowsim.measures.headline import HEADLINE, MEASURES
-from flowsim.measures.history import ByQueue, History, Intervals
+from flowsim.measures.history import ByQueue, History, Intervals, Steps
 from flowsim.measures.services import quantile
+from flowsim.measures.stays import EveryStay
 from flowsim.model.calendar import ALWAYS_OPEN, DAY
 from flowsim.model.capacity import NO_QUOTA, Network
 from flowsim.model.journeys import Journeys
@@ -260,9 +261,10 @@ def slowly(history: History, rows: np.ndarray) -> dict[tuple[int, str], int]:
     j, s, network = history.journeys, history.spells, history.network
     horizon = history.horizon
     use = np.zeros((history.n_queues, horizon + 1), dtype=int)
-    for q, start, end, units in zip(*vars(history.in_use).values(), strict=True):
-        use[q, start] += units
-        use[q, end] -= units
+    for intervals in history.in_use:
+        for q, start, end, units in zip(*vars(intervals).values(), strict=True):
+            use[q, start] += units
+            use[q, end] -= units
     free = -np.cumsum(use, axis=1)
     entries = sorted(zip(s.log_minute, s.log_service, s.log_capacity, strict=True))
     for k, (minute, q, capacity) in enumerate(entries):
@@ -360,7 +362,7 @@ def test_every_delayed_minute_is_charged_as_the_slow_reading_charges_it(seed: in
     rows = np.flatnonzero((spells.recognised >= 0) & (history.left > spells.recognised))
     charges = charge(history, rows, 0, network.horizon)
     fast: dict[tuple[int, str], int] = {}
-    for row, cause, minutes in zip(charges.row, charges.cause, charges.minutes, strict=True):
+    for row, cause, minutes in zip(charges.row[charges.case], charges.cause, charges.minutes, strict=True):
         key = (row, charges.names[cause])
         fast[key] = fast.get(key, 0) + int(minutes)
     assert fast == slowly(history, rows)
@@ -420,7 +422,8 @@ def test_step_functions_are_the_minutes_counted_one_by_one(given_ones: list[tupl
     queue, one, other, units = (np.array(column, dtype=np.int64) for column in zip(*given_ones, strict=True)) if (
         given_ones) else (np.zeros(0, dtype=np.int64),) * 4  # fmt: skip
     start, end = np.minimum(one, other) * MINUTES // 6, np.maximum(one, other) * MINUTES // 6
-    steps = Intervals(queue, start, end, units).steps(QUEUES, MINUTES)
+    some, others = (Intervals(queue[k::2], start[k::2], end[k::2], units[k::2]) for k in range(2))
+    steps = Steps.of_intervals([some, others], QUEUES, MINUTES)
     level = np.zeros((QUEUES, MINUTES + 1), dtype=np.int64)
     for q, first, last, n in zip(queue, start, end, units, strict=True):
         level[q, first:last] += n
@@ -436,6 +439,46 @@ def test_step_functions_are_the_minutes_counted_one_by_one(given_ones: list[tupl
         changes = set(minutes[minutes > a].tolist()) | {MINUTES}
         assert steps.now(every, np.full(QUEUES, a))[1][q] == min(changes)
         assert set(np.flatnonzero(np.diff(level[q])) + 1) <= {0, *minutes.tolist(), MINUTES}
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 6 * DAY))
+def test_open_minutes_of_work_are_those_of_the_calendar(seed: int, cut: int) -> None:
+    """In a task's own calendar, of which a whole task takes what was planned, and in others; whole and in two parts."""
+    place, network, journeys, spells = random_run(seed, ("ward",))
+    history = History(place, network, journeys, spells)
+    task = np.flatnonzero((spells.task_granted >= 0) & (history.task_over > spells.task_granted))
+    granted, over = spells.task_granted[task], history.task_over[task]
+    middle = np.clip(cut, granted, over)
+    others = range(ALWAYS_OPEN, len(network.calendars.names))
+    for calendar in (journeys.tasks.calendar[task], *(np.full(len(task), c, dtype=np.int32) for c in others)):
+        for start, end in ((granted, over), (granted, middle), (middle, over)):
+            found = history.open_in_work(task, calendar, start, end)
+            for c, first, last, minutes in zip(calendar, start, end, found, strict=True):
+                mask = np.ones(network.horizon, dtype=bool) if c == ALWAYS_OPEN else network.calendars.mask(int(c))
+                assert minutes == mask[first:last].sum()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_stays_are_rows_that_follow_each_other_in_one_kind_of_service(seed: int) -> None:
+    place, network, journeys, spells = random_run(seed, ("ward", "community", "ward", "care_home"))
+    history = History(place, network, journeys, spells)
+    group = np.where(history.queues_with("ward"), -1, history.kind)
+    expected: list[list[int]] = []
+    for spell in range(len(journeys.spells.number)):
+        rows = np.flatnonzero((journeys.rows.spell == spell) & (spells.started >= 0))
+        rows = rows[np.argsort(spells.started[rows], kind="stable")]
+        kinds = group[journeys.rows.service[rows]]
+        for k, row in enumerate(rows):
+            if k and kinds[k] == kinds[k - 1]:
+                expected[-1][1] = row
+            else:
+                expected.append([row, row])
+    every = EveryStay(history)
+    stays = every.of(np.ones(len(journeys.rows.spell), dtype=bool))
+    assert sorted(zip(stays.first, stays.last, strict=True)) == sorted(map(tuple, expected))
+    assert every.minutes[stays.last].tolist() == (stays.left - stays.started).tolist()
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(-9, 2**28), st.booleans()), max_size=20))

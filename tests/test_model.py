@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 from graphlib import TopologicalSorter
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from acceptance import assert_meets, small_place
+from engine_places import calendars_of
 from scipy import stats
 
 from flowsim.compose import load
 from flowsim.model.calendar import ALWAYS_OPEN, DAY, Calendars
-from flowsim.model.capacity import NO_QUOTA, REASONS, UNLIMITED, Network, apportion
+from flowsim.model.capacity import NO_QUOTA, REASONS, UNLIMITED, Network
 from flowsim.model.cohort import Cohort
 from flowsim.model.journeys import GENERATIONS, MOST, NONE, NUMBERS_A_PERSON, WIDE, Journeys, columns
 from flowsim.model.network import build_network
 from flowsim.model.plan import plan
-from flowsim.place import Place, PlaceError
+from flowsim.place import Place, PlaceError, apportion
 
 SPRING = ("start_date=2024-04-15", "days=40", "warm_up_days=20")  # from 26 March; Easter Monday is 1 April
 TINY = 1e-6
@@ -55,7 +57,8 @@ def test_calendars_answer_as_counting_does(share: float) -> None:
     horizon = 400
     rng = np.random.default_rng(int(100 * share))
     mask = rng.random(horizon) < share
-    calendars = Calendars.from_masks({"other": rng.random(horizon) < 0.5, "this": mask}, horizon)
+    calendars = calendars_of({"other": rng.random(horizon) < 0.5, "this": mask}, horizon)
+    assert calendars.mask(1).tolist() == mask.tolist()
     for t in range(horizon + 1):
         later = np.flatnonzero(mask[t:]) + t
         assert calendars.next_open(1, t) == (later[0] if len(later) else horizon)
@@ -66,23 +69,45 @@ def test_calendars_answer_as_counting_does(share: float) -> None:
     end = np.minimum(start + rng.integers(0, 300, 500), horizon)
     counted = [mask[a:b].sum() for a, b in zip(start, end, strict=True)]
     assert calendars.open_between(1, start, end).tolist() == counted
+    assert calendars.open_between(np.ones(500, dtype=np.int64), start, end).tolist() == counted
+
+    minutes = np.arange(1, horizon)
+    opens = mask[1:] & ~mask[:-1]
+    assert calendars.opens(np.ones_like(minutes), minutes).tolist() == opens.tolist()
+    after_hours = minutes[~mask[:-1]]
+    last_open = [max(np.flatnonzero(mask[:t]), default=-1) for t in after_hours]
+    assert calendars.closed_since(np.ones_like(after_hours), after_hours).tolist() == [t + 1 for t in last_open]
+    for t in (0, 1, 200, horizon):
+        spans = calendars.before(1, t).tolist()
+        assert [m for begin, end in spans for m in range(begin, end)] == np.flatnonzero(mask[:t]).tolist()
+        assert all(end < begin for (_, end), (begin, _) in pairwise(spans))
 
 
 def test_calendar_that_never_closes_and_questions_after_the_end() -> None:
-    calendars = Calendars.from_masks({"never": np.zeros(50, dtype=bool)}, 50)
+    calendars = calendars_of({"never": np.zeros(50, dtype=bool)}, 50)
     assert calendars.next_open(ALWAYS_OPEN, 49) == 49
     assert calendars.plus_open(ALWAYS_OPEN, 40, 5) == 45
     assert calendars.plus_open(ALWAYS_OPEN, 49, 5) == 50
     assert calendars.is_open(ALWAYS_OPEN, 3)
     assert calendars.next_open(0, 70) == calendars.plus_open(0, 70, 1) == 50
-    with pytest.raises(ValueError, match="expected"):
-        Calendars.from_masks({"short": np.ones(10, dtype=bool)}, 50)
+    assert calendars.open_between(ALWAYS_OPEN, np.array([3]), np.array([8])).tolist() == [5]
+
+
+def test_openings_in_any_order_that_touch_or_overlap_are_one() -> None:
+    given = np.array([[30, 40], [0, 10], [10, 12], [35, 38], [39, 60], [20, 20], [-5, 2], [2900, 5000]])
+    calendars = Calendars.from_openings({"odd": given, "none": given[:0]}, 3000)
+    assert calendars.before(0, 3000).tolist() == [[0, 12], [30, 60], [2900, 3000]]
+    assert calendars.before(0, 30).tolist() == [[0, 12]]
+    assert calendars.before(1, 3000).tolist() == []
+    assert calendars.before(ALWAYS_OPEN, 7).tolist() == [[0, 7]]
+    assert [calendars.next_open(0, t) for t in (11, 12, 60, 2999, 3000)] == [11, 30, 2900, 2999, 3000]
+    assert calendars.plus_open(0, 5, 7 + 30 + 1) == 2901
 
 
 def open_minutes(network: Network, name: str, day: int) -> list[int]:
     """The minutes of a day at which a calendar of the network changes, opening first."""
     c = network.calendars.names.index(name)
-    mask = np.diff(network.calendars.opened[c, day * DAY : (day + 1) * DAY + 1]) > 0
+    mask = network.calendars.mask(c)[day * DAY : (day + 1) * DAY]
     return np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int))).tolist()
 
 
@@ -301,6 +326,23 @@ def test_uniforms_of_two_purposes_seeds_replications_and_generations_are_indepen
     for name, other in others.items():
         assert pairs_look_independent(u, other), name
     assert not pairs_look_independent(u, 0.9 * u + 0.1 * others["purpose"])  # the test can fail
+
+
+def test_uniforms_are_the_middles_of_steps_and_neither_nought_nor_one() -> None:
+    u = Cohort(1, 0).uniform("anything", np.arange(100_000))
+    steps = u * 2.0**52 - 0.5
+    assert (steps == np.floor(steps)).all()
+    assert steps.min() >= 0
+    assert steps.max() < 2**52
+    assert Cohort(1, 0).uniform("anything", np.array([5], dtype=np.int32))[0] == u[5]
+
+
+def test_where_nobody_comes_it_is_still_known_what_could_have_been_known_of_them() -> None:
+    nobody = ("place.streams.emergency.rate=0", "place.streams.planned.rate=0", "~place.services.support.initial")
+    known = [planned(place_of(*overrides)) for overrides in ((), nobody)]
+    assert len(known[0].spells.number) > len(known[1].spells.number) == 0
+    assert list(known[0].attributes) == list(known[1].attributes)
+    assert {"locality", "pathway", "dies"} <= set(known[1].attributes)
 
 
 def test_uniform_belongs_to_the_person_not_to_the_position() -> None:

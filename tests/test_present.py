@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import shutil
@@ -14,6 +15,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from rich.console import Console
 
@@ -41,6 +44,7 @@ from flowsim.present.words import (
     tick,
     with_unit,
 )
+from flowsim.rules import check_names
 
 PLACES = Path(__file__).parent / "places"
 BAD_ROWS = {"XX-01": "about 1", "XX-02": "1/1/1/1/1/1", "XX-03": "1/1/1/1/1/1/nan", "XX-04": ""}
@@ -85,6 +89,45 @@ def test_the_same_numbers_give_the_same_picture(
     assert without_clip_names(drawn) == without_clip_names(comparison.out / "charts" / f"{kind}{ending}")
     if ending == ".svg":
         assert b"<dc:date>" not in drawn.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["differences", "census"])
+def test_a_picture_is_the_same_whichever_format_is_written_first(
+    comparison: flowsim.Comparison, tmp_path: Path, kind: str
+) -> None:
+    def draw() -> Figure:
+        return charts.KINDS[kind](comparison)
+
+    first, second = tmp_path / "first", tmp_path / "second"
+    charts.write(draw, first / "a.png", first / "a.svg")
+    charts.write(draw, second / "a.svg", second / "a.png")
+    for name in ("a.png", "a.svg"):
+        assert without_clip_names(first / name) == without_clip_names(second / name)
+    width = int.from_bytes((first / "a.png").read_bytes()[16:20])
+    with charts._style():
+        assert width == round(draw().get_figwidth() * charts.PNG_DPI)
+
+
+def test_ticks_are_those_that_matplotlib_would_find(comparison: flowsim.Comparison) -> None:
+    for kind in ("differences", "census", "causes", "weekdays"):
+        with charts._style():
+            figure = charts.KINDS[kind](comparison)
+            canvas = charts._laid_out(figure)
+            fixed = [[text.get_text() for text in axes.get_xticklabels()] for axes in figure.axes]
+            again = charts.KINDS[kind](comparison)
+            again.set_layout_engine("none")
+            for axes, laid_out in zip(again.axes, figure.axes, strict=True):
+                axes.set_position(laid_out.get_position())
+            FigureCanvasAgg(again).draw()
+            canvas.draw()
+        assert fixed == [[text.get_text() for text in axes.get_xticklabels()] for axes in again.axes]
+
+
+def test_a_summary_that_is_changed_spoils_no_other(alone: flowsim.Result) -> None:
+    for headline in (True, False):
+        shown = alone.summary(headline)
+        shown["mean"] = 0.0
+        assert alone.summary(headline)["mean"].any()
 
 
 def test_every_chart_of_one_scenario_but_the_differences(alone: flowsim.Result) -> None:
@@ -152,6 +195,57 @@ def test_many_scenarios_have_lines_without_bands(
     assert bands() == 0
 
 
+def test_a_run_of_nobody_has_a_summary_and_the_pictures_there_can_be(tmp_path: Path) -> None:
+    empty = load("place=small", "days=7", "warm_up_days=7", "scale=0.001", scenarios_dir=PLACES)
+    for name, made in (
+        ("run", lambda out: flowsim.run(empty, 1, jobs=1, out=out, progress=False)),
+        ("compare", lambda out: flowsim.compare({"a": empty, "b": empty}, 2, jobs=1, out=out, progress=False)),
+    ):
+        result = made(tmp_path / name)
+        assert not result.failures
+        assert (result.out / "summary.md").is_file()
+        with pytest.raises(PlaceError, match="'causes' has nothing to show: nobody is delayed"):
+            charts.causes(result)
+        for kind in charts.KINDS:
+            with contextlib.suppress(PlaceError):
+                result.chart(tmp_path / f"{name}-{kind}.png", kind)
+
+
+def test_a_picture_that_fails_costs_no_summary(
+    alone: flowsim.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> Figure:
+        raise ValueError("range() arg 3 must not be zero")
+
+    monkeypatch.setitem(charts.KINDS, "emergency", failing)
+    with pytest.warns(FlowsimNotice, match="picture 'emergency' could not be drawn .ValueError: range"):
+        drawn = charts.save_all(alone, tmp_path)
+    assert {path.stem for path in drawn} == {"census", "causes", "weekdays", "warm_up"}
+
+
+def test_what_is_not_measured_is_grey_on_both_sides(comparison: flowsim.Comparison) -> None:
+    run = comparison.places["baseline"].run
+    start, end = comparison.span
+    part = flowsim.Comparison(comparison.out, comparison.places)
+    part.__dict__["manifest"] = {
+        **comparison.manifest,
+        "configuration": {**comparison.manifest["configuration"], "window_minutes": [start + 5 * 1440, end - 9 * 1440]},
+    }
+    whole, inner = (charts.census(one).axes[0].patches for one in (comparison, part))
+    assert len(whole) == 1  # the warm-up
+    edges = [date2num(np.datetime64(run.date_of(minute))) for minute in (0, start + 5 * 1440, end - 9 * 1440, end)]
+    assert [edge for span in inner for edge in (span.get_x(), span.get_x() + span.get_width())] == edges
+
+
+def test_the_first_scenario_is_called_by_its_name_and_not_now(comparison: flowsim.Comparison) -> None:
+    """It is `now` only where the first scenario is, and that is what it is called then."""
+    turned = flowsim.Comparison(comparison.out, dict(reversed(comparison.places.items())))
+    turned.__dict__["results"] = comparison.results
+    for one, name in ((comparison, "As things are"), (turned, "More support")):
+        titles = [axes.get_title() for axes in charts.differences(one).axes if axes.get_visible()]
+        assert all(f"({name}: " in title.replace("\n", " ") for title in titles)
+
+
 def test_charts_that_cannot_be(comparison: flowsim.Comparison, alone: flowsim.Result, tmp_path: Path) -> None:
     with pytest.raises(PlaceError, match="did you mean 'weekdays'"):
         comparison.chart(tmp_path / "x.png", "weekday")
@@ -162,14 +256,15 @@ def test_charts_that_cannot_be(comparison: flowsim.Comparison, alone: flowsim.Re
 
 
 def test_published_weekdays_are_those_of_the_evidence(comparison: flowsim.Comparison) -> None:
-    (values,) = comparison.published_weekdays.values()
+    (values,) = comparison.published_weekdays["all"].values()
     assert values == [0.872, 1.099, 1.155, 1.167, 1.241, 0.858, 0.609]
 
 
 def test_published_weekdays_of_a_place_are_those_it_names(
     comparison: flowsim.Comparison, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert load().published == {"discharges_by_weekday": ["AC-33", "AC-31"]}
+    southport = "discharges_by_weekday | southport_ormskirk"
+    assert load().published == {"discharges_by_weekday": ["AC-31"], southport: ["AC-33"]}
     register = read_register(folders())
     broken = {name: replace(register["AC-31"], id=name, value=value) for name, value in BAD_ROWS.items()}
     monkeypatch.setattr(api, "read_register", lambda _: register | broken)
@@ -178,13 +273,47 @@ def test_published_weekdays_of_a_place_are_those_it_names(
         place = load("place=small", scenarios_dir=PLACES).model_copy(
             update={"published": {"discharges_by_weekday": list(names)}}
         )
-        return list(flowsim.Result(comparison.out, {"one": place}).published_weekdays.values())
+        found = flowsim.Result(comparison.out, {"one": place}).published_weekdays
+        return list(found.get("all", {}).values())
 
     assert of("AC-33", "AC-31", "nowhere")[0] == [0.913, 1.154, 1.149, 1.244, 1.377, 0.68, 0.482]
     assert of() == []
     for name in BAD_ROWS:
         with pytest.warns(FlowsimNotice, match=f"{name} of the evidence"):
             assert len(of(name, "AC-31")) == 1
+
+
+def test_a_hospitals_published_weekdays_stand_beside_its_own_line(comparison: flowsim.Comparison) -> None:
+    """Southport & Ormskirk's Saturday looked met beside the line of both hospitals."""
+    sefton = load()
+    days = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+    rows = [
+        (scenario, replication, "discharges_by_weekday", where, "index", value)
+        for scenario in ("one", "two", "three", "four")
+        for replication in range(3)
+        for prefix, value in (("", 0.71), ("southport_ormskirk | ", 0.77), ("aintree | ", 0.6))
+        for where in (f"{prefix}{day}" for day in days)
+    ]
+    numbers = pd.DataFrame(rows, columns=comparison.results.columns)
+    shown = flowsim.Result(comparison.out, dict.fromkeys(("one", "two", "three", "four"), sefton))
+    shown.__dict__["results"] = numbers
+    assert {where: len(own) for where, own in shown.published_weekdays.items()} == {"all": 1, "southport_ormskirk": 1}
+    both, southport = (figure := charts.weekdays(shown, shown.published_weekdays)).axes
+    assert southport.get_title() == "Southport & Ormskirk"
+    for axes, level, name in ((both, 0.71, "England"), (southport, 0.77, "S&O")):
+        assert axes.lines[0].get_ydata() == pytest.approx([level] * 7)
+        (published,) = (line for line in axes.lines if str(line.get_label()).startswith("published"))
+        assert name in str(published.get_label())
+        assert axes.get_legend() is None  # it stood on Monday's points
+        assert not axes.collections  # bands of four scenarios would hide their lines
+    (legend,) = figure.legends
+    assert len(legend.get_texts()) == 4 + 2
+
+
+def test_a_site_that_is_published_but_not_there() -> None:
+    place = load().model_copy(update={"published": {"discharges_by_weekday | southprot_ormskirk": ["AC-33"]}})
+    with pytest.raises(PlaceError, match=r"published\.discharges_by_weekday .*did you mean 'southport_ormskirk'"):
+        check_names(place)
 
 
 def test_a_place_without_evidence_has_no_published_weekdays(
@@ -229,6 +358,29 @@ def with_more(comparison: flowsim.Comparison, **added: float) -> flowsim.Compari
         assert rows.any()
         other.loc[rows, "value"] += more * (1 + 0.01 * other.loc[rows, "replication"])
     return with_results(comparison, pd.concat([base, other], ignore_index=True)[columns])
+
+
+def test_an_occupancy_above_100_keeps_its_interval_and_is_explained(comparison: flowsim.Comparison) -> None:
+    def changed(measure: str, values: tuple[float, float, float]) -> flowsim.Comparison:
+        numbers = comparison.results.copy()
+        for replication, value in enumerate(values):
+            rows = (numbers["measure"] == measure) & (numbers["where"] == "all")
+            numbers.loc[rows & (numbers["replication"] == replication), "value"] = value
+        return with_results(comparison, numbers)
+
+    def first_cell(result: flowsim.Comparison, title: str) -> str:
+        return next(row[1] for row in sections.differences(result, brief=True).rows if row[0].startswith(title))
+
+    full = changed("acute_occupancy", (100.37, 100.93, 100.61))
+    assert first_cell(full, "Acute bed occupancy") == "100.6\n99.9 to 101.3"
+    assert sections.MORE_THAN_FULL in sections.differences(full, brief=True).sentences
+    one = flowsim.Result(comparison.out, {"baseline": comparison.places["baseline"]})
+    one.__dict__["results"] = full.results
+    assert sections.MORE_THAN_FULL in sections.measures(one).sentences
+    roomy = changed("acute_occupancy", (90.0, 91.0, 92.0))
+    assert sections.MORE_THAN_FULL not in sections.differences(roomy, brief=True).sentences
+    shares = changed("usual_residence_share", (99.0, 99.5, 98.5))
+    assert first_cell(shares, "Discharged to the usual place") == "99.0\n97.8 to 100"
 
 
 @pytest.mark.parametrize(
@@ -315,7 +467,8 @@ def test_progress_ends_with_the_time_it_took(capsys: pytest.CaptureFixture[str])
     with Progress(4, 0) as shown:
         shown.advance(3)
         shown.advance(1, failed=1)
-    first, last = capsys.readouterr().err.splitlines()
+    start, first, last = capsys.readouterr().err.splitlines()
+    assert start == "4 cells (replications x scenarios) to do."
     assert first == "3 of 4 cells done, about 1 s left."
     assert last == "4 of 4 cells done, 1 failed, in 0 s."
 
@@ -403,7 +556,7 @@ def test_assumptions_are_counted() -> None:
     [
         (0.0, "", "0"), (1234.5, "people", "1,234"), (12.345, "days", "12.3"), (0.01234, "days", "0.0123"),
         (-3.0, "days", "-3.00"), (float("nan"), "days", "-"), (2.5e6, "£ a year", "£2.50m"), (-45678, "£", "-£46k"),
-        (999.6, "", "1,000"),
+        (999.6, "", "1,000"), (100.37, "%", "100.4"), (100.0, "%", "100"), (99.64, "%", "99.6"), (100.37, "", "100"),
     ],
 )  # fmt: skip
 def test_numbers_are_written_for_people(value: float, unit: str, text: str) -> None:

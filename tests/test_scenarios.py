@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from acceptance import SINCE_JULY
 from rich.console import Console
 
 from flowsim import cli
@@ -43,6 +44,7 @@ def composed(name: str) -> Composition:
 
 def small(*overrides: str) -> Place:
     """A small place, in autumn or, where a scenario has dates in winter only, in winter."""
+    overrides = (*overrides, *SINCE_JULY.get(overrides[0].removeprefix("scenario="), ()))
     try:
         return load(*overrides, *SMALL)
     except ValueError as error:

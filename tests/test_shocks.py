@@ -200,8 +200,9 @@ def test_calendars_exist_by_declaration_and_close_for_the_shock() -> None:
     assert network.names[:4] == ("nurses", "ward/general", "ward/other", "homes")
     assert network.way_out.tolist() == [-1, 2, 3, 4, -1, -1, -1]
     assert network.calendar.tolist() == [-1, -1, -1, 1, -1, -1, -1]
-    assert np.array_equal(network.calendars.opened[0], network.calendars.opened[1])  # no outbreak here
-    assert network.calendars.opened[2, -1] == network.horizon
+    office, homes, way_out = (network.calendars.before(c, network.horizon) for c in range(3))
+    assert np.array_equal(office, homes)  # no outbreak here
+    assert way_out.tolist() == [[0, network.horizon]]
     assert network.calendars.next_open(3, 2 * DAY) == round(6.25 * DAY)
 
 
@@ -595,12 +596,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({**handed_back("homes"), "stages.ward.displaced_to": "leave"}, "blocks.x puts people out of 'homes'.*or 'leave'"),
     (displaced("2024-04-09", where=["nroth"]), r"displacements\.x\.where: 'nroth' was given"),
     (displaced("2024-04-09"), "displacements.x puts people out"),
-    ({**displaced("2020-01-01"), "stages.homes.displaced_to": "leave"}, "x.date: '2020-01-01' was.*a date in the run"),
+    ({**displaced("2020-01-01"), "stages.homes.displaced_to": "leave"}, "x.date: '2020-01-01' was.*dates in the run"),
     (shock(lasts={"fixed": 5}), r"lasts\.unit: this key is needed"),
     (shock(lasts=days(400)), "'400 days' was given; allowed: at most 366 days"),
     (shock(lasts={"fixed": 5, "unit": "working_days"}), "allowed: minutes, hours, days or weeks"),
     (shock(lasts=BY_SITE), "belongs to no person"),
-    (shock(**{"from": "2025-04-01"}), "'2025-04-01 to 2024-05-31' was given.*dates in the run"),
+    (shock(**{"from": "2025-04-01"}), "'2025-04-01' was given.*dates in the run"),
     (shock(**{"from": "2024-05-01", "to": "2024-05-01"}), "not after it begins"),
     ({"services.home.trend.x": {"share": 0.1}}, r"trend\.x: an unlimited service was given"),
     ({"services.homes.trend.x": {"share": -2}}, r"trend\.x\.share: -2 was given; allowed: at least -1"),
@@ -620,7 +621,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (giving("homes"), "either 'amount' or 'exchange: pounds'"),
     (giving("ward", amount=3), "from which it is taken"),
     (moving(lag_days=20, **{"from": "2024-04-10", "to": "2024-04-30"}), "lag_days: 20 was given; allowed: fewer"),
-    (moving(**{"from": "2024-07-10"}), "2024-07-10 to.*dates in the run"),
+    (moving(**{"from": "2024-07-10"}), "'2024-07-10' was given.*dates in the run"),
     (watching("ward", "erd"), r"escalation\.x\.watch: 'erd' was given"),
     (watching("ward", "care"), "'care' was given; allowed: one that is split by site, or not split:"),
     (watching("homes", "ward"), "'ward' was given; allowed: one that is not split:"),

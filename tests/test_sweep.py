@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,9 +14,10 @@ import flowsim
 from flowsim import cli, compose
 from flowsim.compose import Dimension, dimensions, sweep
 from flowsim.experiment.design import choose, named, read_table, short_keys
-from flowsim.experiment.sweep import POINT, compose_sweep, rank_settings
+from flowsim.experiment.importance import rank_settings, unrankable
+from flowsim.experiment.sweep import POINT, compose_sweep
 from flowsim.place import PlaceError
-from flowsim.present import report, sweep_charts, sweep_sections
+from flowsim.present import charts, report, sweep_charts, sweep_sections
 
 PLACES = Path(__file__).parent / "places"
 SMALL = ("place=small", "days=14", "warm_up_days=14")
@@ -107,7 +109,7 @@ def test_sobol_points_are_balanced() -> None:
         (([BEDS], "grid", None), "an interval was given; a grid has no values of it"),
         (([WHO], "grid", 5), "points: 5 was given; allowed: with design=lhs"),
         (([BEDS], "lsh", 5), "did you mean 'lhs'"),
-        (([BEDS], "lhs", None), "points: None was given"),
+        (([BEDS], "lhs", None), "points: it is needed with design=lhs and was not given; allowed: a whole num"),
         (([], "grid", None), "nothing is varied"),
         (([WHO, WHO], "grid", None), "scenario: this is given twice"),
     ],
@@ -251,6 +253,52 @@ def test_the_variance_is_shared_out_as_it_was_made() -> None:
     assert both.loc["b", "share"] > 0
 
 
+def test_settings_that_happen_to_go_together_share_what_is_their_own() -> None:
+    """Twenty points in which c goes up with a, though only a and b do anything: it explains nothing."""
+    rng = np.random.default_rng(7)
+    for _ in range(20):
+        a, b = rng.uniform(size=20), rng.uniform(size=20)
+        points = pd.DataFrame({"a": a, "b": b, "c": 0.5 * a + 0.5 * rng.uniform(size=20)})
+        values = 2 * points["a"] + points["b"]
+        found = rank_settings(points, values).set_index("setting")
+        assert found.loc["c", "share"] < 1e-6
+        assert found["share"].sum() == pytest.approx(100)
+        assert found.loc["b", "highest"] - found.loc["b", "lowest"] == pytest.approx(np.ptp(b))
+    noise = [rank_settings(points, pd.Series(rng.normal(size=20)))["share"].sum() for _ in range(50)]
+    assert np.mean(noise) < 15  # of chance the fit explains a third
+
+
+@pytest.mark.parametrize(
+    ("points", "told"),
+    [
+        (6, "6 points are too few to say which of 3 settings matter: it takes 10 or more, and 30 tell it well."),
+        (10, ""),
+    ],
+)
+def test_too_few_points_rank_nothing(points: int, told: str) -> None:
+    design = choose([Dimension(f"place.services.{name}.capacity", ends=(1, 99)) for name in "abc"], "lhs", points, 1)
+    frame = pd.DataFrame(design.settings.values()).astype(float)
+    assert unrankable(frame) == told
+    found = rank_settings(frame, frame.iloc[:, 0])
+    assert len(found) == (0 if told else 3)
+    if not told:
+        assert found["share"].tolist() == pytest.approx([100, 0, 0])
+
+
+def test_settings_that_go_up_and_down_together_rank_nothing() -> None:
+    a = np.arange(20.0)
+    together = pd.DataFrame({"a": a, "b": a + (a % 2) / 10})
+    assert "go up and down together" in unrankable(together)
+    assert rank_settings(together, pd.Series(a)).empty
+
+
+def test_names_and_settings_left_as_they_are_have_shares() -> None:
+    points = pd.DataFrame({"who": ["x", "y", None, "x", "y", None, "x"] * 2, "n": np.arange(14.0)})
+    found = rank_settings(points, pd.Series(np.where(points["who"] == "y", 5.0, 1.0))).set_index("setting")
+    assert found.loc["who", "share"] == pytest.approx(100)
+    assert found.loc["who", ["lowest", "highest", "highest_at"]].tolist() == pytest.approx([1, 5, "y"])
+
+
 # -- the whole of it ---------------------------------------------------------------------------------------------------
 
 
@@ -306,7 +354,7 @@ def test_it_can_be_read_again(swept: flowsim.Sweep) -> None:
 def test_points_have_names_and_say_where_nothing_clearly_changes(swept: flowsim.Sweep) -> None:
     brief, whole = (next(iter(sweep_sections.points(swept, one))) for one in (True, False))
     assert brief.columns[0] == "point"
-    assert brief.rows[0][0] == "As things are"
+    assert brief.rows[0][0] == "As things are (nothing varied)"  # a point may be called baseline
     assert [row[0] for row in brief.rows[1:3]] == [
         f"{n}: {p.replace(',', ', ')}" for n, p in enumerate(best(swept)[:2], start=1)
     ]
@@ -316,6 +364,73 @@ def test_points_have_names_and_say_where_nothing_clearly_changes(swept: flowsim.
     for row, point in zip(whole.rows[1:], best(swept), strict=True):
         assert ("no clear change" in row[at]) == (changes[point] == "no clear change")
     assert "e+" not in report.markdown(swept)
+
+
+def test_a_sweep_says_why_it_cannot_say_what_matters(swept: flowsim.Sweep) -> None:
+    few = flowsim.Sweep(swept.out, swept.places)
+    kept = [swept.base, *[str(point) for point in swept.points[POINT][1:7]]]
+    few.__dict__["points"] = swept.points[swept.points[POINT].isin(kept)]
+    few.__dict__["_table"] = swept.table()[swept.table()[POINT].isin(kept)]
+    *_, matters = sweep_sections.points(few, True)
+    assert matters.rows == ()
+    assert matters.sentences == (few.unrankable,)
+    assert "too few" in few.unrankable
+    *_, matters = sweep_sections.points(swept, True)
+    assert len(matters.rows) == 2
+    assert sweep_sections.FITTED not in matters.sentences[0]
+
+
+def by_name(swept: flowsim.Sweep, names: Sequence[str | None]) -> flowsim.Sweep:
+    """The same sweep with its second setting replaced by words, one a point."""
+    other = flowsim.Sweep(swept.out, swept.places)
+    words = dict(zip(swept.points[POINT], [None, *names], strict=True))
+    for key, frame in (("points", swept.points), ("_table", swept.table())):
+        other.__dict__[key] = frame.assign(**{swept.settings[1]: frame[POINT].map(words)})
+    return other
+
+
+@pytest.mark.parametrize("long", ["{home_first:{from:pathway_2,to:pathway_1,share:0.2}}", "home_first"])
+def test_a_panel_has_room_beside_its_words(swept: flowsim.Sweep, long: str) -> None:
+    """A value of 50 letters left panels of two millimetres; one that was left as it is had no place at all."""
+    shown = by_name(swept, [long, None] * 4)
+    with charts._style():
+        figure = sweep_charts.heat(shown, ["delayed_patients", "acute_occupancy"])
+        charts._laid_out(figure)
+    panels = [axes for axes in figure.axes if axes.get_xlabel()]
+    assert len(panels) == 2
+    for axes in panels:
+        assert axes.get_position().width * figure.get_figwidth() > 2
+        assert [label.get_text() for label in axes.get_yticklabels()][1] == "as it is"
+        low, high = axes.get_ylim()
+        assert low < 0 < 1 < high
+    assert sweep_charts._labels([long, "x"])[0].count("\n") <= 1
+    alike = [f"{long} {'and so on ' * 4}{n}" for n in range(2)]
+    assert len(set(sweep_charts._labels(alike))) == 2
+
+
+def test_bands_are_paired_as_the_table_is_and_hold_only_what_can_be(swept: flowsim.Sweep) -> None:
+    shown = by_name(swept, [f"name_{n}" for n in range(8)])
+    shown.__dict__["points"] = shown.points.drop(columns=swept.settings[0])
+    table = shown.table().assign(difference_low=lambda rows: rows["difference"] - 500)
+    shown.__dict__["_table"] = table
+    figure = sweep_charts.lines(shown, ["delayed_patients", "cost_total"])
+    rows = table[(table["measure"] == "delayed_patients")].set_index(POINT)
+    now = rows.loc[shown.base, "mean"]
+    drawn = [path.vertices[:, 1].tolist() for path in figure.axes[0].collections[0].get_paths()]
+    expected = [[0.0, now + high] for high in rows["difference_high"].iloc[1:]]
+    assert np.ravel(drawn) == pytest.approx(np.ravel(expected))
+    (line,) = (line for line in figure.axes[0].lines if len(line.get_xdata()) == 8)
+    assert line.get_linestyle() == "None"  # nothing lies between two names
+    assert figure.axes[0].lines[0].get_linestyle() == ":"
+    costs = [path.vertices[:, 1].min() for path in figure.axes[1].collections[0].get_paths()]
+    assert min(costs) < table.loc[table["measure"] == "cost_total", "mean"].min() - 400
+
+
+def test_thin_lines_of_points_are_dark_enough_to_be_seen(swept: flowsim.Sweep) -> None:
+    figure = sweep_charts.parallel(swept, swept.asked_measures)
+    for lines in figure.axes[0].collections:
+        colours = lines.get_colors()[:, :3]
+        assert (colours @ [0.2126, 0.7152, 0.0722]).max() < 0.8
 
 
 def best(swept: flowsim.Sweep) -> list[str]:

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "flowsim"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 ROOMS = (
-    "place", "rules", "validate", "settings", "files", "evidence", "census", "compose",
+    "place", "rules", "validate", "settings", "files", "evidence", "census", "totals", "compose",
     "model", "engine", "measures", "experiment", "present", "api", "cli",
 )  # fmt: skip
 """In this order: each imports only from itself and from those before it."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from flowsim.engine import compiled
 from flowsim.engine.spells import Spells
-from flowsim.model.calendar import DAY, Calendars
+from flowsim.model.calendar import ALWAYS_OPEN, DAY, Calendars
 from flowsim.model.capacity import Network
 from flowsim.model.journeys import Journeys
 
@@ -94,7 +94,7 @@ def _run_on(tables: tuple[np.ndarray, ...], journeys: Journeys, network: Network
 def _cut(tables: tuple[np.ndarray, ...], journeys: Journeys, network: Network, minute: int) -> Trunk:
     k = compiled.load_kernel()
     rows, rare, tasks, stamps, spells, services = tables[:6]
-    state, rules, log = tables[11], tables[16], tables[-1]
+    state, rules, log = tables[10], tables[15], tables[-1]
     n = len(journeys.spells.number)
     waits = spells[:n, k.MARKS] & (1 << int(k.READMISSION)) != 0
     touched = (spells[:n, k.PHASE] != k.AWAY) | waits
@@ -189,17 +189,11 @@ def _classes(old: Calendars, new: Calendars, end: int) -> tuple[np.ndarray, np.n
 
     The last number of each is that of the calendar -1, which is always open.
     """
-    known = [np.arange(end + 1)]
+    known = {old.before(ALWAYS_OPEN, end).tobytes(): 0}
     found = []
     for calendars in (old, new):
-        numbers = []
-        for opened in calendars.opened[:, : end + 1]:
-            same = (c for c, k in enumerate(known) if k[end] == opened[end] and np.array_equal(k, opened))
-            number = next(same, len(known))
-            if number == len(known):
-                known.append(opened)
-            numbers.append(number)
-        found.append(np.array([*numbers, 0], dtype=np.int64))
+        openings = [calendars.before(c, end).tobytes() for c in (*range(len(calendars.names)), ALWAYS_OPEN)]
+        found.append(np.array([known.setdefault(one, len(known)) for one in openings], dtype=np.int64))
     return found[0], found[1]
 
 
@@ -243,7 +237,7 @@ def _taken_over(
     """Put the trunk into the tables of a run that has not begun; False, and nothing done, where it is not the same."""
     k, c = compiled.load_kernel(), compiled.load_carry()
     rows, rare, tasks, stamps, spells, services, heads = tables[:7]
-    calendars, state = tables[8:11], tables[11]
+    calendars, state = tables[8:10], tables[10]
     number = journeys.spells.number
     if not np.array_equal(trunk.came, _came(journeys, trunk.minute)):
         return False
@@ -278,7 +272,7 @@ def _taken_over(
 def _services_taken_over(trunk: Trunk, network: Network, renamed: np.ndarray, tables: tuple[np.ndarray, ...]) -> None:
     """Services, rules, log, and how far the tables of fixed minutes are done with."""
     k = compiled.load_kernel()
-    services, state, rules, log = tables[5], tables[11], tables[16], tables[-1]
+    services, state, rules, log = tables[5], tables[10], tables[15], tables[-1]
     in_old = np.flatnonzero(renamed >= 0)
     for column in (
         k.IN_USE, k.CAPACITY, k.ESCALATION, k.QUOTA_DAY, k.USED_DAY, k.QUOTA_WEEK, k.USED_WEEK, k.LOGGED,
@@ -306,9 +300,9 @@ def _services_taken_over(trunk: Trunk, network: Network, renamed: np.ndarray, ta
     state[k.N_LOG] = len(found)
     to_come = [k.FAR]
     for cursor, column, minutes in (
-        (k.NEXT_STEP, k.STEP_MINUTE, tables[14]),
-        (k.NEXT_LOOK, k.LOOK_MINUTE, tables[15]),
-        (k.NEXT_DISPLACEMENT, k.DISPLACEMENT_MINUTE, tables[17]),
+        (k.NEXT_STEP, k.STEP_MINUTE, tables[13]),
+        (k.NEXT_LOOK, k.LOOK_MINUTE, tables[14]),
+        (k.NEXT_DISPLACEMENT, k.DISPLACEMENT_MINUTE, tables[16]),
     ):
         state[cursor] = np.searchsorted(minutes[:, column], trunk.minute)
         to_come += minutes[state[cursor] : state[cursor] + 1, column].tolist()

@@ -20,7 +20,6 @@ from flowsim.engine.kernel import (
     KEEPS,
     KEPT,
     KEY,
-    KIND_BITS,
     LAST_TASK,
     MAIN,
     MARKS,
@@ -83,10 +82,7 @@ def minutes_of_events(spells, who, found):
         for kind in range(MAIN + 1):
             found[at, kind] = -1
             if marks & (1 << kind):
-                before = int64(spells[who[at], NODES + 2 * kind + 1])
-                while before >= 0:  # up to the head of the minute's list
-                    before = int64(spells[(before - 1) >> KIND_BITS, NODES + 2 * ((before - 1) & WAKE) + 1])
-                found[at, kind] = -before - 1
+                found[at, kind] = spells[who[at], NODES + 2 * kind + 1]
 
 
 @njit(cache=True)
@@ -155,7 +151,7 @@ def same_plans(
 @njit(cache=True)
 def carry(
     old_rows, old_tasks, old_stamps, old_spells, events, begin, task_begin, old_first, at_of, active, new_of, first,
-    renamed, rows, tasks, stamps, spells, services, heads, opened, minutes, first_minute, run, minute,
+    renamed, rows, tasks, stamps, spells, services, heads, openings, first_opening, run, minute,
 ):  # fmt: skip
     """Put the state of all who came so far into the new tables, as it is between the minute before and this one.
 
@@ -166,11 +162,8 @@ def carry(
     for at in range(len(new_of)):
         n = int64(new_of[at])
         offset = first[n] - old_first[at]
-        if events[at, READMISSION] >= 0 or active[at]:
-            parent = int64(old_spells[at, PARENT])
-            entry = at_of[parent]
-            if entry >= 0:
-                spells[n, PARENT] = new_of[entry]
+        if events[at, READMISSION] >= 0:
+            spells[n, PARENT] = new_of[at_of[old_spells[at, PARENT]]]
         if not active[at]:
             schedule(spells, heads, run, READMISSION, n, events[at, READMISSION])
             continue
@@ -215,7 +208,7 @@ def carry(
             join(spells, services, run, renamed[queue], n, key, int64(old_spells[at, NEED]))
         elif phase in (BEFORE, AFTER):  # by the new calendars, from the minute in which it began
             k = spells[n, TASK]
-            grant(tasks, spells, heads, opened, minutes, first_minute, run, n, int64(tasks[k, TASK_GRANTED]))
+            grant(tasks, spells, heads, openings, first_opening, run, n, int64(tasks[k, TASK_GRANTED]))
         elif phase == STAYS and events[at, MAIN] >= 0:
             schedule(spells, heads, run, MAIN, n, events[at, MAIN])
 

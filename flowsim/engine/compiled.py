@@ -102,8 +102,8 @@ def lay_out(journeys: Journeys, network: Network) -> tuple[np.ndarray, ...]:
     displacements = _side_by_side(network.displacement_minute, network.displacement_service, network.displacement_units)
     order = _order_of_displacement(journeys, network, services, k)
 
-    heads = np.zeros(horizon + k.KINDS, dtype=np.int32)
-    words = n_services // 32 + 1
+    heads = np.zeros((horizon + k.KINDS, 2), dtype=np.int32)
+    words = n_services // 64 + 1
     state = np.zeros(k.DIRTY + words, dtype=np.int64)
     state[k.HORIZON] = horizon
     state[k.N_SPELLS] = n_spells
@@ -115,8 +115,8 @@ def lay_out(journeys: Journeys, network: Network) -> tuple[np.ndarray, ...]:
         spells, heads, state, *(_column(getattr(journeys.spells, name)) for name in ("arrival", "first_row", "initial"))
     )
     return (
-        rows, rare, tasks, stamps, spells, services, heads, np.zeros(n_spells, dtype=np.int32),
-        network.calendars.opened, network.calendars.minutes, network.calendars.first, state,
+        rows, rare, tasks, stamps, spells, services, heads, np.empty(n_rows, dtype=np.int32),
+        network.calendars.openings, network.calendars.first, state,
         np.ascontiguousarray(network.quota_day, dtype=np.int64),
         np.ascontiguousarray(network.quota_week, dtype=np.int64),
         steps, looks, rules, displacements, order,
@@ -126,7 +126,7 @@ def lay_out(journeys: Journeys, network: Network) -> tuple[np.ndarray, ...]:
 
 def found_in(tables: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
     """Those tables of a run that say what happened: rows, tasks, stamps, the run's state and the log."""
-    return tables[0], tables[2], tables[3], tables[11], tables[-1]
+    return tables[0], tables[2], tables[3], tables[10], tables[-1]
 
 
 def collect(rows: np.ndarray, tasks: np.ndarray, stamps: np.ndarray, state: np.ndarray, log: np.ndarray) -> Spells:
@@ -317,7 +317,7 @@ def prepare() -> None:
     row = {name: one + ROW_DEFAULTS.get(name, 0) for name in (f.name for f in fields(RowTable))}
     tasks = TaskTable(**{f.name: none for f in fields(TaskTable)})
     journeys = Journeys(SpellTable(one, one, one, one), RowTable(**row), tasks, ("stage",), ())
-    calendars = Calendars.from_masks({}, horizon=DAY)
+    calendars = Calendars.from_openings({}, horizon=DAY)
     limits = np.full((1, 1), NO_QUOTA, dtype=np.int64)
     run(journeys, Network(("service",), 0, calendars, one - 1, one > 0, one, one, one, one, limits, limits))
 

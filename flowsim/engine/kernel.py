@@ -12,10 +12,11 @@ together, in lines of 64 bytes that the processor fetches at once, and what few 
     spells    (N + S, 32) int32   where the person is, their place in a queue and their events: first what few need,
                               then the line that all need; behind the N persons one entry a service, for its WAKE
     services  (S, 32) int64   units in use, capacity, and the root of the queue's tree
-    heads     (horizon + 8,) int32   where the list of a minute begins, and that of each kind in the minute that runs
-    tries     (N,) int32      who tries now
-    opened, minutes, first    the calendars (model/calendar.py)
-    run       (64 + S / 32,) int64   cursors, and one bit a service: must be looked at
+    heads     (horizon + 8, 2) int32   where the lists of a minute begin: that of what may cross a person's way and that
+                              of what all have; behind the minutes the list of each kind in the minute that runs
+    asks      (R,) int32      who began to queue in this pass and will not for ever
+    openings, first           the calendars (model/calendar.py)
+    run       (16 + S / 64,) int64   cursors, and one bit a service: must be looked at
 
 The functions are named as in the rules and take what they need of those, always in that order. Where one table names
 an entry of another, -1 is none; only events and `heads`, which begin as zeros, count from one, and 0 is none.
@@ -23,7 +24,6 @@ an entry of another, -1 is none; only events and `heads`, which begin as zeros, 
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import extending, njit, types
 from numba.core import cgutils
@@ -39,7 +39,7 @@ from flowsim.engine.spells import (
     TURNED_AWAY,
     UNFIT_AGAIN,
 )
-from flowsim.model.calendar import ALWAYS_OPEN, DAY
+from flowsim.model.calendar import ALWAYS_OPEN, DAY, FROM, TO
 
 # rows: the planned columns, in the order `compiled.py` packs them, then what happened. The last is the next of a list
 # of rows (those a spell keeps, or those to be displaced).
@@ -76,7 +76,7 @@ ROW_JOINED, ROW_ACCEPTED, ROW_STARTED, ROW_READY, ROW_RECOGNISED, ROW_LEFT, ROW_
     PARENT,  # the spell whose readmission this one is
     LEAST,  # in the queue of a service with first fit: the least need of this node and those below it
 ) = range(4)
-NODES = 4  # from here on: the next and the one before in the list of events, two columns a kind
+NODES = 4  # from here on two columns a kind: the next in the list of events, and the minute
 # ... and what all need, behind the event of kind MAIN
 (
     PHASE,
@@ -114,13 +114,15 @@ AWAY, STAYS, BEFORE, WANTS, QUEUES, AFTER, GONE, DEAD = range(8)
 # Kinds of events, in the order in which those of one person run in a minute; WAKE belongs to a service.
 DEATH, READMISSION, UNFIT, PATIENCE_ENDS, DECLINE, RELEASE, MAIN, WAKE = (int64(kind) for kind in range(8))
 KINDS = 8
+CROSSES, HAPPENS = range(2)  # the lists of a minute: the kinds before MAIN, which run first; MAIN and WAKE
 KIND_BITS = 3  # an event is the index of the spell and these bits of the kind, plus one
+ANY = MAIN + 1  # in place of no event, where looking ahead to a wrong one costs less than to ask
 
 # run
 (
-    HORIZON, N_SPELLS, WEEKDAY, TRIES, NEXT_STEP, NEXT_LOOK, NEXT_DISPLACEMENT, NEXT_FIXED, N_LOG, WORDS, PENDING,
+    HORIZON, N_SPELLS, WEEKDAY, ASKS, NEXT_STEP, NEXT_LOOK, NEXT_DISPLACEMENT, NEXT_FIXED, N_LOG, WORDS, PENDING,
 ) = range(11)  # fmt: skip
-DIRTY = 16  # from here on: the bits of the services that must be looked at, 32 a word
+DIRTY = 16  # from here on: the bits of the services that must be looked at, 64 a word
 
 # columns of the tables of what happens at fixed minutes, and of the log
 STEP_MINUTE, STEP_SERVICE, STEP_CAPACITY, STEP_REASON = range(4)
@@ -131,12 +133,6 @@ LOG_MINUTE, LOG_SERVICE, LOG_CAPACITY, LOG_IN_USE, LOG_QUEUE, LOG_REASON = range
 
 ESCALATED = 5  # capacity.REASON_CODE["escalation"]
 FAR = 2**31 - 1
-
-# The number of the lowest bit of a word below 2**32, looked up by the bit modulo 37 (which is different for each).
-BIT = np.zeros(37, dtype=np.int64)
-for _b in range(32):
-    BIT[(1 << _b) % 37] = _b
-
 
 # Helpers are called from the kernel only. Without `_nrt=False` each call would count references to its tables, which
 # took 40 % of a run. `hot` ones are laid into their callers, which halves what is left; laying in `cold` ones too would
@@ -165,30 +161,46 @@ def fetch(typing, table, line, column):
     return types.void(table, types.int64, types.int64), generate
 
 
+@machine_code
+def lowest_bit(typing, word):
+    """The number of the lowest bit that is set in a word; one is."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.cttz(arguments[0], ir.IntType(1)(1))
+
+    return types.int64(types.int64), generate
+
+
 # ---------------------------------------------------------------------------------------------------- calendars
 
 
 @hot
-def minute(minutes, first, calendar, k, horizon):
-    """Open minute number k of a calendar, or the horizon."""
-    place = first[calendar] + k
-    if place < first[calendar + 1]:
-        return int64(minutes[place])
-    return horizon
+def on_or_next(openings, first, calendar, t):
+    """Which opening of a calendar is on in minute t, or is the next."""
+    at = int64(first[calendar, t // DAY])
+    while openings[at, TO] <= t:
+        at += 1
+    return at
 
 
 @hot
-def next_open(opened, minutes, first, calendar, t, horizon):
+def next_open(openings, first, calendar, t):
     if calendar == ALWAYS_OPEN:
         return t
-    return minute(minutes, first, calendar, opened[calendar, t], horizon)
+    return max(t, int64(openings[on_or_next(openings, first, calendar, t), FROM]))
 
 
-@hot
-def plus_open(opened, minutes, first, calendar, t, n, horizon):
+@cold
+def plus_open(openings, first, calendar, t, n):
     if calendar == ALWAYS_OPEN:
-        return min(t + n, horizon)
-    return min(minute(minutes, first, calendar, opened[calendar, t] + n - 1, horizon) + 1, horizon)
+        return t + n
+    at = on_or_next(openings, first, calendar, t)
+    begin = max(t, int64(openings[at, FROM]))
+    while openings[at, TO] - begin < n:
+        n -= openings[at, TO] - begin
+        at += 1
+        begin = int64(openings[at, FROM])
+    return begin + n
 
 
 # ------------------------------------------------------------------------------------------------------- events
@@ -197,61 +209,92 @@ def plus_open(opened, minutes, first, calendar, t, n, horizon):
 @hot
 def schedule(spells, heads, run, kind, n, t):
     """The event of this kind of spell n happens at minute t (never, when that is behind the horizon)."""
-    if t >= run[HORIZON]:
-        return
+    if t < run[HORIZON]:
+        spells[n, MARKS] |= 1 << kind
+        enlist(spells, heads, kind, n, t)
+
+
+@hot
+def enlist(spells, heads, kind, n, t):
+    """The event of this kind of spell n is the first in its list of minute t."""
     column = NODES + 2 * kind
-    event = ((n << KIND_BITS) | kind) + 1
-    head = int64(heads[t])
-    spells[n, MARKS] |= 1 << kind
-    spells[n, column] = head
-    spells[n, column + 1] = -t - 1
-    if head != 0:
-        put_before(spells, head, event)
-    heads[t] = event
+    spells[n, column] = heads[t, list_of(kind)]
+    spells[n, column + 1] = t
+    heads[t, list_of(kind)] = ((n << KIND_BITS) | kind) + 1
 
 
 @hot
-def put_before(spells, event, before):
-    """The list's entry before an event is that one."""
-    spells[(event - 1) >> KIND_BITS, NODES + 2 * ((event - 1) & WAKE) + 1] = before
+def list_of(kind):
+    return int64(kind >= MAIN)
 
 
 @hot
-def cancel(spells, heads, run, kind, n):
+def behind(spells, event):
+    """The event behind this one in its list."""
+    return int64(spells[(event - 1) >> KIND_BITS, NODES + 2 * ((event - 1) & WAKE)])
+
+
+@hot
+def take(spells, heads, t, which):
+    """The first event of a list of minute t is in it no more; 0 if there is none."""
+    event = int64(heads[t, which])
+    if event != 0:
+        heads[t, which] = behind(spells, event)
+        spells[(event - 1) >> KIND_BITS, MARKS] &= ~(1 << ((event - 1) & WAKE))
+    return event
+
+
+@hot
+def cancel(spells, heads, kind, n):
     """The event of this kind of spell n, if there is one, does not happen."""
-    marks = int64(spells[n, MARKS])
-    if marks & (1 << kind):
-        spells[n, MARKS] = marks & ~(1 << kind)
-        column = NODES + 2 * kind
-        after = int64(spells[n, column])
-        before = int64(spells[n, column + 1])
-        if before < 0:
-            heads[-before - 1] = after
-        else:
-            spells[(before - 1) >> KIND_BITS, NODES + 2 * ((before - 1) & WAKE)] = after
-        if after != 0:
-            put_before(spells, after, before)
+    if spells[n, MARKS] & (1 << kind):
+        strike_out(spells, heads, kind, n)
+
+
+@cold
+def strike_out(spells, heads, kind, n):
+    """Take the event of this kind of spell n out of its list, which is short."""
+    column = NODES + 2 * kind
+    after = int64(spells[n, column])
+    t = int64(spells[n, column + 1])
+    spells[n, MARKS] &= ~(1 << kind)
+    event = ((n << KIND_BITS) | kind) + 1
+    before = int64(heads[t, list_of(kind)])
+    if before == event:
+        heads[t, list_of(kind)] = after
+        return
+    while behind(spells, before) != event:
+        before = behind(spells, before)
+    spells[(before - 1) >> KIND_BITS, NODES + 2 * ((before - 1) & WAKE)] = after
 
 
 @hot
-def sort_out(spells, heads, run, t):
-    """Lay each event of the list of minute t into the list of its kind, behind the minutes."""
-    event = int64(heads[t])
-    heads[t] = 0
+def next_event(spells, heads, run, t):
+    """Take the next event of minute t, 0 when none is due. The order matters among those of one person only."""
+    if heads[t, CROSSES] != 0 or run[PENDING] != 0:
+        event = next_crossing(spells, heads, run, t)
+        if event != 0:
+            return event
+    return take(spells, heads, t, HAPPENS)
+
+
+@cold
+def next_crossing(spells, heads, run, t):
+    """Take the next of what may cross a person's way in minute t, the lowest kind first; 0 when none is due."""
+    event = int64(heads[t, CROSSES])
+    heads[t, CROSSES] = 0
     while event != 0:
         n = (event - 1) >> KIND_BITS
         kind = (event - 1) & WAKE
-        column = NODES + 2 * kind
-        after = int64(spells[n, column])
-        of_kind = run[HORIZON] + kind
-        head = int64(heads[of_kind])
-        spells[n, column] = head
-        spells[n, column + 1] = -of_kind - 1
-        if head != 0:
-            put_before(spells, head, event)
-        heads[of_kind] = event
+        event = behind(spells, event)
+        enlist(spells, heads, kind, n, run[HORIZON] + kind)
         run[PENDING] |= 1 << kind
-        event = after
+    while run[PENDING] != 0:
+        event = take(spells, heads, run[HORIZON] + lowest_bit(run[PENDING]), CROSSES)
+        if event != 0:
+            return event
+        run[PENDING] &= run[PENDING] - 1
+    return int64(0)
 
 
 # ------------------------------------------------------------------------------------------------------- queues
@@ -318,7 +361,7 @@ def lift(spells, services, s, n):
 @hot
 def touch(run, s):
     """Service s must be looked at in the next decision."""
-    run[DIRTY + (s >> 5)] |= 1 << (s & 31)
+    run[DIRTY + (s >> 6)] |= 1 << (s & 63)
 
 
 @hot
@@ -375,6 +418,11 @@ def quit_queue(spells, services, run, n):
     s = int64(spells[n, QUEUE])
     spells[n, QUEUE] = -1
     services[s, WAITING] -= 1
+    if services[s, WAITING] == 0:
+        services[s, ROOT] = -1
+        services[s, HEAD] = -1
+        services[s, TAIL] = -1
+        return
     if services[s, HEAD] == n:
         after = int64(spells[n, MORE])
         if after < 0:
@@ -409,8 +457,7 @@ def quit_queue(spells, services, run, n):
         while above >= 0:
             least(spells, above)
             above = int64(spells[above, ABOVE])
-    if services[s, WAITING] > 0:
-        touch(run, s)  # the next in the queue may fit
+    touch(run, s)  # the next in the queue may fit
 
 
 @hot
@@ -491,7 +538,7 @@ def needed(rows, rare, spells, n):
 
 
 @hot
-def want(rows, rare, stamps, spells, services, heads, tries, run, n, t):
+def want(rows, rare, stamps, spells, services, heads, asks, run, n, t):
     """Spell n wants its target: it is accepted at once (True) or queues."""
     j = int64(spells[n, TARGET])
     more = int64(rows[j, RARE])
@@ -512,12 +559,9 @@ def want(rows, rare, stamps, spells, services, heads, tries, run, n, t):
         return True
     spells[n, PHASE] = QUEUES
     join(spells, services, run, int64(rows[j, SERVICE]), n, int64(rows[j, PRIORITY]) * run[HORIZON] + joined, need)
-    patience = int64(rows[j, PATIENCE])
-    if patience > 0:
-        schedule(spells, heads, run, PATIENCE_ENDS, n, t + patience)
-    elif patience == 0:
-        tries[run[TRIES]] = n
-        run[TRIES] += 1
+    if rows[j, PATIENCE] >= 0:
+        asks[run[ASKS]] = n
+        run[ASKS] += 1
     if declines > t:
         schedule(spells, heads, run, DECLINE, n, declines)
     return False
@@ -526,9 +570,9 @@ def want(rows, rare, stamps, spells, services, heads, tries, run, n, t):
 @hot
 def accept(rows, rare, stamps, spells, services, heads, run, n, t):
     """Spell n is accepted in its target; it stands in no queue."""
-    cancel(spells, heads, run, PATIENCE_ENDS, n)
-    cancel(spells, heads, run, DECLINE, n)
-    cancel(spells, heads, run, UNFIT, n)
+    cancel(spells, heads, PATIENCE_ENDS, n)
+    cancel(spells, heads, DECLINE, n)
+    cancel(spells, heads, UNFIT, n)
     j = int64(spells[n, TARGET])
     s = int64(rows[j, SERVICE])
     need = size(rows, rare, spells, n)
@@ -559,7 +603,7 @@ def begin_leaving(rows, spells, n, handed):
 @hot
 def go(rows, spells, heads, run, n):
     """Spell n is about to leave the system from the row it is in."""
-    cancel(spells, heads, run, UNFIT, n)
+    cancel(spells, heads, UNFIT, n)
     spells[n, TARGET] = -1
     begin_leaving(rows, spells, n, 0)
 
@@ -617,7 +661,7 @@ def leave(rows, rare, stamps, spells, services, heads, run, n, ended, may_keep, 
     spells[n, MARKS] = marks
     if marks & KEEPS:
         free_kept(rows, rare, stamps, spells, services, run, n, i, t)
-    cancel(spells, heads, run, DEATH, n)
+    cancel(spells, heads, DEATH, n)
     more = int64(rows[i, RARE])
     if more >= 0 and rare[more, CHILD] >= 0:
         child = int64(rare[more, CHILD])
@@ -630,7 +674,7 @@ def free_reserved(rows, stamps, spells, services, heads, run, n, taken_over, t):
     """The reservation for spell n ends: what is not taken over is freed."""
     i = int64(spells[n, RESERVED])
     spells[n, MARKS] &= ~RESERVES
-    cancel(spells, heads, run, RELEASE, n)
+    cancel(spells, heads, RELEASE, n)
     stamps[i, ROW_FREED] = t
     free_units(services, run, int64(rows[i, SERVICE]), int64(rows[i, TAKEN]) - taken_over)
 
@@ -679,16 +723,13 @@ def recognise(stamps, spells, n, t):
 
 
 @hot
-def grant(tasks, spells, heads, opened, minutes, first, run, n, t):
+def grant(tasks, spells, heads, openings, first, run, n, t):
     """Work on the task of spell n begins."""
     k = spells[n, TASK]
     tasks[k, TASK_GRANTED] = t
     calendar = int64(tasks[k, TASK_CALENDAR])
     work = int64(tasks[k, TASK_MINUTES])
-    if work == 0:
-        end = next_open(opened, minutes, first, calendar, t, run[HORIZON])
-    else:
-        end = plus_open(opened, minutes, first, calendar, t, work, run[HORIZON])
+    end = plus_open(openings, first, calendar, t, work) if work > 0 else next_open(openings, first, calendar, t)
     schedule(spells, heads, run, MAIN, n, end)
 
 
@@ -712,13 +753,13 @@ def end_task(rows, tasks, stamps, spells, services, run, n, t):
 
 
 @hot
-def proceed(rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run, n, t):
+def proceed(rows, rare, tasks, stamps, spells, services, heads, asks, openings, first, run, n, t):
     """Carry spell n on, from task to task and row to row, until there is something to wait for."""
     while True:
         phase = spells[n, PHASE]
         if phase == WANTS:
             if spells[n, TARGET] >= 0:
-                if not want(rows, rare, stamps, spells, services, heads, tries, run, n, t):
+                if not want(rows, rare, stamps, spells, services, heads, asks, run, n, t):
                     return
                 accept(rows, rare, stamps, spells, services, heads, run, n, t)
             elif spells[n, MARKS] & HOLDS:
@@ -737,7 +778,7 @@ def proceed(rows, rare, tasks, stamps, spells, services, heads, tries, opened, m
             if pool >= 0:
                 join(spells, services, run, pool, n, int64(rows[i, PRIORITY]) * run[HORIZON] + t, 1)
             else:
-                grant(tasks, spells, heads, opened, minutes, first, run, n, t)
+                grant(tasks, spells, heads, openings, first, run, n, t)
             return
         if spells[n, PHASE] == BEFORE:
             if stamps[i, ROW_RECOGNISED] < 0:
@@ -759,9 +800,9 @@ def proceed(rows, rare, tasks, stamps, spells, services, heads, tries, opened, m
 
 
 @cold
-def proceed_rarely(rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run, n, t):
+def proceed_rarely(rows, rare, tasks, stamps, spells, services, heads, asks, openings, first, run, n, t):
     """`proceed`, for callers that need it too seldom to have it laid in."""
-    proceed(rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run, n, t)
+    proceed(rows, rare, tasks, stamps, spells, services, heads, asks, openings, first, run, n, t)
 
 
 @hot
@@ -787,15 +828,15 @@ def break_off(tasks, spells, services, heads, run, n):
     phase = spells[n, PHASE]
     if spells[n, QUEUE] >= 0:
         quit_queue(spells, services, run, n)
-        cancel(spells, heads, run, PATIENCE_ENDS, n)
-        cancel(spells, heads, run, DECLINE, n)
+        cancel(spells, heads, PATIENCE_ENDS, n)
+        cancel(spells, heads, DECLINE, n)
     elif phase in (BEFORE, AFTER):
         pool = int64(tasks[spells[n, TASK], TASK_POOL])
         if pool >= 0:
             free_units(services, run, pool, 1)
-    cancel(spells, heads, run, MAIN, n)
-    cancel(spells, heads, run, UNFIT, n)
-    cancel(spells, heads, run, DEATH, n)
+    cancel(spells, heads, MAIN, n)
+    cancel(spells, heads, UNFIT, n)
+    cancel(spells, heads, DEATH, n)
 
 
 @cold
@@ -879,13 +920,30 @@ def become_unfit(rows, rare, tasks, stamps, spells, services, heads, run, n, t):
     start(rows, rare, stamps, spells, heads, run, n, j, t)
 
 
-@hot
-def turn_elsewhere(rows, spells, n, ended):
-    """Spell n has left the queue of its target (gave up or turned away) and wants what it would have otherwise."""
+@cold
+def turn_elsewhere(rows, spells, services, heads, run, n, ended):
+    """Spell n leaves the queue of its target (gave up or turned away) and wants what it would have otherwise."""
+    quit_queue(spells, services, run, n)
+    cancel(spells, heads, DECLINE, n)
     j = int64(spells[n, TARGET])
     rows[j, ENDED] = ended
     spells[n, TARGET] = rows[j, OTHERWISE]
     spells[n, PHASE] = WANTS
+
+
+@cold
+def wait_or_leave(rows, spells, services, heads, run, n, t):
+    """Spell n asked in this pass and will not queue for ever: unless it was accepted, patience begins or it leaves.
+
+    Whoever was readmitted in this very minute is no longer in that queue.
+    """
+    if spells[n, PHASE] != QUEUES or spells[n, MARKS] & (1 << PATIENCE_ENDS):
+        return
+    patience = int64(rows[spells[n, TARGET], PATIENCE])
+    if patience > 0:
+        schedule(spells, heads, run, PATIENCE_ENDS, n, t + patience)
+    elif patience == 0:
+        turn_elsewhere(rows, spells, services, heads, run, n, TURNED_AWAY)
 
 
 @cold
@@ -930,7 +988,7 @@ def first_to_displace(rows, spells, services, order, s, units):
 def displace(rows, rare, stamps, spells, services, heads, run, n, t):
     """Spell n is put out of the row it is in and wants the row for the displaced."""
     i = int64(spells[n, ROW])
-    cancel(spells, heads, run, MAIN, n)
+    cancel(spells, heads, MAIN, n)
     stamps[i, ROW_READY] = t
     spells[n, HANDED] = 0
     leave(rows, rare, stamps, spells, services, heads, run, n, DISPLACED, False, t)
@@ -946,16 +1004,16 @@ def displace(rows, rare, stamps, spells, services, heads, run, n, t):
 @hot
 def next_touched(run, s):
     """The first service from s on that must be looked at, -1 for none."""
-    word = s >> 5
+    word = s >> 6
     if word >= run[WORDS]:
         return -1
-    bits = run[DIRTY + word] & ~((1 << (s & 31)) - 1)
+    bits = run[DIRTY + word] & -(1 << (s & 63))
     while bits == 0:
         word += 1
         if word == run[WORDS]:
             return -1
         bits = run[DIRTY + word]
-    return (word << 5) + BIT[(bits & -bits) % 37]
+    return (word << 6) + lowest_bit(bits)
 
 
 @hot
@@ -967,11 +1025,11 @@ def wake(spells, services, heads, run, s, t):
 
 
 @hot
-def may_accept(spells, services, heads, opened, minutes, first, run, quota_day, quota_week, s, t):
+def may_accept(spells, services, heads, openings, first, run, quota_day, quota_week, s, t):
     """Is the calendar open in this minute and quota left? If not, the service is looked at again when they may be."""
-    calendar = int64(services[s, CALENDAR])
-    if calendar != ALWAYS_OPEN and opened[calendar, t + 1] == opened[calendar, t]:
-        wake(spells, services, heads, run, s, next_open(opened, minutes, first, calendar, t, run[HORIZON]))
+    opens = next_open(openings, first, int64(services[s, CALENDAR]), t)
+    if opens > t:
+        wake(spells, services, heads, run, s, opens)
         return False
     if services[s, QUOTA]:
         day = t // DAY
@@ -993,9 +1051,7 @@ def may_accept(spells, services, heads, opened, minutes, first, run, quota_day, 
 
 
 @hot
-def rounds(
-    rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run, quota_day, quota_week, t
-):
+def rounds(rows, rare, tasks, stamps, spells, services, heads, asks, openings, first, run, quota_day, quota_week, t):
     """Staff pools, then services, each accepting all it can, until a round accepts nobody.
 
     Only services that were touched since they last had nobody to accept can accept anybody.
@@ -1009,16 +1065,16 @@ def rounds(
             n = first_that_fits(spells, services, s, free) if services[s, FIRST_FIT] else int64(services[s, HEAD])
             if n < 0 or spells[n, NEED] > free:
                 break
-            if not may_accept(spells, services, heads, opened, minutes, first, run, quota_day, quota_week, s, t):
+            if not may_accept(spells, services, heads, openings, first, run, quota_day, quota_week, s, t):
                 break
             quit_queue(spells, services, run, n)
             if spells[n, PHASE] == QUEUES:
                 accept(rows, rare, stamps, spells, services, heads, run, n, t)
-                proceed(rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run, n, t)
+                proceed(rows, rare, tasks, stamps, spells, services, heads, asks, openings, first, run, n, t)
             else:
                 services[s, IN_USE] += 1
-                grant(tasks, spells, heads, opened, minutes, first, run, n, t)
-        run[DIRTY + (s >> 5)] &= ~(1 << (s & 31))
+                grant(tasks, spells, heads, openings, first, run, n, t)
+        run[DIRTY + (s >> 6)] &= ~(1 << (s & 63))
         after = next_touched(run, s + 1)
         s = after if after >= 0 else next_touched(run, 0)
 
@@ -1091,64 +1147,49 @@ def next_fixed(run, steps, looks, displacements):
 @hot
 def look_ahead(rows, tasks, stamps, spells, heads, t):
     """Ask for the lines that the first two events of the minutes to come will need, each in good time."""
-    event = int64(heads[t + 7])
-    if event != 0:
-        fetch(spells, (event - 1) >> KIND_BITS, PHASE)
-    event = int64(heads[t + 4])
-    if event != 0:
-        n = (event - 1) >> KIND_BITS
-        fetch_for(rows, tasks, stamps, spells, n)
-        event = int64(spells[n, NODES + 2 * ((event - 1) & WAKE)])
-        if event != 0:
-            fetch(spells, (event - 1) >> KIND_BITS, PHASE)
-    event = int64(heads[t + 2])
-    if event != 0:
-        event = int64(spells[(event - 1) >> KIND_BITS, NODES + 2 * ((event - 1) & WAKE)])
-        if event != 0:
-            fetch_for(rows, tasks, stamps, spells, (event - 1) >> KIND_BITS)
+    fetch(spells, (heads[t + 7, HAPPENS] - 1) >> KIND_BITS, PHASE)
+    fetch_for(rows, tasks, stamps, spells, int64(heads[t + 4, HAPPENS]))
+    fetch_for(rows, tasks, stamps, spells, behind(spells, max(int64(heads[t + 2, HAPPENS]), ANY)))
 
 
 @hot
-def fetch_for(rows, tasks, stamps, spells, n):
-    """Ask for the rows that spell n is in and comes to, and for its task."""
+def fetch_for(rows, tasks, stamps, spells, event):
+    """Ask for the rows that an event's spell is in and comes to, for its tasks, and for the spell of the next event."""
+    event = max(event, ANY)
+    n = (event - 1) >> KIND_BITS
     j = int64(spells[n, TARGET])
     fetch(rows, j, 0)
     fetch(rows, j + 1, 0)
-    fetch(stamps, j + 1, 0)
     fetch(stamps, j, 0)
+    fetch(stamps, j + 1, 0)
     fetch(tasks, int64(spells[n, TASK]), 0)
+    fetch(tasks, int64(spells[n, TASK]) + 2, 0)
+    fetch(spells, (behind(spells, event) - 1) >> KIND_BITS, PHASE)
 
 
 @njit(cache=True)
 def advance(
-    rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run,
+    rows, rare, tasks, stamps, spells, services, heads, asks, openings, first, run,
     quota_day, quota_week, steps, looks, rules, displacements, order, log, begin, end,
 ):  # fmt: skip
     """Run the minutes begin <= t < end (horizon at most). `order`: the rows of each service with displacements in the
     order in which they are displaced, ``order[ORDER_FROM:ORDER_TO]`` of the service."""
-    horizon = int64(run[HORIZON])
     for t in range(begin, end):
         fixed = t == run[NEXT_FIXED]
         look_ahead(rows, tasks, stamps, spells, heads, t)
-        if heads[t] == 0 and not fixed:
+        if heads[t, HAPPENS] == 0 and heads[t, CROSSES] == 0 and not fixed:
             continue
         if fixed:
             step(services, run, steps, t)
         first_pass = True
         while True:
-            while True:  # the lowest kind first; an event may bring on others in this minute
-                if heads[t] != 0:
-                    sort_out(spells, heads, run, t)
-                pending = int64(run[PENDING])
-                if pending == 0:
-                    break
-                kind = BIT[(pending & -pending) % 37]
-                event = int64(heads[horizon + kind])
+            while True:  # an event may bring on others in this minute
+                event = next_event(spells, heads, run, t)
                 if event == 0:
-                    run[PENDING] = pending & (pending - 1)
-                    continue
+                    break
+                fetch_for(rows, tasks, stamps, spells, behind(spells, max(int64(heads[t, HAPPENS]), ANY)))
                 n = (event - 1) >> KIND_BITS
-                cancel(spells, heads, run, kind, n)
+                kind = (event - 1) & WAKE
                 if kind == MAIN:
                     phase = spells[n, PHASE]
                     if phase == STAYS:
@@ -1163,9 +1204,7 @@ def advance(
                     touch(run, s)
                     continue
                 elif kind == PATIENCE_ENDS:
-                    quit_queue(spells, services, run, n)
-                    cancel(spells, heads, run, DECLINE, n)
-                    turn_elsewhere(rows, spells, n, GAVE_UP)
+                    turn_elsewhere(rows, spells, services, heads, run, n, GAVE_UP)
                 elif kind == DECLINE:
                     spells[n, MARKS] |= DECLINED
                     change_need(rows, rare, spells, services, run, n)
@@ -1178,9 +1217,7 @@ def advance(
                 elif readmit(rows, rare, tasks, stamps, spells, services, heads, run, n, t):
                     arrive(rows, rare, stamps, spells, services, heads, run, n, t)
                 if spells[n, PHASE] == WANTS or (kind == MAIN and (BEFORE <= spells[n, PHASE] <= AFTER)):
-                    proceed(
-                        rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run, n, t
-                    )
+                    proceed(rows, rare, tasks, stamps, spells, services, heads, asks, openings, first, run, n, t)
             if first_pass and fixed:
                 while (
                     run[NEXT_DISPLACEMENT] < displacements.shape[0]
@@ -1196,14 +1233,14 @@ def advance(
                         i = int64(rows[i, NEXT_ROW])
                         displace(rows, rare, stamps, spells, services, heads, run, n, t)
                         proceed_rarely(
-                            rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run,
+                            rows, rare, tasks, stamps, spells, services, heads, asks, openings, first, run,
                             n, t,
                         )  # fmt: skip
-            elif next_touched(run, 0) < 0 and run[TRIES] == 0:
+            elif next_touched(run, 0) < 0 and run[ASKS] == 0:
                 break
             while True:
                 rounds(
-                    rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run,
+                    rows, rare, tasks, stamps, spells, services, heads, asks, openings, first, run,
                     quota_day, quota_week, t,
                 )  # fmt: skip
                 if not (first_pass and fixed):
@@ -1211,22 +1248,15 @@ def advance(
                 first_pass = False
                 look(services, run, looks, rules, t)  # and rounds again
             first_pass = False
-            # Try-nows still queueing leave all together; then all want elsewhere, and another pass follows.
-            last = int64(run[TRIES])
-            run[TRIES] = 0
+            # Of those still queueing try-nows leave, all together; then all want elsewhere, and another pass follows.
+            last = int64(run[ASKS])
+            run[ASKS] = 0
             for k in range(last):
-                n = int64(tries[k])
-                # Whoever was accepted, or readmitted in this very minute, is no longer in that queue.
-                if spells[n, PHASE] == QUEUES and rows[spells[n, TARGET], PATIENCE] == 0:
-                    quit_queue(spells, services, run, n)
-                    cancel(spells, heads, run, DECLINE, n)
-                    turn_elsewhere(rows, spells, n, TURNED_AWAY)
-            for k in range(last):  # who tries again now is noted before this place
-                n = int64(tries[k])
+                wait_or_leave(rows, spells, services, heads, run, int64(asks[k]), t)
+            for k in range(last):  # who asks again now is noted before this place
+                n = int64(asks[k])
                 if spells[n, PHASE] == WANTS:
-                    proceed_rarely(
-                        rows, rare, tasks, stamps, spells, services, heads, tries, opened, minutes, first, run, n, t
-                    )
+                    proceed_rarely(rows, rare, tasks, stamps, spells, services, heads, asks, openings, first, run, n, t)
         if fixed:
             write_log(services, run, log, t)
             run[NEXT_FIXED] = next_fixed(run, steps, looks, displacements)
@@ -1266,9 +1296,10 @@ def unpack(table, begin, columns):
 
 @njit(cache=True)
 def prepare(spells, heads, run, arrival, first_row, initial):
-    """Every spell away and in no queue; whoever has a minute of arrival comes then."""
+    """Every spell away and in no queue; whoever has a minute of arrival comes then. What few need is not written before
+    it is needed."""
     for n in range(spells.shape[0]):
-        for c in range(spells.shape[1]):
+        for c in range(NODES + 2 * MAIN, spells.shape[1]):
             spells[n, c] = 0
         if n >= len(arrival):
             continue

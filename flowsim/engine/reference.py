@@ -100,8 +100,7 @@ class Service:
         self.calendar = int(network.calendar[index])
         self.open_mask: bytes | None = None
         if self.calendar != ALWAYS_OPEN:
-            opened = network.calendars.opened[self.calendar]
-            self.open_mask = (opened[1:] > opened[:-1]).tobytes()
+            self.open_mask = network.calendars.mask(self.calendar).tobytes()
         days, weeks = network.quota_day[index], network.quota_week[index]
         self.quota_day: list[int] | None = days.tolist() if (days != NO_QUOTA).any() else None
         self.quota_week: list[int] | None = weeks.tolist() if (weeks != NO_QUOTA).any() else None

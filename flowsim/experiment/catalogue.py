@@ -18,6 +18,7 @@ from flowsim.experiment.assemble import assemble
 from flowsim.experiment.cells import CellFile, DamagedCellError, listed
 from flowsim.experiment.store import Store, flat, free_name, read_plain, versions
 from flowsim.place import PlaceError, refuse
+from flowsim.totals import SECTIONS, SPLITS, shared_out
 
 if TYPE_CHECKING:
     import duckdb
@@ -142,6 +143,8 @@ def ask(store: Store, sql: str) -> pd.DataFrame:
             answer = connection.execute(sql)
             return answer.df() if answer.description else pd.DataFrame()
         except duckdb.Error as mistake:
+            if unknown := re.search(r"Table with name (\S+) does not exist", str(mistake)):
+                raise refuse("results", unknown[1], "a table:", _VIEWS) from None
             words = " ".join(str(mistake).split("\n\n")[0].split("LINE ")[0].split())
             raise PlaceError(f"results: {sql!r} was given, which DuckDB does not take ({words.rstrip('.')}).") from None
 
@@ -193,9 +196,18 @@ def _settings(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
     rows = []
     for name, _, config in _configurations(store):
         own = {part: value for part, value in config.items() if part not in ("before", "scenario", "run")}
+        own |= {part: {n: _as_open(service) for n, service in own.get(part, {}).items()} for part in SECTIONS}
         every = [*flat(own, "place"), *config.get("run", {}).items()]
         rows += [[name, key, str(value)] for key, value in every]
     connection.register("settings", pd.DataFrame(rows, columns=["scenario", "key", "value"]))
+
+
+def _as_open(service: dict[str, Any]) -> dict[str, Any]:
+    """A service or pool with as much in each of its parts as is open there before anything changes it."""
+    total = service["capacity"]
+    parts = {split: service[split] for split in SPLITS if isinstance(total, float) and service.get(split)}
+    open_in = {split: shared_out(total, weights, service["unit"]) for split, weights in parts.items()}
+    return {**service, **{split: {n: float(x) for n, x in amounts.items()} for split, amounts in open_in.items()}}
 
 
 def _configurations(store: Store) -> Iterator[tuple[str, str, dict[str, Any]]]:

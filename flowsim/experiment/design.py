@@ -104,6 +104,9 @@ def _grid(dimensions: Sequence[Dimension], points: int | None) -> list[tuple[str
 def _drawn(dimensions: Sequence[Dimension], design: str, points: int | None, seed: int) -> list[tuple[str, ...]]:
     from scipy.stats import qmc
 
+    if points is None:
+        told = f"points: it is needed with design={design} and was not given"
+        raise PlaceError(f"{told}; allowed: a whole number from 1 to {MOST_POINTS:,}, such as points=16.")
     if isinstance(points, bool) or not isinstance(points, int) or not 1 <= points <= MOST_POINTS:
         raise refuse("points", points, f"a whole number from 1 to {MOST_POINTS:,}")
     if design == "sobol" and points & (points - 1):

@@ -13,7 +13,7 @@ from flowsim.experiment.assemble import assemble
 from flowsim.experiment.cells import CellFile
 from flowsim.experiment.jobs import PARTS, Job, Made, Outcome, Scenario, pack
 from flowsim.experiment.progress import Progress
-from flowsim.experiment.store import Configuration, Store, versions
+from flowsim.experiment.store import Configuration, Store, installed
 from flowsim.settings import Settings
 
 PLACES_PACKED = 256
@@ -142,7 +142,7 @@ class Making:
             size -= size % scenarios
         else:
             todo = self._in_blocks(todo, max(1, size // REPLICATIONS_A_JOB))
-        about = {**self.configuration.common(), "flowsim": versions()["flowsim"]}
+        about = {**self.configuration.common(), **installed(("flowsim",))}
         starts = range(0, len(todo), size)
         for start in reversed(starts) if any(self.store.others_at_work()) else starts:
             cells = self._still_missing(todo[start : start + size])

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,8 @@ from flowsim.settings import Settings
 
 FIRST_ROUND = 10
 MOST = 500
+MOST_NEEDED = 100
+"""Times the replications that are allowed: how far the number that is needed is looked for."""
 BUDGET = "30min"
 UNITS = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600, "hour": 3600, "hours": 3600}
 ROUNDS_FILE = "precision.csv"
@@ -136,11 +138,11 @@ def allowed_half_widths(mean: np.ndarray, precision: Precision) -> np.ndarray:
 def replications_needed(samples: np.ndarray, precision: Precision) -> np.ndarray:
     """How many replications each row would need by its spread: the least n with ``t(n - 1) s / sqrt(n) <= w``.
 
-    Infinite where that is more than a hundred times `most` (a relative precision of a mean of nought).
+    Infinite where that is more than `MOST_NEEDED` times `most` (such as a relative precision of a mean of nought).
     """
     _, mean, sd, _, _ = t_interval(samples)
     allowed = allowed_half_widths(mean, precision)
-    return np.array([_needed(s, w, 100 * precision.most) for s, w in zip(sd, allowed, strict=True)])
+    return np.array([_needed(s, w, MOST_NEEDED * precision.most) for s, w in zip(sd, allowed, strict=True)])
 
 
 def _needed(sd: float, width: float, most: int) -> float:
@@ -201,10 +203,11 @@ def run_until(places: Mapping[str, Place], settings: Settings, *, verb: str, pre
         raise PlaceError(f"replications: {told}; allowed: most=N, the most that precision may take.")
     began = time.perf_counter()
     last: list[Result] = []
+    asked = {"precision": precision.told(), "precision_of": list(precision.measures)}
     with for_rounds(settings, verb) as same:
 
         def run(n: int) -> pd.DataFrame | None:
-            last[:] = [run_all(places, same.but(replications=n), verb=verb)]
+            last[:] = [run_all(places, same.but(replications=n), verb=verb, asked=asked)]
             return None if last[0].interrupted or last[0].failures else samples_of(last[0], precision.measures)
 
         rounds = in_rounds(run, precision, lambda: time.perf_counter() - began)
@@ -288,14 +291,17 @@ def sentences(rounds: Rounds, precision: Precision) -> list[str]:
     told = [f"Precision: not reached after {took}, because of {why}: {len(wide)} of {len(last)} intervals are wider."]
     worst = wide.assign(ratio=wide["half_width"] / wide["allowed"]).sort_values("ratio", ascending=False).head(3)
     for row in worst.to_dict("records"):
-        near_nought = " (it is near nought: a relative precision cannot be had)" if np.isinf(row["needed"]) else ""
-        need = f"about {row['needed']:,.0f} replications" if np.isfinite(row["needed"]) else "more than can be run"
         reached = f"+/- {row['half_width']:.3g} {row['unit']}, asked for {row['allowed']:.3g}"
-        told.append(f"{HEADLINE[row['measure']].title}, {row['scenario']}: {reached}; it needs {need}{near_nought}.")
+        need = _needed_in_words(row, precision)
+        told.append(f"{HEADLINE[row['measure']].title}, {row['scenario']}: {reached}; it needs {need}.")
     return told
 
 
-def read_rounds(out: str | Path) -> pd.DataFrame | None:
-    """What `precision.csv` of a results folder says; None where there is none."""
-    path = Path(out) / ROUNDS_FILE
-    return pd.read_csv(path) if path.is_file() else None
+def _needed_in_words(row: Mapping[Hashable, Any], precision: Precision) -> str:
+    """How many replications an interval that is too wide needs, by a row of `Rounds.table`."""
+    if np.isfinite(row["needed"]):
+        return f"about {row['needed']:,.0f} replications"
+    more = f"more than {MOST_NEEDED * precision.most:,} replications"
+    if precision.relative and abs(row["mean"]) <= row["half_width"]:
+        return f"{more} (it may be nought, of which no percentage can be had: ask for a precision in its own unit)"
+    return more

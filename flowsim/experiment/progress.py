@@ -24,6 +24,8 @@ class Progress:
             print(f"{self.reused} of {self.cells} cells were done already.", file=sys.stderr)
         if self.enabled and sys.stderr.isatty():
             self._start_bar()
+        elif self.enabled:
+            print(f"{self.cells - self.done} cells (replications x scenarios) to do.", file=sys.stderr, flush=True)
         return self
 
     def __exit__(

@@ -102,9 +102,19 @@ class Result:
         """
         return Store(self.out).census(**only)
 
+    @cached_property
+    def delayed_nights(self) -> pd.DataFrame:
+        """The rows of `census` of people delayed in the whole place, in all and by pathway: kept, being drawn twice."""
+        rows = self.nights(where=["all"])
+        return rows[rows["state"].str.startswith("delayed")]
+
+    @cached_property
+    def _means(self) -> pd.DataFrame:
+        return mean_interval(self.results, self.scenarios)
+
     def summary(self, headline: bool = True) -> pd.DataFrame:
         """Columns scenario, measure, where, unit, n, mean, low, high: means over replications with 95 % intervals."""
-        found = mean_interval(self.results, self.scenarios)
+        found = self._means
         if headline:
             from flowsim.measures.headline import HEADLINE
 

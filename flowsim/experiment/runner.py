@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -75,6 +76,7 @@ def run_all(
     replications: Mapping[str, int] | None = None,
     census: bool = True,
     beside: Mapping[str, pd.DataFrame] | None = None,
+    asked: Mapping[str, Any] | None = None,
 ) -> Result:
     """Run every replication of every place that `out` does not hold yet, and put all of them together there.
 
@@ -85,6 +87,7 @@ def run_all(
         replications: how many of each scenario, instead of `settings.replications`.
         census: put the census together too; without, it is read from the cells when it is asked for.
         beside: tables for the folder, by the names of their CSV files; they are there before the first cell is.
+        asked: what else was asked, for the manifest.
 
     Raises PlaceError; StoreError when the folder cannot be written: what is finished stays.
     """
@@ -101,6 +104,7 @@ def run_all(
     manifest = {
         "command": command,
         "verb": verb,
+        **(asked or {}),
         "status": "running",
         "replications": max(counts.values()),
         "seed": settings.seed,
@@ -113,11 +117,13 @@ def run_all(
         "machine": stores.machine(),
         "git_commit": stores.git_commit(),
     }
+    notices += store.set_apart(manifest)
     store.write_manifest(manifest)
     for table_name, table in (beside or {}).items():
         stores.write_csv(store.out / table_name, table)
     if settings.progress and notices:
         print(*notices, sep="\n", file=sys.stderr)
+    notices = [*_told_when_read(places), *notices]
     making = Making(store, configuration, counts, settings, census)
     try:
         with store.at_work():
@@ -158,6 +164,11 @@ def run_all(
     }
     store.write_manifest(manifest)
     return Result(store.out, dict(places), failures, tuple(notices), making.interrupted)
+
+
+def _told_when_read(places: Mapping[str, Place]) -> list[str]:
+    """The notices of the places, each once: they were shown before, and are to stand beside the results."""
+    return [f"{told}." for told in dict.fromkeys(told for place in places.values() for told in place.scenario.notices)]
 
 
 def _counts(

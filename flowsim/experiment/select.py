@@ -74,10 +74,9 @@ class Question:
         """From what a user gives; `indifference` has no default, since only the user knows what is worth finding."""
         as_measures(measure, "measure")
         if indifference is None:
-            unit = HEADLINE[measure].unit
             raise PlaceError(
                 f"indifference: it is needed and was not given; allowed: the smallest difference in {measure} that is "
-                f"worth finding, in {unit}."
+                f"worth finding, in {unit_of_difference(measure)}."
             )
         return cls(measure, indifference, probability, as_most(most), as_seconds(budget))
 
@@ -234,6 +233,7 @@ class Selection(Comparison):
         """The answer, what it is worth and what it took, a sentence each."""
         asked, table = self.asked, self.ranking
         measure = HEADLINE[asked["measure"]]
+        unit = unit_of_difference(measure.id, asked["indifference"])
         side = "most" if measure.better > 0 else "least"
         spent, equal = int(table["replications"].sum()), len(table) * int(table["replications"].max())
         took = f"It took {spent} replications in {asked['rounds']} round{'s' if asked['rounds'] != 1 else ''}"
@@ -246,7 +246,7 @@ class Selection(Comparison):
             still = ", ".join(table.loc[table["ended"] == STILL_IN, "scenario"])
             return [f"Not decided: {why}. Still in: {still}; nothing is promised of their order.", f"{took}."]
         worth = (
-            f"Where the best of these is better than each other by {asked['indifference']:g} {measure.unit} or more, "
+            f"Where the best of these is better than each other by {asked['indifference']:g} {unit} or more, "
             f"this names it at least {100 * asked['probability']:g} times in 100; closer ones count as equally good."
         )
         saved = f"; as many of each as of the longest would have been {equal}" if equal > spent else ""
@@ -298,6 +298,12 @@ def samples_of(result: Result, measure: str) -> dict[str, np.ndarray]:
     found = found[(found["where"] == "all") & (found["measure"] == measure)].sort_values("replication", kind="stable")
     samples = {str(name): rows["value"].to_numpy(dtype=float) for name, rows in found.groupby("scenario")}
     return {name: samples.get(name, np.empty(0)) for name in result.scenarios}
+
+
+def unit_of_difference(measure: str, amount: float = np.inf) -> str:
+    """The unit of a difference in a headline measure: 96 % less 95 % is no per cent."""
+    unit = HEADLINE[measure].unit
+    return unit if unit != "%" else "percentage point" if amount == 1 else "percentage points"
 
 
 def _complete(samples: dict[str, np.ndarray], measure: str) -> dict[str, np.ndarray]:

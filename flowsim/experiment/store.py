@@ -6,6 +6,7 @@
     results.parquet          scenario, replication, measure, where, unit, value
     census.parquet           scenario, replication, date, where, state, count
     spells/<scenario>-<key>/ every stage, task and capacity step of every spell (when asked for)
+    earlier/<n>-<verb>/      what was drawn and written of another question in the same folder, with its manifest
 
 Cells are found by the digest of their configuration, whatever experiment made them, and are never written over: an
 experiment in the same folder makes only those that are missing. The manifest and the two tables are of the last one.
@@ -22,6 +23,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -40,11 +42,19 @@ import yaml
 from pydantic import BaseModel
 
 from flowsim.experiment.cells import CENSUS_SCHEMA, CellFile, listed
+from flowsim.files import told_unreadable
 from flowsim.place import Place, PlaceError, Table
 from flowsim.validate import read_place
 
 OURS = {"config", "spells"}
 """What a folder of results may hold that has neither manifest nor cells: nothing else was written yet."""
+DRAWN = (
+    "charts", "summary.md", "comparison.csv", "selection.csv", "precision.csv", "points.csv", "sweep.csv",
+    "sweep.parquet",
+)  # fmt: skip
+"""What is drawn and written of an experiment beside its numbers; another question leaves some of it as it was."""
+QUESTION = ("verb", "configuration", "precision")
+"""Keys of the manifest that say whether an experiment asks the same as the one before."""
 STALE_SECONDS = 86_400
 """Age at which a temporary file of another machine is taken to be left over."""
 CODE_THAT_COUNTS = ("place", "model", "engine", "measures")
@@ -96,8 +106,10 @@ def read_config(path: str | Path) -> Place:
 
 
 def read_plain(path: Path) -> dict[str, Any]:
-    """A configuration as plain data, not checked. Raises PlaceError when it is none."""
-    raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    """A configuration as plain data, not checked. Raises PlaceError when it is none or cannot be read."""
+    with told_unreadable(path):
+        text = path.read_text(encoding="utf-8")
+    raw = yaml.load(text, Loader=_Loader)
     if not isinstance(raw, dict):
         raise PlaceError(f"{path}: this is not the configuration of a place.")
     return raw
@@ -253,6 +265,26 @@ class Store:
             for name, place in configuration.places.items():
                 self._write_config(name, place, configuration.digests[name][1], command)
         return notices
+
+    def set_apart(self, manifest: Mapping[str, Any]) -> list[str]:
+        """Move what was drawn and written of another question than this manifest's out of the way, and say so.
+
+        Raises StoreError when it cannot be moved.
+        """
+        before = self.manifest
+        names = [name for name in DRAWN if (self.out / name).exists()]
+        if not names or all(before.get(key) == manifest.get(key) for key in QUESTION):
+            return []
+        earlier = self.out / "earlier"
+        kept = earlier / f"{1 + len(list(earlier.glob('*')))}-{before.get('verb', 'unknown')}"
+        with told_trouble(self.out):
+            kept.mkdir(parents=True)
+            for name in names:
+                os.replace(self.out / name, kept / name)
+            if before:
+                shutil.copy2(self.out / "manifest.json", kept)
+        told = f"{', '.join(names)} of the command before stand in {kept.relative_to(self.out).as_posix()} now"
+        return [f"out={self.out}: {told}; nothing of it is lost."]
 
     def _is_ours(self) -> bool:
         names = [path.name for path in self.out.iterdir() if path.suffix != ".tmp"]

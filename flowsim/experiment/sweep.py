@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from flowsim.compose import Composition, Dimension, compose, dimensions, value_now
+from flowsim.compose import (
+    Composition,
+    Dimension,
+    Overruled,
+    compose,
+    dimensions,
+    tell_overruled,
+    value_now,
+    with_notices,
+)
 from flowsim.experiment.compare import paired_differences
 from flowsim.experiment.design import SCENARIO, Points, choose, plain_key, read_table, short_keys
+from flowsim.experiment.importance import is_full_grid, rank_settings, unrankable
 from flowsim.experiment.result import Result
 from flowsim.experiment.runner import run_all
 from flowsim.experiment.store import Store, write_csv
@@ -28,8 +36,6 @@ SWEPT = ("place", SCENARIO, "policy_start")
 """What may be varied: what the same people can live through. Anything else makes another run."""
 DEFAULT_MEASURES = ("delayed_patients", "acute_occupancy", "boarding_hours_mean", "cost_total")
 """What a sweep is judged and drawn by where nobody says; the first decides which points are best."""
-GROUPS = 10
-"""Most groups into which an interval is cut to see how much of the variance it explains."""
 
 
 class Sweep(Result):
@@ -111,10 +117,27 @@ class Sweep(Result):
         return found.sort_values("mean", ascending=HEADLINE[measure].better <= 0, kind="stable", ignore_index=True)
 
     def ranking(self, measure: str | None = None) -> pd.DataFrame:
-        """How much each setting matters to a measure (default: the first asked for); see `rank_settings`."""
-        found = self.table(measure or self.asked_measures[0])
-        found = found[found[POINT] != self.base]
+        """How much each setting matters to a measure (default: the first asked for); see `importance.rank_settings`.
+
+        No rows where `unrankable` says why.
+        """
+        found = self._tried(measure or self.asked_measures[0])
         return rank_settings(found[list(self.settings)], found["mean"])
+
+    @property
+    def unrankable(self) -> str:
+        """Why these points cannot say which settings matter, in one sentence; empty where they can."""
+        return unrankable(self._tried(self.asked_measures[0])[list(self.settings)])
+
+    @property
+    def is_full_grid(self) -> bool:
+        """Is every combination of the settings' values a point, once?"""
+        return is_full_grid(self._tried(self.asked_measures[0])[list(self.settings)])
+
+    def _tried(self, measure: str) -> pd.DataFrame:
+        """Rows of a measure's table of the points, without the base, where it is known."""
+        found = self.table(measure)
+        return found[(found[POINT] != self.base) & found["mean"].notna()]
 
 
 def sweep(
@@ -150,9 +173,8 @@ def sweep(
         seed=settings.seed,
         scenarios_dir=scenarios_dir,
     )
-    result = run_all(places, settings, verb="sweep", census=False, beside={POINTS_FILE: frame})
-    store = Store(result.out)
-    store.write_manifest({**store.manifest, "measures": list(measures)})
+    asked = {"measures": list(measures)}
+    result = run_all(places, settings, verb="sweep", census=False, beside={POINTS_FILE: frame}, asked=asked)
     found = Sweep(result.out, result.places, result.failures, result.notices, result.interrupted)
     if not found.results.empty:
         write_csv(result.out / "sweep.csv", found.table())
@@ -195,10 +217,27 @@ def compose_sweep(
     for key in found.keys:
         _check_key(key, found)
     name = base.scenario.name if base.scenario.name not in found.settings else "as it is"
-    places = {name: base.read()}
+    places = {name: base.read(tell=False)}
+    overruled = list(base.overruled)
     for point, settings in found.settings.items():
-        places[point] = _read(fixed if SCENARIO in settings else (*chosen, *fixed), point, found, scenarios_dir)
+        composed, places[point] = _read(
+            fixed if SCENARIO in settings else (*chosen, *fixed), point, found, scenarios_dir
+        )
+        overruled += composed.overruled
+    told = tell_overruled(_worth_telling(overruled, found)).values()
+    places[name] = with_notices(places[name], told)
     return places, _frame(name, base, found)
+
+
+def _worth_telling(overruled: Sequence[Overruled], points: Points) -> Iterator[Overruled]:
+    """What is told once of all points. A setting that is varied is there to overrule a scenario, unless several are
+    compared: then they are alike in it."""
+    varied = {plain_key(key) for key in points.keys}
+    for one in overruled:
+        if SCENARIO in varied and one.key in varied:
+            yield replace(one, setting=f"{one.key}, which is varied,", alone="")
+        elif one.key not in varied and (SCENARIO in varied or one.differs):
+            yield one
 
 
 def _check_key(key: str, points: Points) -> None:
@@ -208,12 +247,15 @@ def _check_key(key: str, points: Points) -> None:
         raise PlaceError(f"{where}{key}: this cannot be varied in a sweep; allowed: {allowed}.")
 
 
-def _read(fixed: Sequence[str], name: str, points: Points, scenarios_dir: str | Path | None) -> Place:
+def _read(
+    fixed: Sequence[str], name: str, points: Points, scenarios_dir: str | Path | None
+) -> tuple[Composition, Place]:
     """The place of one point; a mistake is told with the point, or the line and column of the table."""
     settings = points.settings[name]
     try:
         texts = [f"{key}={value}" for key, value in settings.items()]
-        return compose(*fixed, *texts, scenarios_dir=scenarios_dir).read()
+        composed = compose(*fixed, *texts, scenarios_dir=scenarios_dir)
+        return composed, composed.read(tell=False)
     except PlaceError as error:
         if name not in points.lines:
             raise PlaceError(f"{name}: {error}") from None
@@ -246,51 +288,3 @@ def _frame(base_name: str, base: Composition, points: Points) -> pd.DataFrame:
 def _numbers(column: pd.Series) -> pd.Series:
     numbers = pd.to_numeric(column, errors="coerce")
     return column if (numbers.isna() & column.notna()).any() else numbers
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Which settings matter
-
-
-def rank_settings(settings: pd.DataFrame, values: pd.Series) -> pd.DataFrame:
-    """Settings by how much of the variance of a measure over the points each explains by itself, most first.
-
-    The share is that of the variance between the means of groups (each value a group; many numbers are cut into at most
-    ten groups of equal size): a first-order sensitivity index estimated by groups (E. Plischke 2010, Reliability
-    Engineering and System Safety 95). Unless the points are a full grid, where the other settings are the same in each
-    group, it is freed of what groups of pure chance would explain, ``1 - (1 - R2)(n - 1)/(n - groups)``, at least
-    nought. Columns setting, share (%; NaN where every group is one point), lowest and highest (mean of the measure in
-    the lowest and in the highest group), lowest_at, highest_at (that group's value, or the mean of its values).
-    """
-    full_grid = len(settings) == settings.nunique(dropna=False).prod() and not settings.duplicated().any()
-    rows: list[list[Any]] = []
-    for name in settings.columns:
-        groups = _groups(settings[name], full_grid)
-        means = values.groupby(groups).mean()
-        at = settings[name].groupby(groups).mean() if pd.api.types.is_numeric_dtype(settings[name]) else None
-        ends = [int(np.argmin(means.to_numpy())), int(np.argmax(means.to_numpy()))]
-        places = means.index[ends] if at is None else at.to_numpy()[ends]
-        rows.append([name, _explained(values, groups, full_grid), *means.to_numpy()[ends], *places])
-    columns = ["setting", "share", "lowest", "highest", "lowest_at", "highest_at"]
-    return pd.DataFrame(rows, columns=columns).sort_values("share", ascending=False, kind="stable", ignore_index=True)
-
-
-def _groups(column: pd.Series, full_grid: bool) -> pd.Series:
-    """The group of each point: its value, or its tenth where nearly every point has a number of its own."""
-    if not full_grid and pd.api.types.is_numeric_dtype(column) and column.nunique() > len(column) / 2:
-        most = max(2, min(GROUPS, len(column) // 5))
-        return pd.Series(pd.qcut(column.rank(method="first"), most, labels=False), index=column.index)
-    return column.astype(object).where(column.notna(), "as it is")
-
-
-def _explained(values: pd.Series, groups: pd.Series, full_grid: bool) -> float:
-    """Per cent."""
-    n, number = len(values), groups.nunique()
-    total = float(((values - values.mean()) ** 2).sum())
-    if n <= number and not full_grid:
-        return np.nan
-    if number < 2 or total == 0:
-        return 0.0
-    within = float(((values - values.groupby(groups).transform("mean")) ** 2).sum())
-    chance = 1.0 if full_grid else (n - 1) / (n - number)
-    return 100 * max(0.0, 1 - within / total * chance)

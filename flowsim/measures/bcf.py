@@ -15,7 +15,7 @@ import numpy as np
 from flowsim.engine.spells import DIED
 from flowsim.measures.history import History
 from flowsim.measures.services import Value, percent, ratio
-from flowsim.measures.stays import Stays, has_level
+from flowsim.measures.stays import EveryStay, Stays, counts_as_home, has_level, in_slots
 from flowsim.model.calendar import DAY
 from flowsim.model.journeys import NUMBERS_A_PERSON
 from flowsim.place import NOT_APPLICABLE, OTHER, Place, Table
@@ -74,7 +74,7 @@ class National:
     def __init__(
         self,
         history: History,
-        stays: Stays,
+        stays: EveryStay,
         ward: Stays,
         delayed: np.ndarray,
         home: np.ndarray,
@@ -165,15 +165,13 @@ class National:
 
     # admissions ------------------------------------------------------------------------------------------------------
 
-    def _in(self, *roles: str) -> Stays:
-        return self.stays[np.flatnonzero(self.history.queues_with(*roles)[self.stays.service])]
-
     def _admissions(self) -> Iterator[Value]:
-        came = self._in("ward", "same_day")
-        came = came[_first_of_each(came.spell)]  # a day in same-day care that ends in a bed is one admission
-        counts = self._inside(came.started) & ~self.history.initial[came.first]
-        counts &= self.emergency[came.spell] & self.lives_here[came.spell]
-        spell = came.spell[np.flatnonzero(counts)]
+        came = self.stays.of(self.history.rows_with("ward", "same_day"))
+        first, spell = self.history.by_time(came.first)
+        one = _first_of_each(spell)  # a day in same-day care that ends in a bed is one admission
+        first, spell = first.take(one), spell.take(one)
+        counts = self._inside(self.history.spells.started.take(first)) & ~self.history.initial.take(first)
+        spell = spell[np.flatnonzero(counts & self.emergency.take(spell) & self.lives_here.take(spell))]
         older = self._counted("aged_65_and_over", spell)
         avoidable, falls = self._counted("avoidable", spell), self._counted("falls", spell)
         yield from self._rate("avoidable_admissions", float(avoidable.sum()), "adults")
@@ -182,12 +180,13 @@ class National:
 
     def _residential_admissions(self) -> Iterator[Value]:
         """Nobody is admitted twice: who comes back from hospital to a care home comes home."""
-        homes = self._in("care_home")
-        number = self.history.journeys.spells.number[homes.spell]
-        homes = homes[_first_of_each(number // NUMBERS_A_PERSON)]
-        counts = self._inside(homes.started) & ~self.history.initial[homes.first]
-        counts &= self.lives_here[homes.spell] & ~has_level(self.history, "care_home_resident", "yes")[homes.spell]
-        spell = homes.spell[np.flatnonzero(counts)]
+        homes = self.stays.of(self.history.rows_with("care_home"))
+        first, spell = self.history.by_time(homes.first)
+        one = _first_of_each(self.history.journeys.spells.number[spell] // NUMBERS_A_PERSON)
+        first, spell = first[one], spell[one]
+        counts = self._inside(self.history.spells.started[first]) & ~self.history.initial[first]
+        counts &= self.lives_here[spell] & ~has_level(self.history, "care_home_resident", "yes")[spell]
+        spell = spell[np.flatnonzero(counts)]
         older = float(self._counted("aged_65_and_over", spell).sum())
         yield from self._rate("residential_admissions_65", older, "aged_65_and_over")
 
@@ -234,8 +233,8 @@ def _lives_here(history: History) -> np.ndarray:
     elsewhere = [i for i, word in enumerate(words) if word in localities and localities[word].neighbour]
     if not elsewhere or "locality" not in history.journeys.attributes:
         return np.ones(len(history.journeys.spells.number), dtype=bool)
-    is_neighbour = np.isin(np.arange(len(words) + 1), elsewhere)  # one more, for those who have none (-1)
-    return ~is_neighbour[history.journeys.attributes["locality"]]
+    lives_in = history.journeys.attributes["locality"]
+    return np.isin(lives_in, np.array(elsewhere, dtype=lives_in.dtype), invert=True, kind="sort")
 
 
 def shares(history: History, table: Table, spell: np.ndarray) -> np.ndarray:
@@ -264,12 +263,6 @@ def _first_of_each(group: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.append(True, group[1:] != group[:-1])[: len(group)])
 
 
-def in_slots(history: History) -> np.ndarray:
-    """(S,) bool: which queues are of short-term services that come to people's homes."""
-    slots = np.array([history.service_of(kind).unit == "slots" for kind in history.kind_names])
-    return history.queues_with("community") & slots[history.kind]
-
-
 def at_home(history: History, spell: np.ndarray, minute: np.ndarray) -> np.ndarray:
     """(n,) bool: was each spell's person at home at that minute, with or without care, readmissions looked through?
 
@@ -281,6 +274,6 @@ def at_home(history: History, spell: np.ndarray, minute: np.ndarray) -> np.ndarr
     now = history.row_at(spell, last_spell, minute)
     service = history.service[now]
     gone = (stamps.left[now] >= 0) & (stamps.left[now] <= minute)
-    home = history.queues_with("home_care", "outside", "ed", "same_day") | in_slots(history)
+    home = counts_as_home(history)
     left_for_home = (stamps.ended[now] != DIED) & ~history.queues_with("care_home")[service]
     return np.where(gone, left_for_home, home[service])

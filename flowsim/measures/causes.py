@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
 
 import numpy as np
 
@@ -35,27 +35,34 @@ class Charges:
 
     Attributes:
         names: the causes; which there are depends on the place alone.
-        row: (P,) a row of the journeys; a row comes as often as it has pieces.
+        row: (D,) the rows of the journeys in which there was delay, each once.
+        case: (P,) index into `row`; a row comes as often as it has pieces.
         cause: (P,) index into `names`.
-        minutes: (P,) int64.
+        minutes: (P,) whole numbers.
     """
 
     names: tuple[str, ...]
     row: np.ndarray
+    case: np.ndarray
     cause: np.ndarray
     minutes: np.ndarray
 
+    @cached_property
+    def total(self) -> np.ndarray:
+        """(D,) float64, the minutes charged for each row."""
+        return np.bincount(self.case, weights=self.minutes, minlength=len(self.row))
+
 
 _Piece = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Rows, causes and minutes, of one length."""
+"""Places in the delays, causes and minutes, of one length."""
 
 
 @dataclass(frozen=True)
 class _Waits:
-    """Stretches of time that delayed rows waited in a queue.
+    """Stretches of time that delayed people waited in a queue.
 
     Attributes:
-        row: the delayed row.
+        case: whose delay: its place in the delays.
         queue: in which it waited.
         start, end: minutes.
         turn: as whom the person was accepted: a row, or the number of rows plus a task; -1 for never.
@@ -63,7 +70,7 @@ class _Waits:
         shut: the cause while only the calendar was in the way.
     """
 
-    row: np.ndarray
+    case: np.ndarray
     queue: np.ndarray
     start: np.ndarray
     end: np.ndarray
@@ -82,23 +89,24 @@ class _Waits:
 
 @dataclass(frozen=True)
 class _Delays:
-    """The delay of every row within the window: from `first` until `last`, (R,) each; nothing where they are equal."""
+    """The delays there were within the window, from `first` until `last`, and the rows they were in; (D,) each."""
 
+    row: np.ndarray
     first: np.ndarray
     last: np.ndarray
 
     @classmethod
     def of(cls, history: History, rows: np.ndarray, start: int, end: int) -> _Delays:
-        """The time from recognition until leaving, of these rows; no other row has a delay."""
-        first, last = np.zeros_like(history.left), np.zeros_like(history.left)
-        first[rows] = np.maximum(history.spells.recognised[rows], start)
-        last[rows] = np.maximum(np.minimum(history.left[rows], end), first[rows])
-        return cls(first, last)
+        """The time from recognition until leaving of those of these rows in which there was any."""
+        first = np.maximum(history.spells.recognised.take(rows), start)
+        last = np.minimum(history.left.take(rows), end)
+        some = np.flatnonzero(last > first)
+        return cls(rows.take(some), first.take(some), last.take(some))
 
-    def within(self, row: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What of stretches of time lies within the delay of their rows."""
-        begins = np.maximum(start, self.first.take(row))
-        return begins, np.maximum(np.minimum(end, self.last.take(row)), begins)
+    def within(self, case: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What of stretches of time lies within these delays: (first minutes, last ones), not before the first."""
+        begins = np.maximum(start, self.first.take(case))
+        return begins, np.maximum(np.minimum(end, self.last.take(case)), begins)
 
 
 class _Causes:
@@ -148,71 +156,80 @@ def charge(history: History, rows: np.ndarray, start: int, end: int) -> Charges:
     """The delay of these rows (recognised to left) within [start, end), in pieces that add up to it to the minute."""
     causes = _Causes(history)
     delays = _Delays.of(history, rows, start, end)
-    rows = rows[delays.last[rows] > delays.first[rows]]
-    tasks = history.tasks_of(rows)
-    waits = _Waits.together(*_queueing(history, causes, rows), _staffing(history, causes, *tasks))
+    tasks = _tasks(history, delays)
+    waits = _Waits.together(*_queueing(history, causes, delays), _staffing(history, causes, *tasks))
     pieces = [*_split(history, delays, waits), *_working(history, causes, delays, *tasks)]
-    row, cause, minutes = (np.concatenate(column) for column in zip(*pieces, strict=True))
-    return Charges(causes.names, row, cause, minutes)
+    case, cause, minutes = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    return Charges(causes.names, delays.row, case, cause, minutes)
 
 
-def _queueing(history: History, causes: _Causes, rows: np.ndarray) -> Iterator[_Waits]:
+def _tasks(history: History, delays: _Delays) -> tuple[np.ndarray, np.ndarray]:
+    """The tasks of the delayed rows and whose delay each is in; those up to recognition are over when it begins."""
+    rows, row = history.journeys.rows, delays.row
+    n_before = rows.n_before.take(row)
+    over = np.minimum(rows.recognition.take(row), n_before)
+    first, count = rows.first_task.take(row) + over, n_before - over + rows.n_after.take(row)
+    return ranges(first, first + count), np.repeat(np.arange(len(row)), count)
+
+
+def _queueing(history: History, causes: _Causes, delays: _Delays) -> Iterator[_Waits]:
     """Waiting for the next row, for what was turned to when that was given up, and so on."""
     journeys, s = history.journeys.rows, history.spells
-    holder, wanted = rows, journeys.next[rows]
-    while len(holder):
-        asked = (wanted >= 0) & (s.joined[wanted] >= s.recognised[holder]) & (s.joined[wanted] <= history.left[holder])
-        holder, wanted = holder[asked], wanted[asked]
-        queue = history.service[wanted]
-        turn = np.where(s.accepted[wanted] >= 0, wanted, NONE)
-        until = history.waited_until[wanted]
-        yield _Waits(holder, queue, s.joined[wanted], until, turn, causes.full[queue], causes.shut[queue])
-        ended = s.ended[wanted]
+    case, wanted = np.arange(len(delays.row)), journeys.next.take(delays.row)
+    while len(case):
+        joined, holder = s.joined.take(wanted), delays.row.take(case)
+        asked = (wanted >= 0) & (joined >= s.recognised.take(holder)) & (joined <= history.left.take(holder))
+        some = np.flatnonzero(asked)
+        case, wanted = case.take(some), wanted.take(some)
+        queue = history.service.take(wanted)
+        turn = np.where(s.accepted.take(wanted) >= 0, wanted, NONE)
+        until = history.waited_until.take(wanted)
+        yield _Waits(case, queue, joined.take(some), until, turn, causes.full[queue], causes.shut[queue])
+        ended = s.ended.take(wanted)
         elsewhere = np.flatnonzero((ended == GAVE_UP) | (ended == TURNED_AWAY))
-        holder, wanted = holder[elsewhere], journeys.otherwise[wanted[elsewhere]]
+        case, wanted = case.take(elsewhere), journeys.otherwise.take(wanted.take(elsewhere))
 
 
-def _staffing(history: History, causes: _Causes, tasks: np.ndarray, row: np.ndarray) -> _Waits:
-    """Tasks of delayed rows waiting for staff."""
+def _staffing(history: History, causes: _Causes, tasks: np.ndarray, case: np.ndarray) -> _Waits:
+    """Tasks in delays waiting for staff."""
     s, table = history.spells, history.journeys.tasks
-    some = np.flatnonzero((table.pool.take(tasks) >= 0) & (history.task_over.take(tasks) > s.task_began.take(tasks)))
-    tasks, row = tasks[some], row[some]
-    granted = s.task_granted[tasks] >= 0
-    until = np.where(granted, s.task_granted[tasks], history.task_over[tasks])
-    turn = np.where(granted, len(history.spell) + tasks, NONE)
-    pool = table.pool[tasks]
-    moves = causes.work[table.kind[tasks]] == causes.transport
+    need_staff = np.flatnonzero(table.pool.take(tasks) >= 0)
+    tasks, case = tasks.take(need_staff), case.take(need_staff)
+    began, granted = s.task_began.take(tasks), s.task_granted.take(tasks)
+    until = np.where(granted >= 0, granted, history.task_over.take(tasks))
+    some = np.flatnonzero(until > began)
+    tasks, case, began, granted, until = (column.take(some) for column in (tasks, case, began, granted, until))
+    turn = np.where(granted >= 0, len(history.spell) + tasks, NONE)
+    pool = table.pool.take(tasks)
+    moves = causes.work[table.kind.take(tasks)] == causes.transport
     full, shut = (np.where(moves, causes.transport, of_pool[pool]) for of_pool in (causes.full, causes.shut))
-    return _Waits(row, pool, s.task_began[tasks], until, turn, full, shut)
+    return _Waits(case, pool, began, until, turn, full, shut)
 
 
-def _working(history: History, causes: _Causes, delays: _Delays, tasks: np.ndarray, row: np.ndarray) -> list[_Piece]:
-    """Tasks of delayed rows at work: open minutes are the task's, closed ones the calendar's."""
+def _working(history: History, causes: _Causes, delays: _Delays, tasks: np.ndarray, case: np.ndarray) -> list[_Piece]:
+    """Tasks in delays at work: open minutes are the task's, closed ones the calendar's."""
     table, granted = history.journeys.tasks, history.spells.task_granted.take(tasks)
-    first, last = delays.within(row, granted, history.task_over.take(tasks))
+    first, last = delays.within(case, granted, history.task_over.take(tasks))
     some = np.flatnonzero((granted >= 0) & (last > first))
-    tasks, row, first, last = (column.take(some) for column in (tasks, row, first, last))
-    kind, calendar = table.kind.take(tasks), table.calendar.take(tasks)
-    opened = last - first
-    closes = np.flatnonzero(calendar != ALWAYS_OPEN)
-    calendar, total = calendar[closes], history.network.calendars.opened
-    opened[closes] = total[calendar, last[closes]] - total[calendar, first[closes]]
-    return [_piece(row, causes.work[kind], opened), _piece(row, causes.closed[kind], last - first - opened)]
+    tasks, case, first, last = (column.take(some) for column in (tasks, case, first, last))
+    kind = table.kind.take(tasks)
+    opened = history.open_in_work(tasks, table.calendar.take(tasks), first, last)
+    return [_piece(case, causes.work[kind], opened), _piece(case, causes.closed[kind], last - first - opened)]
 
 
-def _piece(row: np.ndarray, cause: np.ndarray, minutes: np.ndarray) -> _Piece:
+def _piece(case: np.ndarray, cause: np.ndarray, minutes: np.ndarray) -> _Piece:
     """Of these charges, those that come to something."""
     some = np.flatnonzero(minutes > 0)
-    return row.take(some), cause.take(some), minutes.take(some)
+    return case.take(some), cause.take(some), minutes.take(some)
 
 
 def _split(history: History, delays: _Delays, waits: _Waits) -> list[_Piece]:
     """Waits in two: until the capacity was there, and what was only the calendar after that."""
-    first, last = delays.within(waits.row, waits.start, waits.end)
+    first, last = delays.within(waits.case, waits.start, waits.end)
     some = np.flatnonzero(last > first)
     waits, first, last = waits[some], first[some], last[some]
     change = np.clip(_capacity_there(history, waits), first, last)
-    return [_piece(waits.row, waits.full, change - first), _piece(waits.row, waits.shut, last - change)]
+    return [_piece(waits.case, waits.full, change - first), _piece(waits.case, waits.shut, last - change)]
 
 
 def _capacity_there(history: History, waits: _Waits) -> np.ndarray:
@@ -241,56 +258,19 @@ def _taken_as_it_opened(history: History, waits: _Waits) -> np.ndarray:
     calendar, minute = history.network.calendar[waits.queue], waits.end
     found = (waits.turn >= 0) & (calendar != ALWAYS_OPEN) & (minute > 0) & (minute < history.horizon)
     some = np.flatnonzero(found)
-    opened, c, t = history.network.calendars.opened, calendar[some], minute[some]
-    found[some] = (opened[c, t + 1] > opened[c, t]) & (opened[c, t] == opened[c, t - 1])
+    found[some] = history.network.calendars.opens(calendar[some], minute[some])
     return found
 
 
 def _closed_since(history: History, queue: np.ndarray, minute: np.ndarray) -> np.ndarray:
     """The minute from which each queue, closed in the minute before this one, had been closed."""
-    calendars, calendar = history.network.calendars, history.network.calendar[queue]
-    opened = calendars.opened[calendar, minute]
-    last_open = calendars.minutes[np.maximum(calendars.first[calendar] + opened - 1, 0)]
-    return np.where(opened > 0, last_open + 1, 0)
-
-
-class _Accepted(NamedTuple):
-    """Some of those who were accepted and took something: (A,) each.
-
-    Attributes:
-        turn: as whom: a row, or the number of rows plus a task.
-        row: the row, a task's too.
-        queue, minute: where and when.
-        joined: when they joined that queue, or the one that gives their place in it.
-        units: what they took.
-    """
-
-    turn: np.ndarray
-    row: np.ndarray
-    queue: np.ndarray
-    minute: np.ndarray
-    joined: np.ndarray
-    units: np.ndarray
-
-    @classmethod
-    def by(cls, history: History, queues: np.ndarray) -> _Accepted:
-        """Everybody these queues accepted."""
-        rows, tasks, s = history.journeys.rows, history.journeys.tasks, history.spells
-        row = history.by_queue.of(queues)
-        row = row[(s.accepted[row] >= 0) & (history.need[row] > 0) & ~history.initial[row]]
-        since = rows.since[row]
-        joined = np.where((since >= 0) & (s.joined[since] >= 0), s.joined[since], s.joined[row])
-        of_rows = (row, row, history.service[row], s.accepted[row], joined, history.need[row])
-        task = history.pool_tasks[history.by_pool.of(queues)]
-        task = task[s.task_granted[task] >= 0]
-        one = np.ones(len(task), dtype=np.int64)
-        begun, granted = s.task_began[task], s.task_granted[task]
-        of_tasks = (task + len(rows.spell), history.row_of(task), tasks.pool[task], granted, begun, one)
-        return cls(*(np.concatenate(columns) for columns in zip(of_rows, of_tasks, strict=True)))
+    return history.network.calendars.closed_since(history.network.calendar[queue], minute)
 
 
 class _Turns:
     """Whose turn it was in some minutes of some queues.
+
+    Those who were accepted are told as in `_Waits.turn`: a row, or the number of rows plus a task.
 
     Attributes:
         place: (rows and tasks,) where each who was accepted then stands in the following; -1 for everybody else.
@@ -300,24 +280,46 @@ class _Turns:
 
     def __init__(self, history: History, queue: np.ndarray, minute: np.ndarray) -> None:
         self.history = history
-        everybody = _Accepted.by(history, np.unique(queue))
-        key = self._key(everybody.queue, everybody.minute)
+        turn, key = self._everybody(np.unique(queue))
         by_key = np.argsort(key, kind="stable")
         self.all_keys = key[by_key]
         asked = np.unique(self._key(queue, minute))
         first, last = np.searchsorted(self.all_keys, asked), np.searchsorted(self.all_keys, asked, side="right")
         then = by_key[ranges(first, last)]
-        some, key = _Accepted(*(column[then] for column in everybody)), key[then]
-        rows, number = history.journeys.rows, history.journeys.spells.number
-        order = np.lexsort((some.row, number[history.spell[some.row]], some.joined, rows.priority[some.row], key))
-        key, units = key[order], some.units[order]
+        turn, key = turn[then], key[then]
+        order, units = self._in_turn(turn, key)
+        turn, key, units = turn[order], key[order], units[order]
         begins = np.append(True, key[1:] != key[:-1])[: len(key)]
         group = np.flatnonzero(begins)[np.cumsum(begins) - 1]
         self.rank = np.arange(len(key)) - group + 1
         total = np.cumsum(units)
         self.needed = total - (total - units)[group]
-        self.place = np.full(len(rows.spell) + len(history.journeys.tasks.kind), NONE, dtype=np.int32)
-        self.place[some.turn[order]] = np.arange(len(order))
+        self.place = np.full(len(history.spell) + len(history.journeys.tasks.kind), NONE, dtype=np.int32)
+        self.place[turn] = np.arange(len(turn))
+
+    def _everybody(self, queues: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Everybody whom these queues accepted and who took something, and when: queue and minute as one number."""
+        history, s = self.history, self.history.spells
+        row = history.by_queue.of(queues)
+        row = row[(s.accepted.take(row) >= 0) & (history.need.take(row) > 0) & ~history.initial.take(row)]
+        staffed, mine = history.staffed, history.by_pool.of(queues)
+        mine = mine[staffed.granted[mine] >= 0]
+        of_rows = self._key(history.service[row], s.accepted[row])
+        of_tasks = self._key(staffed.pool[mine], staffed.granted[mine])
+        return np.append(row, staffed.task[mine] + len(history.spell)), np.append(of_rows, of_tasks)
+
+    def _in_turn(self, turn: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The order in which these were accepted in their queue and minute, and the units each of them took."""
+        rows, s, number = self.history.journeys.rows, self.history.spells, self.history.journeys.spells.number
+        of_row = turn < len(self.history.spell)
+        own, task = turn[of_row], turn[~of_row] - len(self.history.spell)
+        row, units = turn.copy(), np.ones(len(turn), dtype=np.int64)
+        row[~of_row], units[of_row] = self.history.row_of(task), self.history.need[own]
+        since = rows.since[own]
+        joined = np.empty(len(turn), dtype=np.int64)
+        joined[of_row] = np.where((since >= 0) & (s.joined[since] >= 0), s.joined[since], s.joined[own])
+        joined[~of_row] = s.task_began[task]
+        return np.lexsort((row, number[self.history.spell[row]], joined, rows.priority[row], key)), units
 
     def quota_left(self, queue: np.ndarray, minute: np.ndarray) -> np.ndarray:
         """How many more each queue might have accepted on that day and in that week, when the minute was over."""

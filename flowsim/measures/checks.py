@@ -12,9 +12,10 @@ from flowsim.model.capacity import UNLIMITED
 
 def unexplained_delay(history: History, charges: Charges, rows: np.ndarray, start: int, end: int) -> int:
     """Delayed minutes of the rows within [start, end) less those charged to causes, added up without sign."""
-    delay = np.minimum(history.left[rows], end) - np.maximum(history.spells.recognised[rows], start)
-    charged = np.bincount(charges.row, weights=charges.minutes, minlength=len(history.spell))
-    return int(np.abs(charged[rows] - np.maximum(delay, 0)).sum())
+    delay = np.minimum(history.left.take(rows), end) - np.maximum(history.spells.recognised.take(rows), start)
+    charged = np.zeros(len(history.spell))
+    charged[charges.row] = charges.total
+    return int(np.abs(charged.take(rows) - np.maximum(delay, 0)).sum())
 
 
 def lost_people(history: History) -> int:
@@ -27,12 +28,12 @@ def lost_people(history: History) -> int:
     """
     rows, s = history.journeys.rows, history.spells
     found_next = history.gone.take(history.spell)
-    never_came = (history.arrived == NOT_YET).take(history.spell)
-    odd = np.flatnonzero((s.started >= 0) & ((found_next < s.started) | never_came))
-    odd = odd[history.previous[odd] < 0]  # in a first stage after being gone
+    odd = np.flatnonzero((s.started >= 0) & (found_next < s.started))
+    odd = np.union1d(odd, history.started_in(np.flatnonzero(history.arrived == NOT_YET)))
+    odd = odd[history.previous[odd] < 0]  # in a first stage after being gone, or without having come
     begins, ends = [found_next[odd]], [s.started[odd]]
     earlier, later = history.pairs
-    found_next[earlier] = s.started[later]
+    found_next[earlier] = s.started.take(later)
     lost = np.flatnonzero((s.started >= 0) & (found_next != history.left))
     nothing_held = ((rows.hold[lost] == 0) | (s.ended[lost] == DISPLACED)) & (s.left[lost] >= 0)
     lost = lost[~nothing_held]
@@ -76,10 +77,12 @@ def above_capacity(history: History) -> int:
     np.minimum.at(lowest, history.spells.log_service, history.spells.log_capacity)
     above_lowest = np.flatnonzero(use.level > np.repeat(lowest, np.diff(use.first)))
     queue = np.searchsorted(use.first, above_lowest, side="right") - 1
-    level, minute = use.level[above_lowest], use.minute(queue, above_lowest)
     before = np.where(above_lowest > use.first[queue], use.level[above_lowest - 1], 0)
+    rose = np.flatnonzero(use.level[above_lowest] > before)
+    queue, level = queue[rose], use.level[above_lowest[rose]]
+    minute = use.minute(queue, above_lowest[rose])
     was_open = capacity.at(queue, minute - 1)
     stepped = planned.at(queue, minute) - planned.at(queue, minute - 1)
     # within the minute: a step comes before the acceptances, escalation after them
     open_units = np.maximum(np.maximum(capacity.at(queue, minute), was_open), was_open + stepped)
-    return int(((level > before) & (level > open_units) & (minute > 0)).sum())
+    return int(((level > open_units) & (minute > 0)).sum())

@@ -102,7 +102,7 @@ def _paid_for(
     assert service.cost is not None
     pool = kind in history.place.pools
     if service.cost.per == "start":
-        return _tasks(history, queues, start, end) if pool else _starts(history, queues, start, end)
+        return _tasks(history, queues, start, end) if pool else int(history.starts(start, end)[queues].sum())
     if service.cost.per == "hour_of_staff":
         return sum(_open_minutes(history, int(q), start, end) for q in queues) / HOUR
     if pool:  # for being there
@@ -112,16 +112,9 @@ def _paid_for(
     return (float(use[queues].sum()) + unused) / minutes_each / service.units_each
 
 
-def _starts(history: History, queues: np.ndarray, start: int, end: int) -> int:
-    rows = history.by_queue.of(queues)
-    started = history.spells.started[rows]
-    new = (started >= start) & (started < end) & ~history.continues[rows] & ~history.initial[rows]
-    return int(np.count_nonzero(new))
-
-
 def _tasks(history: History, pools: np.ndarray, start: int, end: int) -> int:
-    granted = history.spells.task_granted
-    return int(((granted >= start) & (granted < end) & np.isin(history.journeys.tasks.pool, pools)).sum())
+    granted = history.staffed.granted
+    return int(((granted >= start) & (granted < end) & np.isin(history.staffed.pool, pools)).sum())
 
 
 def _open_minutes(history: History, pool: int, start: int, end: int) -> float:

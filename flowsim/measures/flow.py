@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ from flowsim.measures.harm import expected_extra_deaths
 from flowsim.measures.headline import MEASURES
 from flowsim.measures.history import History, count_each_day
 from flowsim.measures.services import Services, Value, mean, percent, quantile, ratio
-from flowsim.measures.stays import Stays, all_stays, has_level, went_home
+from flowsim.measures.stays import EveryStay, Stays, has_level, went_home
 from flowsim.model.calendar import ALWAYS_OPEN
 from flowsim.model.capacity import Network
 from flowsim.model.journeys import WAY_OUT, Journeys
@@ -41,9 +41,9 @@ class Measured:
 
     Attributes:
         results: columns measure, where, unit, value; the order depends on the place alone.
-        census: columns date, where, state, count; at 23:59 of every day of the run, warm-up included. `where` is a
-            site or "all" (states occupied, delayed, delayed PATHWAY), or a queue (in use, in the service's own unit;
-            waiting, in people; boarding, for emergency departments).
+        census: columns date, where and state (categories) and count; at 23:59 of every day of the run, warm-up
+            included. `where` is a site or "all" (states occupied, delayed, delayed PATHWAY), or a queue (in use, in
+            the service's own unit; waiting, in people; boarding, for emergency departments).
         warnings: sentences about what should not be trusted.
     """
 
@@ -81,10 +81,9 @@ class _Measuring:
         self.year = YEAR_DAYS / self.window_days
         self.sites = list(history.place.sites)
         self.pathways = [*history.journeys.levels.get("pathway", ())]
-        self.stays = all_stays(history)
-        self.ward = self._of_role("ward")
-        self.ed = self._of_role("ed")
-        self.in_ward = history.rows_with("ward")
+        self.stays = EveryStay(history)
+        self.in_ward, self.in_ed = history.rows_with("ward"), history.rows_with("ed")
+        self.ward = self.stays.of(self.in_ward)
         self.delayed = np.flatnonzero(self.in_ward & (history.spells.recognised >= 0) & (history.spells.started >= 0))
         self.is_emergency = self._emergencies()
         self.days = slice(start // 1440, end // 1440)
@@ -131,9 +130,6 @@ class _Measuring:
 
     # who is who ------------------------------------------------------------------------------------------------------
 
-    def _of_role(self, role: str) -> Stays:
-        return self.stays[self.history.queues_with(role)[self.stays.service]]
-
     def _emergencies(self) -> np.ndarray:
         """(N,) bool: the spells of the stream `emergency`; all where there is no such stream."""
         if "emergency" in self.history.journeys.levels.get("stream", ()):
@@ -142,15 +138,19 @@ class _Measuring:
 
     @cached_property
     def _site(self) -> np.ndarray:
-        """(R,) int8, every row's site, an index into `sites`, one more for none: its queue's, or else the person's."""
+        """(R,) int8, the site of every row in hospital, an index into `sites`, one more for none.
+
+        It is its queue's, or else the person's.
+        """
         history, none = self.history, len(self.sites)
         number = {name: i for i, name in enumerate(self.sites)}
         by_queue = np.array([number.get(unit, none) for unit in history.unit_name], dtype=np.int8)
-        found = by_queue[history.service]
-        if "site" in history.journeys.attributes:
+        found = by_queue.take(history.service)
+        persons = history.queues_with("ward", "ed", "same_day") & (by_queue == none)
+        if "site" in history.journeys.attributes and persons.any():
             words = (*history.journeys.levels["site"], "")  # the last is code -1
             by_level = np.array([number.get(word, none) for word in words], dtype=np.int8)
-            rest = np.flatnonzero(found == none)
+            rest = np.flatnonzero(persons.take(history.service))
             found[rest] = by_level[history.journeys.attributes["site"][history.spell[rest]]]
         return found
 
@@ -163,7 +163,7 @@ class _Measuring:
 
     def _everywhere(self, row: np.ndarray) -> list[tuple[str, np.ndarray]]:
         """("all", everybody), then each site with its mask."""
-        site = self._site[row]
+        site = self._site.take(row)
         return [(ALL, np.ones(len(row), dtype=bool)), *((name, site == i) for i, name in enumerate(self.sites))]
 
     def _inside(self, minute: np.ndarray) -> np.ndarray:
@@ -183,9 +183,10 @@ class _Measuring:
 
     def _delay(self, charges: Charges) -> Iterator[Value]:
         scale = self.year / 1440
-        site, pathway = self._site[charges.row], self._pathway_of(self.history.spell[charges.row])
-        by_cause = self._by_site(site, charges.cause, len(charges.names), charges.minutes)
-        by_pathway = self._by_site(site, pathway, len(self.pathways) + 1, charges.minutes)
+        n, n_pathways = len(charges.names), len(self.pathways) + 1
+        site, pathway = self._site.take(charges.row), self._pathway_of(self.history.spell.take(charges.row))
+        by_cause = self._by_site(site.take(charges.case), charges.cause, n, charges.minutes)
+        by_pathway = self._by_site(site, pathway, n_pathways, charges.total)
         shown = np.flatnonzero(self._can_hold_up(charges.names) | (by_cause[0] > 0))
         for i, where in enumerate([ALL, *self.sites]):
             prefix = "" if where == ALL else f"{where} | "
@@ -233,29 +234,30 @@ class _Measuring:
         recognised = self.history.spells.recognised[live.last]
         ready = self.history.spells.ready[live.last]
         day = live.left // 1440
+        weekday = (day + self.history.network.first_weekday) % 7
         late = np.where(recognised >= 0, day - recognised // 1440, 0)
         overnight, by_17 = live.nights >= 1, live.left % 1440 <= 17 * 60
         occupied = self.occupied[:, self.days]
         for i, (where, here) in enumerate(self._everywhere(live.last)):
-            counted = here & overnight
-            delays = late[counted]
+            counted = np.flatnonzero(here & overnight)
+            delays = late.take(counted)
             yield "delayed_share", where, 100 * mean(delays >= 1)
             yield "delay_days_mean", where, mean(delays[delays >= 1])
             nights = occupied.sum() if where == ALL else occupied[i - 1].sum()
             yield "bed_days_lost_share", where, 100 * ratio(float(delays.sum()), float(nights))
-            waits = (recognised - ready)[counted & (recognised >= 0)]
+            waits = (recognised - ready).take(counted)[recognised.take(counted) >= 0]
             yield "hidden_wait_days_mean", where, mean(waits) / 1440
             yield "discharged_by_17_share", where, percent(by_17, here)
-            yield "live_discharges_a_day", where, float(here.sum()) / self.window_days
-            yield from self._by_weekday(where, day[here])
+            yield "live_discharges_a_day", where, np.count_nonzero(here) / self.window_days
+            yield from self._by_weekday(where, weekday[here])
         yield from self._pathway_shares(live)
 
-    def _by_weekday(self, where: str, day: np.ndarray) -> Iterator[Value]:
+    def _by_weekday(self, where: str, weekday: np.ndarray) -> Iterator[Value]:
         first = self.history.network.first_weekday
         days = np.bincount((np.arange(self.days.start, self.days.stop) + first) % 7, minlength=7)
-        counts = np.bincount((day + first) % 7, minlength=7)
-        per_day = np.divide(counts, days, out=np.full(7, np.nan), where=days > 0)
-        index = per_day / np.nanmean(per_day) if np.nansum(per_day) > 0 else np.full(7, np.nan)
+        there = days > 0
+        per_day = np.divide(np.bincount(weekday, minlength=7), days, out=np.full(7, np.nan), where=there)
+        index = per_day / per_day[there].mean() if per_day[there].sum() > 0 else np.full(7, np.nan)
         for name, value in zip(WEEKDAYS, index, strict=True):
             yield "discharges_by_weekday", name if where == ALL else f"{where} | {name}", float(value)
 
@@ -271,38 +273,39 @@ class _Measuring:
 
     def _stays(self) -> Iterator[Value]:
         over = self.ward[self._inside(self.ward.left)]
-        emergency = self.is_emergency[over.spell]
-        counted = emergency & (over.nights >= 1)
-        nights = over.nights
+        emergency = self.is_emergency.take(over.spell)
+        counted = np.flatnonzero(emergency & (over.nights >= 1))
+        nights = over.nights.take(counted)
         groups = self._everywhere(over.last)
         for level in self.history.journeys.levels.get("age", ()):
             groups.append((f"age {level}", has_level(self.history, "age", level)[over.spell]))
         died = self.history.spells.ended[over.last] == DIED
         for where, here in groups:
-            stay = nights[counted & here]
+            stay = nights[here.take(counted)]
             yield "los_days_mean", where, mean(stay)
             yield "los_days_median", where, quantile(stay, 0.5)
             yield "in_hospital_death_share", where, percent(died, emergency & here)
         came = self.ward[self._inside(self.ward.started)]
         came = came[~self.history.initial[came.first]]
         for where, here in self._everywhere(came.first):
-            yield "admissions_a_day", where, float(here.sum()) / self.window_days
+            yield "admissions_a_day", where, np.count_nonzero(here) / self.window_days
 
     @cached_property
     def occupied(self) -> np.ndarray:
         """(sites and one more for none, days) people in wards at 23:59."""
         history, n = self.history, len(self.sites) + 1
         row = np.flatnonzero(self.in_ward & (history.spells.started >= 0))
-        return count_each_day(self._site[row], n, history.spells.started[row], history.left[row], history.days)
+        started, left = history.spells.started.take(row), history.left.take(row)
+        return count_each_day(self._site.take(row), n, started, left, history.days)
 
     @cached_property
     def late(self) -> np.ndarray:
         """(sites and one more for none, pathways and one more for none, days) people delayed in wards at 23:59."""
         history, row = self.history, self.delayed
         n, n_pathways = len(self.sites) + 1, len(self.pathways) + 1
-        group = self._site[row].astype(np.int64) * n_pathways + self._pathway_of(history.spell[row])
-        recognised = history.spells.recognised[row]
-        end = np.maximum(history.left[row], recognised)
+        group = self._site.take(row).astype(np.int64) * n_pathways + self._pathway_of(history.spell.take(row))
+        recognised = history.spells.recognised.take(row)
+        end = np.maximum(history.left.take(row), recognised)
         return count_each_day(group, n * n_pathways, recognised, end, history.days).reshape(n, n_pathways, -1)
 
     def _beds(self) -> Iterator[Value]:
@@ -329,30 +332,30 @@ class _Measuring:
 
     def _emergency_department(self) -> Iterator[Value]:
         history, s = self.history, self.history.spells
-        row = history.by_queue.of(np.flatnonzero(history.queues_with("ed")))
-        row = row[self._inside(s.joined[row]) & ~history.initial[row] & (history.previous[row] < 0)]
-        for where, here in self._everywhere(row):
-            yield "ed_attendances_a_day", where, float(here.sum()) / self.window_days
-        out = self.ed[self._inside(self.ed.left)]
-        whole = out.left - s.joined[out.first]
-        admitted = self._admitted(out)
-        boarding = out.left - s.ready[out.last]
+        came = self.in_ed & self._inside(s.joined) & ~history.initial & (history.previous < 0)
+        for where, here in self._everywhere(np.flatnonzero(came)):
+            yield "ed_attendances_a_day", where, np.count_nonzero(here) / self.window_days
+        out = self.stays.of(self.in_ed & self._inside(history.left))
+        whole = out.left - s.joined.take(out.first)
+        to_bed = self._admitted(out)
+        boarding = out.left.take(to_bed) - s.ready.take(out.last.take(to_bed))
         held: list[tuple[str, np.ndarray]] = []
         for where, here in self._everywhere(out.last):
             yield "ed_four_hour_share", where, percent(whole <= 240, here)
             yield "ed_12_hour_share", where, percent(whole > 720, here)
-            to_bed = np.flatnonzero(here & admitted)
-            waits = boarding[to_bed]
-            held.append((where, whole[to_bed]))
+            these = np.flatnonzero(here.take(to_bed))
+            waits = boarding.take(these)
+            held.append((where, whole.take(to_bed.take(these))))
             yield "boarding_hours_mean", where, mean(waits) / 60
             yield "trolley_12_hour_count", where, float((waits > 720).sum()) * self.year
             yield "ed_admissions_a_day", where, len(waits) / self.window_days
         yield from expected_extra_deaths(held, self.year)
 
     def _admitted(self, stays: Stays) -> np.ndarray:
-        """(n,) bool: did the stay end in going to a ward?"""
-        moved = self.history.spells.ended[stays.last] == MOVED_ON
-        return moved & (stays.after >= 0) & self.in_ward[stays.after]
+        """Which of these stays ended in going to a ward: their places among them."""
+        some = np.flatnonzero(stays.after >= 0)
+        moved = self.history.spells.ended.take(stays.last.take(some)) == MOVED_ON
+        return some[moved & self.in_ward.take(stays.after.take(some))]
 
     # outcomes --------------------------------------------------------------------------------------------------------
 
@@ -374,13 +377,13 @@ class _Measuring:
         dead = np.flatnonzero((s.ended == DIED) & self._inside(s.left))
         dead = dead[self.history.queues_with("ward", "ed", "same_day")[self.history.service[dead]]]
         for where, here in self._everywhere(dead):
-            yield "deaths_in_hospital", where, float(here.sum()) * self.year
+            yield "deaths_in_hospital", where, np.count_nonzero(here) * self.year
 
     def _after_reablement(self) -> Iterator[Value]:
         """Of those who left a community service with slots, who needed no long-term care."""
         history = self.history
-        over = self._of_role("community")
-        over = over[over.alive & self._inside(over.left)]
+        over = self.stays.of(history.rows_with("community") & self._inside(history.left))
+        over = over[over.alive]
         kind = history.kind[over.service]
         long_term = history.queues_with("home_care", "care_home")
         needs = (over.after >= 0) & long_term[history.service[over.after]]
@@ -439,17 +442,26 @@ class _Measuring:
         dates = first + np.arange(days) * np.timedelta64(1, "D").astype("timedelta64[s]")
         where, state, counts = zip(*series, strict=True)
         return pd.DataFrame(
-            {"date": np.tile(dates, len(series)), "where": pd.array(where, dtype="str").repeat(days),
-             "state": pd.array(state, dtype="str").repeat(days), "count": np.concatenate(counts)}
+            {"date": np.tile(dates, len(series)), "where": _each_day(where, days), "state": _each_day(state, days),
+             "count": np.concatenate(counts)}
         )  # fmt: skip
 
     def _boarding(self) -> np.ndarray:
         """People in each emergency department whose admission was decided: (S, days)."""
         history, s = self.history, self.history.spells
-        rows = history.journeys.rows
-        next_row = rows.next.take(self.ed.last)
-        for_ward = np.flatnonzero((next_row >= 0) & self.in_ward.take(next_row))
-        boards, next_row = self.ed.last[for_ward], next_row[for_ward]
-        boards = boards[(s.ready[boards] >= 0) & (s.joined[next_row] >= 0)]
-        end = np.maximum(history.left[boards], s.ready[boards])
-        return count_each_day(history.service[boards], history.n_queues, s.ready[boards], end, history.days)
+        wanted = np.flatnonzero(self.in_ward & (s.joined >= 0))
+        asking = history.previous.take(wanted)
+        from_ed = (asking >= 0) & self.in_ed.take(asking) & (history.journeys.rows.next.take(asking) == wanted)
+        boards = asking.take(np.flatnonzero(from_ed))
+        after = history.following.take(boards)
+        leaves = (after < 0) | ~self.in_ed.take(after)
+        boards = boards[leaves & (s.ready.take(boards) >= 0)]
+        ready = s.ready.take(boards)
+        end = np.maximum(history.left.take(boards), ready)
+        return count_each_day(history.service.take(boards), history.n_queues, ready, end, history.days)
+
+
+@lru_cache(maxsize=8)
+def _each_day(words: tuple[str, ...], days: int) -> pd.Categorical[str]:
+    """Each word once a day, all days of one behind the other: (words x days,). Kept: a place's are always the same."""
+    return pd.Categorical(words).repeat(days)

@@ -102,7 +102,8 @@ _HEADLINE = (
     ),
     Measure(
         "acute_occupancy", "Acute bed occupancy", "%",
-        "People in acute beds at 23:59 as a share of the beds open then, surge beds included.",
+        "People in acute beds at 23:59 as a share of the beds open then, surge beds included. It passes 100 on nights "
+        "when people still lie in beds that are closed: surge beds shut again, or a ward closed for infection.",
         "NHS England urgent and emergency care daily situation report", -1,
     ),
     Measure(

@@ -41,36 +41,19 @@ class Intervals:
     end: np.ndarray
     units: np.ndarray
 
-    @classmethod
-    def together(cls, *parts: Intervals) -> Intervals:
-        """All of these as one."""
-        return cls(*(np.concatenate([getattr(p, f) for p in parts]) for f in ("queue", "start", "end", "units")))
 
-    def steps(self, n: int, horizon: int) -> Steps:
-        """The same as step functions of time for n queues.
-
-        The changes are put in order as those of a sparse table, minutes of the day by days of queues, which is turned
-        from minutes to days: that takes two passes over them, where sorting would take twenty.
-        """
-        days = horizon // DAY + 1  # what ends with the run ends on the day after it
-        by_day = self._changes(n, days).tocsr().tocsc()
-        by_day.sum_duplicates()
-        key = np.repeat(np.arange(n * days) * DAY, np.diff(by_day.indptr))
-        key += by_day.indices
-        return Steps(key, np.cumsum(by_day.data, dtype=np.int64), by_day.indptr, horizon)
-
-    def _changes(self, n: int, days: int) -> coo_array:
-        """What is added and taken away, by minute of the day and by queue and day."""
-        minute = np.concatenate([self.start, self.end], dtype=np.int32)
-        day_of_queue = np.concatenate([self.queue, self.queue], dtype=np.int32)
-        change = np.concatenate([self.units, -self.units], dtype=np.int32)
-        day = minute // DAY
-        minute -= day * DAY
-        day_of_queue *= days
-        day_of_queue += day
-        found = coo_array((change, (minute, day_of_queue)), shape=(DAY, n * days))
-        found.has_canonical_format = True  # or else changes of one minute would be sorted and added up at once
-        return found
+def _changes(parts: list[Intervals], n: int, days: int) -> coo_array:
+    """What is added and taken away, by minute of the day and by queue and day."""
+    minute = np.concatenate([p.start for p in parts] + [p.end for p in parts], dtype=np.int32)
+    day_of_queue = np.concatenate([p.queue for p in parts] * 2, dtype=np.int32)
+    change = np.concatenate([p.units for p in parts] + [-p.units for p in parts], dtype=np.int32)
+    day = minute // DAY
+    minute -= day * DAY
+    day_of_queue *= days
+    day_of_queue += day
+    found = coo_array((change, (minute, day_of_queue)), shape=(DAY, n * days))
+    found.has_canonical_format = True  # or else changes of one minute would be sorted and added up at once
+    return found
 
 
 @dataclass(frozen=True)
@@ -98,6 +81,20 @@ class Steps:
         count = np.bincount(key // DAY, minlength=n * days)
         return cls(key[order], level[order].astype(np.int64), np.append(0, np.cumsum(count)), horizon)
 
+    @classmethod
+    def of_intervals(cls, parts: list[Intervals], n: int, horizon: int) -> Steps:
+        """What all of these intervals come to in each of n queues, none later than the horizon.
+
+        The changes are put in order as those of a sparse table, minutes of the day by days of queues, which is turned
+        from minutes to days: that takes two passes over them, where sorting would take twenty.
+        """
+        days = horizon // DAY + 1  # what ends with the run ends on the day after it
+        by_day = _changes(parts, n, days).tocsr().tocsc()  # whose own memory is free again before the next is made
+        by_day.sum_duplicates()
+        key = np.repeat(np.arange(n * days) * DAY, np.diff(by_day.indptr))
+        key += by_day.indices
+        return cls(key, np.cumsum(by_day.data, dtype=np.int64), by_day.indptr, horizon)
+
     @property
     def days(self) -> int:
         """Days in the run, and one more for what ends with it."""
@@ -122,11 +119,14 @@ class Steps:
         return self.minute(np.array(queue), own), self.level[own]
 
     def at(self, queue: np.ndarray, minute: np.ndarray) -> np.ndarray:
-        """The level of each queue when each minute was over."""
+        """The level of each queue when each minute was over: (n,) int64, of queues and minutes (n,)."""
         return self._level(queue, self._until(queue, minute))
 
     def now(self, queue: np.ndarray, minute: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The same, and the minute of each queue's first change after that; the horizon where there is none."""
+        """The same, and the minute of each queue's first change after that: (n,) int64 each.
+
+        It is the horizon where no change comes after that.
+        """
         following = self._until(queue, minute)
         there = following < self.first[queue + 1]
         change = np.full(len(queue), self.horizon)
@@ -168,7 +168,9 @@ class Steps:
     def _passed(self) -> np.ndarray:
         """(K,) int64, unit-minutes up to each change, of its queue and of all before it: only differences mean much."""
         found = np.zeros_like(self.level)
-        np.cumsum(self.level[:-1] * np.diff(self.key), out=found[1:])
+        passed = np.diff(self.key)
+        passed *= self.level[:-1]
+        np.cumsum(passed, out=found[1:])
         return found
 
 
@@ -189,7 +191,7 @@ class ByQueue:
         """From the queue of each entry, for n queues."""
         narrow = queue.astype(np.int16)  # numbers of two bytes are counted, not compared
         order = np.argsort(narrow, kind="stable")
-        return cls(order, np.searchsorted(narrow[order], np.arange(n + 1, dtype=np.int16)))
+        return cls(order, np.searchsorted(narrow, np.arange(n + 1, dtype=np.int16), sorter=order))
 
     def of(self, queues: np.ndarray) -> np.ndarray:
         """The entries of some queues."""
@@ -211,6 +213,29 @@ class ByQueue:
         return np.split(values.take(self.order.take(some)), np.searchsorted(some, self.first[1:-1]))
 
 
+@dataclass(frozen=True)
+class Staffed:
+    """The tasks for which staff were asked, in the order of the task table; (P,) each.
+
+    Attributes:
+        task: the task.
+        pool: the queue in which it waited for staff.
+        began, granted, over: the minutes in which they were asked for, came (-1 where they never did) and were free
+            again, or no longer waited for (the horizon where that did not come).
+    """
+
+    task: np.ndarray
+    pool: np.ndarray
+    began: np.ndarray
+    granted: np.ndarray
+    over: np.ndarray
+
+    @cached_property
+    def waited_until(self) -> np.ndarray:
+        """(P,) when the staff came or were no longer waited for."""
+        return np.where(self.granted >= 0, self.granted, self.over)
+
+
 class History:
     """The intervals of one run.
 
@@ -219,6 +244,8 @@ class History:
         kind: (S,) int, each queue's kind.
         unit_name: (S,) the site or locality of each queue, "" for a queue that is not split.
         is_neighbour: (S,) bool, is it capacity outside the place under study?
+        roles: the roles there are.
+        role: (S,) int8, each queue's role, an index into `roles`.
         spell, service: (R,) intp, each row's spell and queue: the size of number by which NumPy looks up quickest.
     """
 
@@ -236,7 +263,9 @@ class History:
         self.is_neighbour = np.array(
             [u in place.localities and place.localities[u].neighbour for u in self.unit_name], dtype=bool
         )
-        self._roles = [self.service_of(kind).role for kind in self.kind_names]
+        roles = [self.service_of(kind).role for kind in self.kind_names]
+        self.roles = tuple(dict.fromkeys(roles))
+        self.role = np.array([self.roles.index(role) for role in roles], dtype=np.int8)[self.kind]
 
     def service_of(self, kind: str) -> Service:
         """What the place declares of a kind of service or staff pool."""
@@ -244,11 +273,17 @@ class History:
 
     def queues_with(self, *roles: str) -> np.ndarray:
         """(S,) bool: which queues have one of these roles."""
-        return np.array([role in roles for role in self._roles])[self.kind]
+        return np.array([role in roles for role in self.roles])[self.role]
 
     def rows_with(self, *roles: str) -> np.ndarray:
         """(R,) bool: which rows are in a service of one of these roles."""
-        return self.queues_with(*roles)[self.service]
+        codes = np.array([code for code, role in enumerate(self.roles) if role in roles], dtype=np.int8)
+        return np.isin(self._role_of_row, codes, kind="sort")  # so few are looked for one by one, which is quickest
+
+    @cached_property
+    def _role_of_row(self) -> np.ndarray:
+        """(R,) int8, the role of each row's service."""
+        return self.role.take(self.service)
 
     @cached_property
     def by_queue(self) -> ByQueue:
@@ -256,44 +291,62 @@ class History:
         return ByQueue.arrange(self.service, self.n_queues)
 
     @cached_property
-    def pool_tasks(self) -> np.ndarray:
-        """The tasks that need staff: (P,) indices."""
-        return np.flatnonzero(self.journeys.tasks.pool >= 0)
+    def staffed(self) -> Staffed:
+        """The tasks for which staff were asked."""
+        s, pool = self.spells, self.journeys.tasks.pool
+        task = np.flatnonzero((pool >= 0) & (s.task_began >= 0))
+        return Staffed(task, *(column.take(task) for column in (pool, s.task_began, s.task_granted, self.task_over)))
 
     @cached_property
     def by_pool(self) -> ByQueue:
         """These tasks, in the order of their pools."""
-        return ByQueue.arrange(self.journeys.tasks.pool[self.pool_tasks], self.n_queues)
+        return ByQueue.arrange(self.staffed.pool, self.n_queues)
 
     # the order of a spell's rows -------------------------------------------------------------------------------------
 
-    @cached_property
-    def order(self) -> np.ndarray:
-        """The rows that were started, by spell and then by time."""
-        started = np.flatnonzero(self.spells.started >= 0)
-        spell, minute = self.spell.take(started), self.spells.started.take(started)
-        later = (spell[1:] > spell[:-1]) | ((spell[1:] == spell[:-1]) & (minute[1:] >= minute[:-1]))
-        return started if later.all() else started[np.lexsort((minute, spell))]
+    def by_time(self, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """These rows, which were started, by spell and then by time; and their spells: (n,) each."""
+        spell = self.spell.take(row)
+        key = spell * (self.horizon + 1) + self.spells.started.take(row)
+        if not (key[1:] >= key[:-1]).all():
+            by_key = np.argsort(key, kind="stable")
+            row, spell = row[by_key], spell[by_key]
+        return row, spell
 
     @cached_property
-    def _spell_in_order(self) -> np.ndarray:
-        """The spells of these rows."""
-        return self.spell.take(self.order)
+    def _started(self) -> tuple[np.ndarray, np.ndarray]:
+        """All rows that were started, in this order, and their spells."""
+        return self.by_time(np.flatnonzero(self.spells.started >= 0))
+
+    @property
+    def order(self) -> np.ndarray:
+        """The rows that were started, by spell and then by time."""
+        return self._started[0]
 
     @cached_property
     def again(self) -> np.ndarray:
         """Where in this order a row is followed by one of the same spell."""
-        return np.flatnonzero(self._spell_in_order[1:] == self._spell_in_order[:-1])
+        spell = self._started[1]
+        return np.flatnonzero(spell[1:] == spell[:-1])
+
+    @cached_property
+    def _first_of_spell(self) -> np.ndarray:
+        """(N + 1,) where in this order the rows of each spell begin."""
+        count = np.bincount(self._started[1], minlength=len(self.journeys.spells.number))
+        return np.append(0, np.cumsum(count))
 
     @cached_property
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows of one spell that were started one after the other: (the earlier ones, the later ones)."""
-        return self.order[self.again], self.order[self.again + 1]
+        return self.order.take(self.again), self.order.take(self.again + 1)
+
+    def started_in(self, spell: np.ndarray) -> np.ndarray:
+        """The rows of these spells that were started, in order of time."""
+        return self.order[ranges(self._first_of_spell[spell], self._first_of_spell[spell + 1])]
 
     def row_at(self, spell: np.ndarray, last_spell: np.ndarray, minute: np.ndarray) -> np.ndarray:
         """The row that was started last up to each minute, of the spells from `spell` to `last_spell`; -1 for none."""
-        first = np.searchsorted(self._spell_in_order, spell)
-        last = np.searchsorted(self._spell_in_order, last_spell, side="right")
+        first, last = self._first_of_spell.take(spell), self._first_of_spell.take(last_spell + 1)
         case = np.repeat(np.arange(len(spell)), last - first)
         begun = self.spells.started[self.order[ranges(first, last)]] <= minute[case]
         found = np.full(len(spell), NONE, dtype=np.int64)
@@ -311,30 +364,46 @@ class History:
         return found
 
     @cached_property
-    def previous(self) -> np.ndarray:
-        """(R,) the row the person was in, or came from, when joining this row's queue; -1 for none or never joined."""
-        spell, started, joined = self.spell, self.spells.started, self.spells.joined
+    def _moves(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows a person was in, or came from, when joining the queue of another, and that other: (moves,) each."""
+        spell, joined = self.spell, self.spells.joined
         earlier, later = self.pairs
-        found = np.full(len(spell), NONE, dtype=np.int64)
-        found[later] = earlier
-        rest = np.flatnonzero((joined >= 0) & (started < 0))  # joined and never came: between two starts
-        found[rest] = self.row_at(spell[rest], spell[rest], joined[rest] - 1)
-        return found
+        rest = np.flatnonzero((joined >= 0) & (self.spells.started < 0))  # joined and never came: between two starts
+        of = spell.take(rest)
+        before = self.row_at(of, of, joined.take(rest) - 1)
+        some = np.flatnonzero(before >= 0)
+        return np.concatenate([earlier, before.take(some)]), np.concatenate([later, rest.take(some)])
 
     @cached_property
-    def held_on(self) -> np.ndarray:
-        """(R,) bool: the units were held until the row was left for another; not let go when ready, not displaced."""
-        return (self.journeys.rows.hold == 1) & (self.spells.ended != DISPLACED)
+    def previous(self) -> np.ndarray:
+        """(R,) the row the person was in, or came from, when joining this row's queue; -1 for none or never joined."""
+        before, row = self._moves
+        found = np.full(len(self.spell), NONE, dtype=np.int64)
+        found[row] = before
+        return found
+
+    def held_on(self, row: np.ndarray) -> np.ndarray:
+        """(n,) bool: did these rows hold their units until left for another; not let go when ready, not displaced?"""
+        return (self.journeys.rows.hold.take(row) == 1) & (self.spells.ended.take(row) != DISPLACED)
 
     @cached_property
     def continues(self) -> np.ndarray:
         """(R,) bool: the row is in the queue the person already held (a resize, or unfit again): nobody new came."""
-        service = self.service
-        later = np.flatnonzero(self.previous >= 0)
-        before = self.previous[later]
-        found = np.zeros(len(service), dtype=bool)
-        found[later] = (service[before] == service[later]) & self.held_on[before]
+        before, row = self._moves
+        same = np.flatnonzero(self.service.take(before) == self.service.take(row))
+        found = np.zeros(len(self.spell), dtype=bool)
+        found[row.take(same)] = self.held_on(before.take(same))
         return found
+
+    @cached_property
+    def new(self) -> np.ndarray:
+        """(R,) bool: whoever is in the row came to its queue in the run; no resize, not there from the beginning."""
+        return ~(self.continues | self.initial)
+
+    def starts(self, start: int, end: int) -> np.ndarray:
+        """How many people came to each queue within [start, end), staff pools apart: (S,) int64."""
+        started = self.spells.started
+        return self.by_queue.sum((started >= start) & (started < end) & self.new)
 
     @cached_property
     def initial(self) -> np.ndarray:
@@ -410,20 +479,17 @@ class History:
 
     # tasks -----------------------------------------------------------------------------------------------------------
 
-    @cached_property
-    def _tasks_so_far(self) -> np.ndarray:
-        """(R,) how many tasks each row and those before it have."""
-        return np.cumsum(self.journeys.rows.n_before + self.journeys.rows.n_after)
-
     def row_of(self, task: np.ndarray) -> np.ndarray:
         """The row each of these tasks belongs to."""
-        return np.searchsorted(self._tasks_so_far, task, side="right")
+        row, first = self._rows_with_tasks
+        return row.take(np.searchsorted(first, task, side="right") - 1)
 
-    def tasks_of(self, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The tasks of these rows, and the row of each."""
+    @cached_property
+    def _rows_with_tasks(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows that have tasks, and the first task of each."""
         rows = self.journeys.rows
-        first, count = rows.first_task[row], rows.n_before[row] + rows.n_after[row]
-        return ranges(first, first + count), np.repeat(row, count)
+        row = np.flatnonzero(rows.n_before + rows.n_after > 0)
+        return row, rows.first_task.take(row)
 
     @cached_property
     def task_over(self) -> np.ndarray:
@@ -431,7 +497,7 @@ class History:
         s = self.spells
         unfinished = np.flatnonzero((s.task_began >= 0) & (s.task_ended < 0))
         row = self.row_of(unfinished)
-        broken_off = np.where(self.held_on[row], self.left[row], self.returned[self.spell[row]])
+        broken_off = np.where(self.held_on(row), self.left[row], self.returned[self.spell[row]])
         over = s.task_ended.copy()
         over[unfinished] = np.where(broken_off >= 0, broken_off, self.horizon)
         return over
@@ -456,12 +522,14 @@ class History:
         reserved = np.flatnonzero(kept & (s.freed >= 0))
         if len(reserved):
             child = self.child[self.spell[reserved]]
-            key = child * self.n_queues + self.service[reserved]
+            service = self.service[reserved]
+            key = child * self.n_queues + service
             order = np.argsort(key)
             key, reserved = key[order], reserved[order]
             came_back = np.zeros(len(self.child), dtype=bool)
             came_back[child] = True
-            row = np.flatnonzero(came_back[self.spell] & (s.accepted >= 0))
+            row = self.by_queue.of(np.unique(service))
+            row = row[came_back[self.spell[row]] & (s.accepted[row] >= 0)]
             wanted = self.spell[row] * self.n_queues + self.service[row]
             place = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
             taken = (key[place] == wanted) & (s.accepted[row] == s.freed[reserved[place]])
@@ -471,14 +539,14 @@ class History:
     @cached_property
     def staff_at_work(self) -> Intervals:
         """The staff of every pool, one a task, while they were at work; tasks of no length are left out."""
-        tasks = self.pool_tasks
-        pool, granted, over = self.journeys.tasks.pool[tasks], self.spells.task_granted[tasks], self.task_over[tasks]
+        pool, granted, over = self.staffed.pool, self.staffed.granted, self.staffed.over
         at_work = np.flatnonzero((granted >= 0) & (over > granted))
-        return Intervals(pool[at_work], granted[at_work], over[at_work], np.ones(len(at_work), dtype=np.int32))
+        one = np.ones(len(at_work), dtype=np.int32)
+        return Intervals(pool.take(at_work), granted.take(at_work), over.take(at_work), one)
 
     @property
-    def in_use(self) -> Intervals:
-        """What was in use of every queue, staff pools included; units passed on within a service count once."""
+    def in_use(self) -> list[Intervals]:
+        """What was in use of every queue, staff pools included; units passed on within a service are taken off."""
         service, s = self.service, self.spells
         had = np.flatnonzero(s.accepted >= 0)
         freed = s.freed.take(had)
@@ -487,29 +555,28 @@ class History:
         twice = np.flatnonzero(self.handed_over > 0)
         end = np.maximum(self.left[self.previous[twice]], s.accepted[twice])
         passed = Intervals(service[twice], s.accepted[twice], end, -self.handed_over[twice])
-        return Intervals.together(whole, passed, self.staff_at_work)
+        return [whole, passed, self.staff_at_work]
 
     @cached_property
     def waiting(self) -> Intervals:
         """The people in every queue, staff pools' included; who was accepted in the minute of asking is left out."""
-        s = self.spells
-        waits = np.flatnonzero((s.joined >= 0) & (self.waited_until > s.joined))
-        tasks = self.pool_tasks[s.task_began[self.pool_tasks] >= 0]
-        until = np.where(s.task_granted[tasks] >= 0, s.task_granted[tasks], self.task_over[tasks])
-        queue = np.concatenate([self.service[waits], self.journeys.tasks.pool[tasks]])
-        start = np.concatenate([s.joined[waits], s.task_began[tasks]])
-        end = np.concatenate([self.waited_until[waits], until])
-        return Intervals(queue, start, end, np.ones(len(queue), dtype=np.int64))
+        s, tasks = self.spells, self.staffed
+        rows = np.flatnonzero((s.joined >= 0) & (self.waited_until > s.joined))
+        waits = np.flatnonzero(tasks.waited_until > tasks.began)
+        queue = np.concatenate([self.service.take(rows), tasks.pool.take(waits)])
+        start = np.concatenate([s.joined.take(rows), tasks.began.take(waits)])
+        end = np.concatenate([self.waited_until.take(rows), tasks.waited_until.take(waits)])
+        return Intervals(queue, start, end, np.ones(len(queue), dtype=np.int32))
 
     @cached_property
     def use(self) -> Steps:
         """`in_use` as step functions."""
-        return self.in_use.steps(self.n_queues, self.horizon)
+        return Steps.of_intervals(self.in_use, self.n_queues, self.horizon)
 
     @cached_property
     def queue_length(self) -> Steps:
         """`waiting` as step functions."""
-        return self.waiting.steps(self.n_queues, self.horizon)
+        return Steps.of_intervals([self.waiting], self.n_queues, self.horizon)
 
     @cached_property
     def capacity(self) -> Steps:
@@ -530,23 +597,47 @@ class History:
         np.maximum.at(most, self.spells.log_service, self.spells.log_capacity)
         return most < UNLIMITED // 2
 
-    def open_minutes(self, queue: int, start: int, end: int) -> int:
-        """Minutes in [start, end) in which a queue's calendar is open."""
-        calendar = int(self.network.calendar[queue])
-        if calendar == ALWAYS_OPEN:
-            return end - start
-        opened = self.network.calendars.opened[calendar]
-        return int(opened[end]) - int(opened[start])
+    def open_in_work(self, task: np.ndarray, calendar: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """How many minutes of [start, end), within the work on each task, each calendar is open: (n,) int32.
+
+        In a task's own calendar the whole of it takes the minutes that were planned; only the rest is looked up.
+        """
+        table, s = self.journeys.tasks, self.spells
+        whole = (start == s.task_granted.take(task)) & (end == s.task_ended.take(task))
+        whole &= table.calendar.take(task) == calendar
+        found = table.minutes.take(task)
+        rest = np.flatnonzero(~whole)
+        found[rest] = self.open_between(calendar.take(rest), start.take(rest), end.take(rest))
+        return found
+
+    def open_between(self, calendar: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """How many minutes of each [start, end) each calendar is open; all where it is `ALWAYS_OPEN`: (n,) integers."""
+        found = end - start
+        closes = np.flatnonzero(calendar != ALWAYS_OPEN)
+        found[closes] = self.network.calendars.open_between(calendar[closes], start[closes], end[closes])
+        return found
 
 
 def ranges(first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """The numbers from each of `first` up to but without that of `last`, one range after the other."""
+    """The numbers from each of `first` up to but without that of `last`, one range after the other.
+
+    Args:
+        first, last: (n,) integers, none of `last` below that of `first`.
+
+    Returns:
+        (the sum of their differences,) int64.
+    """
     count = last - first
     return np.arange(int(count.sum())) + np.repeat(last - np.cumsum(count), count)
 
 
 def count_each_day(group: np.ndarray, n: int, start: np.ndarray, end: np.ndarray, days: int) -> np.ndarray:
-    """How many of each of n groups were there at 23:59 of each day: (n, days) float64."""
+    """How many of each of n groups were there at 23:59 of each day: (n, days) float64.
+
+    Args:
+        group: (k,) integers below n, whose group each was in.
+        start, end: (k,) minutes from which and until which; what lies outside the days is cut off.
+    """
     first = np.clip(start // 1440, 0, days)
     last = np.maximum(np.clip(end // 1440, 0, days), first)
     group = group.astype(np.int64) * (days + 1)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from flowsim.engine.spells import DISPLACED
-from flowsim.measures.history import ByQueue, History
-from flowsim.measures.stays import Stays
+from flowsim.measures.history import History
+from flowsim.measures.stays import EveryStay
 
 Value = tuple[str, str, float]
 """(measure, where, value)"""
@@ -20,7 +20,7 @@ class Services:
     A kind's numbers are those of its own queues together; capacity that neighbours declare is not in them.
     """
 
-    def __init__(self, history: History, stays: Stays, start: int, end: int) -> None:
+    def __init__(self, history: History, stays: EveryStay, start: int, end: int) -> None:
         self.history, self.stays, self.start, self.end = history, stays, start, end
         self.minutes = end - start
         self.n = history.n_queues
@@ -33,7 +33,8 @@ class Services:
                 self.groups.append((kind, ours))
             self.groups += [(history.network.names[q], np.array([q])) for q in queues]
         self.load = self._offered()
-        open_share = np.array([history.open_minutes(q, start, end) for q in range(self.n)]) / max(self.minutes, 1)
+        every = np.full(self.n, start), np.full(self.n, end)
+        open_share = history.open_between(history.network.calendar, *every) / max(self.minutes, 1)
         is_pool = np.arange(self.n) < history.network.n_pools
         self.capacity = history.capacity.area(start, end)
         self.can_do = self.capacity * np.where(is_pool, open_share, 1.0)
@@ -59,42 +60,39 @@ class Services:
 
     def _use(self) -> Iterator[Value]:
         for name, queues in self.groups:
-            yield "service_queue_mean", name, float(self.queued[queues].sum()) / self.minutes
+            yield "service_queue_mean", name, _total(self.queued, queues) / self.minutes
             if self.history.is_limited[queues].all():
                 service = self.history.service_of(name.split("/", 1)[0])
-                yield "service_capacity", name, float(self.capacity[queues].sum()) / self.minutes / service.units_each
+                yield "service_capacity", name, _total(self.capacity, queues) / self.minutes / service.units_each
                 yield "service_occupancy", name, 100 * self._ratio(self.used, self.can_do, queues)
                 yield "service_offered_load", name, self._ratio(self.load, self.can_do, queues)
                 yield "service_effective_stay_days", name, self._ratio(self.effective, self.asked, queues) / 1440
 
     def _ratio(self, above: np.ndarray, below: np.ndarray, queues: np.ndarray) -> float:
-        return ratio(float(above[queues].sum()), float(below[queues].sum()))
+        return ratio(_total(above, queues), _total(below, queues))
 
     def _waits(self) -> Iterator[Value]:
-        history, s = self.history, self.history.spells
-        new = ~history.continues & ~history.initial
-        by_queue, by_pool, tasks = history.by_queue, history.by_pool, history.pool_tasks
-        of_rows = by_queue.split(s.accepted - s.joined, self._inside(s.accepted) & new)
-        granted = s.task_granted[tasks]
-        of_tasks = by_pool.split(granted - s.task_began[tasks], self._inside(granted))
+        history, s, staffed = self.history, self.history.spells, self.history.staffed
+        of_rows = history.by_queue.split(s.accepted - s.joined, self._inside(s.accepted) & history.new)
+        of_tasks = history.by_pool.split(staffed.granted - staffed.began, self._inside(staffed.granted))
         pools = history.network.n_pools
         of_queue = [*of_tasks[:pools], *of_rows[pools:]]
         taken = np.array([len(waits) for waits in of_queue])
-        gave_up = by_queue.sum(self._inside(history.waited_until) & (s.accepted < 0))
-        came = by_queue.sum(self._inside(s.started) & new)
+        lost = np.flatnonzero(self._inside(history.waited_until) & (s.accepted < 0))
+        gave_up = np.bincount(history.service.take(lost), minlength=self.n)
+        came = history.starts(self.start, self.end)
         came[:pools] = taken[:pools]
         for name, queues, waits in self._grouped(of_queue):
             yield "service_wait_days_mean", name, mean(waits) / 1440
             yield "service_wait_days_p90", name, quantile(waits, 0.9) / 1440
-            lost, all_out = float(gave_up[queues].sum()), float((gave_up + taken)[queues].sum())
-            yield "service_gave_up_share", name, 100 * ratio(lost, all_out)
-            yield "service_starts_a_week", name, float(came[queues].sum()) / self.minutes * 10080
+            yield "service_gave_up_share", name, 100 * self._ratio(gave_up, gave_up + taken, queues)
+            yield "service_starts_a_week", name, _total(came, queues) / self.minutes * 10080
 
     def _stays(self) -> Iterator[Value]:
-        over = self.stays[self._inside(self.stays.left)]
-        by_queue = ByQueue.arrange(self.history.service[over.last], self.n)
-        for name, queues, stay in self._grouped(by_queue.split(over.left - over.started)):
-            if queues[0] >= self.history.network.n_pools:
+        history = self.history
+        of_queue = history.by_queue.split(self.stays.minutes, self.stays.ends & self._inside(history.left))
+        for name, queues, stay in self._grouped(of_queue):
+            if queues[0] >= history.network.n_pools:
                 yield "service_stay_days_mean", name, mean(stay) / 1440
                 yield "service_stay_days_median", name, quantile(stay, 0.5) / 1440
 
@@ -104,17 +102,17 @@ class Services:
     def _grouped(self, of_queue: list[np.ndarray]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         """Each group with its queues and the values of all of them."""
         for name, queues in self.groups:
-            yield name, queues, np.concatenate([of_queue[q] for q in queues])
+            one = len(queues) == 1  # as most are
+            yield name, queues, of_queue[queues[0]] if one else np.concatenate([of_queue[q] for q in queues])
 
     def _staff_at_work(self) -> np.ndarray:
         """Minutes in which staff were at work while their pool was open, by pool: (n_pools,)."""
-        network, work = self.history.network, self.history.staff_at_work
-        found = np.zeros(network.n_pools)
-        first, last = np.maximum(work.start, self.start), np.minimum(work.end, self.end)
-        for pool in range(network.n_pools):
-            mine = np.flatnonzero((work.queue == pool) & (last > first))
-            found[pool] = network.calendars.open_between(int(network.calendar[pool]), first[mine], last[mine]).sum()
-        return found
+        network, work = self.history.network, self.history.staffed
+        first, last = np.maximum(work.granted, self.start), np.minimum(work.over, self.end)
+        some = np.flatnonzero((work.granted >= 0) & (last > first))
+        task, pool, first, last = (column.take(some) for column in (work.task, work.pool, first, last))
+        minutes = self.history.open_in_work(task, network.calendar.take(pool), first, last)
+        return np.bincount(pool, weights=minutes, minlength=network.n_pools)
 
     def _offered(self) -> np.ndarray:
         """Unit-minutes asked for by those who joined each queue in the window: (S,).
@@ -123,7 +121,7 @@ class Services:
         differed from the plan: waiting for what comes next, tasks, units kept, stays broken off.
         """
         history, s = self.history, self.history.spells
-        rows, tasks, by_queue = history.journeys.rows, history.journeys.tasks, history.by_queue
+        rows, by_queue = history.journeys.rows, history.by_queue
         units, planned = rows.units.copy(), rows.duration.copy()
         other = np.flatnonzero((s.accepted >= 0) & (s.units != rows.units))
         units[other] = s.units[other]
@@ -142,13 +140,19 @@ class Services:
         self.asked = by_queue.sum(asks)
         load = by_queue.sum(asks, planned) + self.asked * per_unit
 
-        work = history.pool_tasks[self._inside(s.task_began[history.pool_tasks])]
-        actual = np.where(s.task_granted[work] >= 0, history.task_over[work] - s.task_granted[work], 0)
-        minutes = np.where(tasks.minutes[work] > 0, tasks.minutes[work], actual)
-        load += np.bincount(tasks.pool[work], weights=minutes, minlength=self.n)
-        self.asked += np.bincount(tasks.pool[work], minlength=self.n)
+        staffed, by_pool = history.staffed, history.by_pool
+        asked = self._inside(staffed.began)
+        planned = history.journeys.tasks.minutes.take(staffed.task)
+        at_work = np.where(staffed.granted >= 0, staffed.over - staffed.granted, 0)
+        load += by_pool.sum(asked, np.where(planned > 0, planned, at_work))
+        self.asked += by_pool.sum(asked)
         self.effective = np.maximum(load, 0)
         return self.effective
+
+
+def _total(values: np.ndarray, queues: np.ndarray) -> float:
+    """The sum of the values of some queues; most groups are one."""
+    return float(values[queues[0]] if len(queues) == 1 else values[queues].sum())
 
 
 def ratio(above: float, below: float) -> float:

@@ -21,7 +21,7 @@ _LIVE = np.isin(np.arange(len(ENDINGS)), (MOVED_ON, LEFT, DISPLACED))
 
 @dataclass(frozen=True)
 class Stays:
-    """Stays that began, in order of spell and time; (n,) each. What is long is looked up by `take`: a third quicker.
+    """Stays that began, in the order of their last rows; (n,) each. `take` looks up a third quicker than an index.
 
     Attributes:
         first, last: the first and the last row of the stay.
@@ -54,17 +54,17 @@ class Stays:
 
     @cached_property
     def ended(self) -> np.ndarray:
-        return self.history.spells.left[self.last] >= 0
+        return self.history.spells.left.take(self.last) >= 0
 
     @cached_property
     def alive(self) -> np.ndarray:
-        return self.ended & _LIVE[self.history.spells.ended[self.last]]
+        return self.ended & _LIVE.take(self.history.spells.ended.take(self.last))
 
     @cached_property
     def after(self) -> np.ndarray:
         return self.history.following.take(self.last)
 
-    @property
+    @cached_property
     def nights(self) -> np.ndarray:
         """Midnights between coming and leaving."""
         return self.left // 1440 - self.started // 1440
@@ -75,18 +75,41 @@ class Stays:
         return Stays(self.history, self.first.take(which), self.last.take(which))
 
 
-def all_stays(history: History) -> Stays:
-    """Every stay: rows of one spell that follow each other in one kind of service (wards, and EDs, count as one)."""
-    group = history.kind.copy()
-    for code, role in enumerate(TOGETHER, start=1):
-        group[history.queues_with(role)] = -code
-    order, service = history.order, history.service
-    earlier, later = history.pairs
-    kind = group.take(service)
-    goes_on = history.again[kind.take(earlier) == kind.take(later)]
-    first, last = np.ones(len(order), dtype=bool), np.ones(len(order), dtype=bool)
-    first[goes_on + 1] = last[goes_on] = False
-    return Stays(history, order.take(np.flatnonzero(first)), order.take(np.flatnonzero(last)))
+class EveryStay:
+    """Every stay: rows of one spell that follow each other in one kind of service (wards, and EDs, count as one).
+
+    Attributes:
+        ends: (R,) bool, was the row started, and the last of its stay so far?
+        first: (R,) int64, the row with which the stay began that ended with this one.
+        longer: the rows that ended a stay of several rows.
+    """
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        group = history.kind.copy()
+        for code, role in enumerate(TOGETHER, start=1):
+            group[history.queues_with(role)] = -code
+        earlier, later = history.pairs
+        same = np.flatnonzero(group.take(history.service.take(earlier)) == group.take(history.service.take(later)))
+        earlier, later = earlier.take(same), later.take(same)
+        begins, self.ends = history.spells.started >= 0, history.spells.started >= 0
+        begins[later], self.ends[earlier] = False, False
+        self.longer = later[self.ends[later]]
+        self.first = np.arange(len(begins))
+        self.first[self.longer] = earlier[begins[earlier]]
+
+    def of(self, which: np.ndarray) -> Stays:
+        """Those that ended with one of these rows: (R,) bool."""
+        last = np.flatnonzero(self.ends & which)
+        return Stays(self.history, self.first.take(last), last)
+
+    @cached_property
+    def minutes(self) -> np.ndarray:
+        """(R,) int32, for rows that ended a stay: how long it was; to the horizon where it goes on."""
+        left, started = self.history.left, self.history.spells.started
+        found = left - started
+        found[self.longer] = left.take(self.longer) - started.take(self.first.take(self.longer))
+        return found
 
 
 def went_home(stays: Stays) -> np.ndarray:
@@ -99,15 +122,9 @@ def went_home(stays: Stays) -> np.ndarray:
     history, after = stays.history, stays.after
     journeys = history.journeys
     goes_on = after >= 0
-    home = ~goes_on
-    in_slots = np.array([history.service_of(k).unit == "slots" for k in history.kind_names])[history.kind]
-    at_home = history.queues_with("home_care", "outside", "ed", "same_day") | (
-        history.queues_with("community") & in_slots
-    )
-    care_home = history.queues_with("care_home")
-    queue = history.service[after]
-    home[goes_on] = at_home[queue[goes_on]]
-    back = goes_on & care_home[queue]
+    queue = history.service.take(after)
+    home = ~goes_on | counts_as_home(history)[queue]
+    back = goes_on & history.queues_with("care_home")[queue]
     home[back] = has_level(history, "care_home_resident", "yes")[stays.spell[back]]
     deciding = journeys.rows.stage[np.where(goes_on, after, stays.last)]
     for code, stage in enumerate(journeys.stages):
@@ -116,6 +133,17 @@ def went_home(stays: Stays) -> np.ndarray:
             here = np.flatnonzero(deciding == code)
             home[here] = _says_yes(table, history, stays.spell[here], home[here])
     return home
+
+
+def in_slots(history: History) -> np.ndarray:
+    """(S,) bool: which queues are of short-term services that come to people's homes."""
+    slots = np.array([history.service_of(kind).unit == "slots" for kind in history.kind_names])
+    return history.queues_with("community") & slots[history.kind]
+
+
+def counts_as_home(history: History) -> np.ndarray:
+    """(S,) bool: in which queues people are at home, or on the way back there from a few hours in hospital."""
+    return history.queues_with("home_care", "outside", "ed", "same_day") | in_slots(history)
 
 
 def has_level(history: History, attribute: str, level: str) -> np.ndarray:

@@ -1,12 +1,15 @@
-"""When things are open, minute by minute.
+"""When things are open.
 
-A calendar answers two questions, and both are plain array look-ups so that both engines share them:
-*the next open minute from t*, and *t plus n open minutes*.
+A calendar answers three questions, so that both engines and the measures share them: *the next open minute from t*,
+*t plus n open minutes* and *how many open minutes between two*.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -15,89 +18,136 @@ WEEK = 7 * DAY
 
 ALWAYS_OPEN = -1
 """The calendar index that means: never closed."""
+FROM, TO = range(2)
+"""The columns of openings."""
+NEVER_CLOSES = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class Calendars:
-    """All calendars of a run as look-up tables.
+    """All calendars of a run as lists of openings, found by the day.
 
     Attributes:
-        names: the calendars' names, in index order.
+        names: (C,) the calendars' names, in index order.
         horizon: minutes in the run; a question whose answer lies at or after it is answered with `horizon`
             (no event runs there, so "never" and "after the end" are the same).
-        opened: shape (calendars, horizon + 1), int32; ``opened[c, t]`` is the number of open minutes of calendar
-            c before minute t.
-        minutes: shape (open minutes of all calendars,), int32; the open minutes of each calendar in order,
-            one calendar behind the other.
-        first: shape (calendars + 1,), int64; calendar c owns ``minutes[first[c]:first[c + 1]]``.
+        openings: (n, 2) int32; from which minute, and up to but without which, a calendar is open. Each is as long as
+            it can be. One calendar's follow the other's, in order; behind each calendar's own comes one from the
+            horizon on, so that who looks for the next finds one.
+        first: (C, days + 1) int32; the first of a calendar's openings that ends after the beginning of each day.
+        opened: (n,) int64; how many open minutes the calendar had before each opening.
     """
 
     names: tuple[str, ...]
     horizon: int
-    opened: np.ndarray
-    minutes: np.ndarray
+    openings: np.ndarray
     first: np.ndarray
+    opened: np.ndarray
 
     @classmethod
-    def from_masks(cls, masks: dict[str, np.ndarray], horizon: int) -> Calendars:
-        """Build the tables from one boolean array of shape (horizon,) a calendar: is minute t open?"""
-        opened = np.zeros((len(masks), horizon + 1), dtype=np.int32)
-        minutes = []
-        for c, mask in enumerate(masks.values()):
-            if mask.shape != (horizon,):
-                raise ValueError(f"calendar mask {c} has shape {mask.shape}, expected ({horizon},)")
-            np.cumsum(mask, out=opened[c, 1:])
-            minutes.append(np.flatnonzero(mask).astype(np.int32))
-        first = np.zeros(len(masks) + 1, dtype=np.int64)
-        np.cumsum([len(m) for m in minutes], out=first[1:])
-        together = np.concatenate(minutes) if minutes else np.zeros(0, dtype=np.int32)
-        return cls(tuple(masks), horizon, opened, together, first)
-
-    def and_masks(self, masks: dict[str, np.ndarray]) -> Calendars:
-        """These calendars and more behind them, by their masks (see `from_masks`)."""
-        if not masks:
-            return self
-        more = Calendars.from_masks(masks, self.horizon)
-        return Calendars(
-            (*self.names, *more.names),
-            self.horizon,
-            np.concatenate([self.opened, more.opened]),
-            np.concatenate([self.minutes, more.minutes]),
-            np.concatenate([self.first, more.first[1:] + self.first[-1]]),
+    def from_openings(cls, openings: Mapping[str, np.ndarray], horizon: int) -> Calendars:
+        """Calendars by their openings: (k, 2) minutes from and to each, in any order, which may touch or overlap."""
+        days = np.arange(horizon // DAY + 1) * DAY
+        parts, first, opened, behind = [np.zeros((0, 2), dtype=np.int64)], [], [np.zeros(0, dtype=np.int64)], 0
+        for one in openings.values():
+            own = np.append(joined(np.clip(one, 0, horizon)), [[horizon, NEVER_CLOSES]], axis=0)
+            length = own[:, TO] - own[:, FROM]
+            parts.append(own)
+            first.append(behind + np.searchsorted(own[:, TO], days, side="right"))
+            opened.append(np.cumsum(length) - length)
+            behind += len(own)
+        return cls(
+            tuple(openings),
+            horizon,
+            np.concatenate(parts).astype(np.int32),
+            np.array(first, dtype=np.int32).reshape(len(openings), len(days)),
+            np.concatenate(opened),
         )
+
+    def before(self, calendar: int, minute: int) -> np.ndarray:
+        """The openings of a calendar before a minute, which ends the last of them: (k, 2) minutes from and to."""
+        if calendar == ALWAYS_OPEN:
+            return np.array([[0, minute]])
+        found = self.openings[self.first[calendar, 0] : self._at(calendar, minute) + 1]
+        return np.minimum(found[found[:, FROM] < minute], minute)
 
     def mask(self, calendar: int) -> np.ndarray:
         """Is minute t open? (horizon,) bool."""
-        opened = self.opened[calendar]
-        return opened[1:] > opened[:-1]
+        mask = np.zeros(self.horizon, dtype=bool)
+        for begin, end in self.before(calendar, self.horizon).tolist():
+            mask[begin:end] = True
+        return mask
 
     def is_open(self, calendar: int, t: int) -> bool:
         """Is the calendar open in minute t (0 <= t < horizon)?"""
-        if calendar == ALWAYS_OPEN:
-            return True
-        row = self.opened[calendar]
-        return bool(row[t + 1] > row[t])
+        return self.next_open(calendar, t) == t
 
     def next_open(self, calendar: int, t: int) -> int:
         """The first open minute at or after t (now counts), or `horizon` when there is none."""
         if calendar == ALWAYS_OPEN:
             return t
-        return self._minute(calendar, int(self.opened[calendar, min(t, self.horizon)]))
+        t = min(t, self.horizon)
+        begins, ends = self._bounds[calendar]
+        return max(begins[bisect_right(ends, t)], t)
 
     def plus_open(self, calendar: int, t: int, n: int) -> int:
         """One minute after the n-th open minute counted from t (n >= 1), or `horizon` when the run ends first."""
         if calendar == ALWAYS_OPEN:
             return min(t + n, self.horizon)
-        last = self._minute(calendar, int(self.opened[calendar, min(t, self.horizon)]) + n - 1)
-        return min(last + 1, self.horizon)
+        t = min(t, self.horizon)
+        begins, ends = self._bounds[calendar]
+        at = bisect_right(ends, t)
+        begin = max(begins[at], t)
+        while ends[at] - begin < n:
+            n -= ends[at] - begin
+            at += 1
+            begin = begins[at]
+        return min(begin + n, self.horizon)
 
-    def open_between(self, calendar: int, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """How many open minutes lie in [start, end), for whole arrays at once."""
-        if calendar == ALWAYS_OPEN:
+    def open_between(self, calendar: int | np.ndarray, start: int | np.ndarray, end: int | np.ndarray) -> np.ndarray:
+        """How many open minutes lie in [start, end), 0 <= start <= end <= horizon.
+
+        Args:
+            calendar: one for all, or one each, of which none is `ALWAYS_OPEN`.
+            start, end: minutes, shapes that go together.
+        """
+        if isinstance(calendar, int) and calendar == ALWAYS_OPEN:
             return np.asarray(end) - np.asarray(start)
-        row = self.opened[calendar]
-        return row[end].astype(np.int64) - row[start]
+        return self._opened(calendar, end) - self._opened(calendar, start)
 
-    def _minute(self, calendar: int, k: int) -> int:
-        place = self.first[calendar] + k
-        return int(self.minutes[place]) if place < self.first[calendar + 1] else self.horizon
+    def opens(self, calendar: np.ndarray, minute: np.ndarray) -> np.ndarray:
+        """(n,) bool: is each calendar open in a minute (0 < minute < horizon) and was closed in the one before?"""
+        return self.openings[self._at(calendar, minute), FROM] == minute
+
+    def closed_since(self, calendar: np.ndarray, minute: np.ndarray) -> np.ndarray:
+        """(n,) from which minute each calendar, closed in the minute before this one, had been closed."""
+        at = self._at(calendar, minute)
+        return np.where(self.opened[at] > 0, self.openings[at - 1, TO], 0)
+
+    @cached_property
+    def _bounds(self) -> list[tuple[list[int], list[int]]]:
+        """Each calendar's openings as plain numbers, quicker to look up one at a time: minutes from, minutes to."""
+        own = np.split(self.openings, self.first[1:, 0])
+        return [(one[:, FROM].tolist(), one[:, TO].tolist()) for one in own]
+
+    def _opened(self, calendar: int | np.ndarray, minute: int | np.ndarray) -> np.ndarray:
+        """Open minutes before these."""
+        at = self._at(calendar, minute)
+        return self.opened.take(at) + np.maximum(minute - self.openings[:, FROM].take(at), 0)
+
+    def _at(self, calendar: int | np.ndarray, minute: int | np.ndarray) -> np.ndarray:
+        """Which opening is on in these minutes, or is the next."""
+        at = self.first.take(calendar * self.first.shape[1] + minute // DAY)
+        while (over := self.openings[:, TO].take(at) <= minute).any():
+            at = at + over
+        return at
+
+
+def joined(openings: np.ndarray) -> np.ndarray:
+    """The same open minutes in order, each opening as long as it can be: (k, 2) minutes from and to."""
+    openings = openings[openings[:, FROM] < openings[:, TO]]
+    openings = openings[np.argsort(openings[:, FROM], kind="stable")]
+    reached = np.maximum.accumulate(openings[:, TO])
+    begins = np.ones(len(openings), dtype=bool)
+    begins[1:] = openings[1:, FROM] > reached[:-1]
+    return np.column_stack([openings[begins, FROM], reached[np.roll(begins, -1)]])

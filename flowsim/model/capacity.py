@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from flowsim.model.calendar import Calendars
-from flowsim.place import Block, Service
+from flowsim.place import Block, Service, apportion
 
 UNLIMITED = 2**30
 """A capacity nobody reaches; used for services that are never full (home, the world outside)."""
@@ -86,19 +86,6 @@ class Network:
 
 # ---------------------------------------------------------------------------------------------------------------------
 # How much of a service there is, and where
-
-
-def apportion(total: float, weights: dict[str, float]) -> dict[str, int]:
-    """Split a total into whole units in proportion to weights, by largest remainder; the parts add to the total."""
-    whole = round(abs(total))
-    sign = -1 if total < 0 else 1
-    share = sum(weights.values())
-    exact = {k: whole * w / share for k, w in weights.items()}
-    parts = {k: int(v) for k, v in exact.items()}
-    order = sorted(exact, key=lambda k: (parts[k] - exact[k], list(weights).index(k)))
-    for k in order[: whole - sum(parts.values())]:
-        parts[k] += 1
-    return {k: sign * v for k, v in parts.items()}
 
 
 def queue_name(service: str, unit: str | None) -> str:

@@ -6,25 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowsim.model.capacity import UNLIMITED, apportion, capacities, units_of
+from flowsim.model.capacity import UNLIMITED, capacities, units_of
 from flowsim.model.cohort import GROUPS, LAYERS, Cohort, people_a_day
 from flowsim.model.journeys import NONE, NUMBERS_A_PERSON
-from flowsim.model.people import (
-    RULES,
-    STATES,
-    Found,
-    Levels,
-    People,
-    Roster,
-    Sampler,
-    asked_for,
-    decide,
-    matching,
-    names,
-    subset,
-    together,
-)
-from flowsim.place import INITIAL, UNIT_MINUTES, Initial, Place, PlaceError, Service, refuse
+from flowsim.model.people import CODE, RULES, STATES, Found, Levels, People, Roster, matching, names, subset, together
+from flowsim.model.sampler import Sampler, asked_for, decide
+from flowsim.place import INITIAL, UNIT_MINUTES, Initial, Place, PlaceError, Service, apportion, refuse
 from flowsim.rules import plain_way
 
 FEW = 256
@@ -55,8 +42,8 @@ class Caseload:
 
     # in the long run -------------------------------------------------------------------------------------------------
 
-    def people(self) -> People:
-        """Caseloads by their size alone, with what remains of their stays."""
+    def people(self) -> list[People]:
+        """Caseloads by their size alone, with what remains of their stays: one batch for each queue that has some."""
         found: list[People] = []
         group = GROUPS // LAYERS  # counts down; the groups of those who arrive count up, and may not meet these
         for kind, service in self.place.services.items():
@@ -72,7 +59,7 @@ class Caseload:
                         found.append(self._filling(kind, service, initial, unit, group))
                     else:
                         found.append(self._candidates(service, initial, unit, group, people.get(unit, 0)))
-        return together(found)
+        return found
 
     def _people(self, service: Service, initial: Initial) -> dict[str | None, int] | None:
         """How many people a caseload has in each queue; None where that depends on how much they need."""
@@ -128,7 +115,7 @@ class Caseload:
         rule = "over" if state else "beyond_elapsed" if initial.elapsed is not None else initial.remaining
         return Found(
             np.full(n, RULES.index(rule), dtype=np.int8), np.full(n, state, dtype=np.int8), elapsed,
-            np.full(n, NONE, dtype=np.int64), self.stage_code,
+            np.full(n, NONE, dtype=CODE), self.stage_code,
         )  # fmt: skip
 
     # as a census counted them ----------------------------------------------------------------------------------------
@@ -311,7 +298,7 @@ class Caseload:
         if initial.state != "in_stage":
             stage = self.place.stages[initial.stage]
             facts |= asked_for(self.place, [stage.next] if stage.next is not None else [])
-            people.found.next = self._next(initial.stage, people, everybody).astype(np.int64)
+            people.found.next = self._next(initial.stage, people, everybody).astype(CODE)
             facts |= {stage.dies} if stage.dies is not None else set()
         people.person_codes |= {name: people.codes[name] for name in facts}
         return people

@@ -29,6 +29,8 @@ _MIXES = (
     (np.uint64(27), np.uint64(0x94D049BB133111EB)),
 )
 _LAST_SHIFT, _TO_52_BITS = np.uint64(31), np.uint64(12)
+_ONE = np.uint64(0x3FF0000000000000)
+"""The bits of 1.0."""
 
 
 def _key(*name: object) -> int:
@@ -80,8 +82,7 @@ class Cohort:
         """
         if purpose not in self._keys:
             self._keys[purpose] = np.uint64(_key(*self._name, purpose))
-        x = number.astype(np.uint64)
-        x *= _GOLDEN
+        x = number.astype(np.int64, copy=False).view(np.uint64) * _GOLDEN
         x += self._keys[purpose]
         shifted = np.empty_like(x)
         for bits, factor in _MIXES:
@@ -89,8 +90,9 @@ class Cohort:
             x *= factor
         x ^= np.right_shift(x, _LAST_SHIFT, out=shifted)
         x >>= _TO_52_BITS
-        uniform = x.view(np.int64) + 0.5
-        uniform *= 2.0**-52
+        x |= _ONE  # the bits of a number from 1 up to 2
+        uniform = x.view(np.float64)
+        uniform -= 1 - 2.0**-53  # exact, and half a step above 0
         return uniform
 
     def arrivals(self, place: Place, name: str, unit: str, group: int, layer: int) -> Arrivals:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -13,7 +12,6 @@ from flowsim.model.capacity import (
     NO_QUOTA,
     REASON_CODE,
     Network,
-    apportion,
     block_amount,
     capacities,
     own_units,
@@ -24,10 +22,7 @@ from flowsim.model.capacity import (
 from flowsim.model.changes import Change, planned_changes
 from flowsim.model.cohort import Cohort
 from flowsim.model.shocks import Happening, happenings
-from flowsim.place import ALWAYS, Calendar, Escalation, Place, Service, once_a_place, parse_hours
-
-_known: deque[tuple[object, Calendars]] = deque(maxlen=2)
-"""The calendars built last, each with all they depend on: scenarios and replications mostly share them."""
+from flowsim.place import ALWAYS, Calendar, Escalation, Place, Service, apportion, once_a_place, parse_hours
 
 
 def build_network(place: Place, cohort: Cohort) -> Network:
@@ -51,15 +46,15 @@ class _Builder:
         self.names = [queue_name(k, u) for k, s in self.kinds.items() for u in units_of(s)]
         self.index = {name: i for i, name in enumerate(self.names)}
         self.pairs: dict[str, tuple[str, str]] = {}  # calendars that no shock shuts: before the switch, and after it
-        self.masks: dict[str, np.ndarray] = {}  # those that shocks shut
+        self.openings: dict[str, np.ndarray] = {}  # of all calendars, those that shocks shut behind the others
         self.shocks = happenings(place, cohort)
-        self.day_kind, self.is_holiday = _days(place)
+        self.day_kind, self.midnights = _days(place)
 
     def build(self) -> Network:
         for name in (*self.place.calendars, *self.before.calendars):
             self._calendar(name, name)
         hours = {k: self._calendar(self.old.get(k, s).calendar, s.calendar) for k, s in self.kinds.items()}
-        self.open = self._unshut()
+        self.openings = {name: self._hours(old, new) for name, (old, new) in self.pairs.items()}
         steps, planned = self._capacity_steps()
         calendar = [self._accepting(k, u, hours[k]) for k, s in self.kinds.items() for u in units_of(s)]
         way_out = [self._way_out(k, u) for k, s in self.kinds.items() for u in units_of(s)]
@@ -69,7 +64,7 @@ class _Builder:
         return Network(
             names=tuple(self.names),
             n_pools=sum(len(units_of(s)) for s in self.place.pools.values()),
-            calendars=self.open.and_masks(self.masks),
+            calendars=Calendars.from_openings(self.openings, self.run.horizon),
             calendar=np.array(calendar, dtype=np.int64),
             first_fit=np.array([s.queue == "first_fit" for s in self.kinds.values() for _ in units_of(s)]),
             **_table(steps, "step_minute", "step_service", "step_capacity", "step_reason"),
@@ -92,56 +87,40 @@ class _Builder:
         self.pairs[name] = (old, new)
         return list(self.pairs).index(name)
 
-    def _unshut(self) -> Calendars:
-        """The calendars without shocks; those of a replication or scenario before, where they are the same."""
-        run = self.run
-        hours = {name: self._hours(old, new) for name, (old, new) in self.pairs.items()}
-        depends_on = (run.first_date, run.all_days, run.horizon, self.place.bank_holidays, hours)
-        for known, calendars in _known:
-            if known == depends_on:
-                return calendars
-        masks = {name: np.concatenate([self._mask(h)[a:b] for a, b, h in parts]) for name, parts in hours.items()}
-        calendars = Calendars.from_masks(masks, run.horizon)
-        _known.append((depends_on, calendars))
-        return calendars
-
-    def _hours(self, old: str, new: str) -> list[tuple[int, int, Calendar | bool]]:
-        """The hours of the calendar that is `old` before the switch and `new` after it, from and to which minutes; or
-        whether it is open at all. A calendar that one of the two places has not is as in the other."""
+    def _hours(self, old: str, new: str) -> np.ndarray:
+        """The openings, (k, 2), of the calendar that is `old` before the switch and `new` after it. A calendar that one
+        of the two places has not is as in the other."""
         earlier: dict[str, Calendar | bool] = {ALWAYS: True, **self.before.calendars}
         later: dict[str, Calendar | bool] = {ALWAYS: True, **self.place.calendars}
         before = earlier[old] if old in earlier else earlier.get(new, False)
         after = later[new] if new in later else later.get(old, False)
         if before == after:
-            return [(0, self.run.horizon, after)]
-        return [(0, self.switch, before), (self.switch, self.run.horizon, after)]
+            return self._of(after)
+        return np.concatenate([np.minimum(self._of(before), self.switch), np.maximum(self._of(after), self.switch)])
 
-    def _mask(self, hours: Calendar | bool) -> np.ndarray:
-        """Is minute t open? (horizon,) bool."""
+    def _of(self, hours: Calendar | bool) -> np.ndarray:
+        """When hours are open: (k, 2) minutes from and to."""
         if isinstance(hours, bool):
-            return np.full(self.run.horizon, hours)
-        mask = np.zeros((self.run.all_days, DAY), dtype=bool)
-        for holiday in (False, True):
-            for weekday in range(7):
-                days = (self.is_holiday == holiday) & ((self.day_kind == weekday) | holiday)
-                for start, end in hours.hours(weekday, holiday):
-                    mask[days, start:end] = True
-        return mask.reshape(-1)
+            return self._all_the_time()[: int(hours)]
+        found = [np.zeros((0, 2), dtype=np.int64)]
+        for (weekday, holiday), midnights in self.midnights.items():
+            found += [np.add.outer(midnights, span) for span in hours.hours(weekday, holiday)]
+        return np.concatenate(found)
 
     def _accepting(self, kind: str, unit: str | None, calendar: int) -> int:
         """The calendar in which a queue takes people: that of its service, without the shocks that close it."""
         if not self._may_shut(kind, unit, "closes_to_new"):
             return calendar
         name = f"{queue_name(kind, unit)}: open to new people"
-        mask = self._open_mask() if calendar == ALWAYS_OPEN else self.open.mask(calendar)
-        return self._shut(name, mask, [h for h in self._at(kind, unit) if h.shock.closes_to_new])
+        openings = self._all_the_time() if calendar == ALWAYS_OPEN else list(self.openings.values())[calendar]
+        return self._shut(name, openings, [h for h in self._at(kind, unit) if h.shock.closes_to_new])
 
     def _way_out(self, kind: str, unit: str | None) -> int:
         """The calendar in which people may leave a queue's service."""
         if not self._may_shut(kind, unit, "closes_way_out"):
             return ALWAYS_OPEN
         name = f"{queue_name(kind, unit)}: way out"
-        return self._shut(name, self._open_mask(), [h for h in self._at(kind, unit) if h.shock.closes_way_out])
+        return self._shut(name, self._all_the_time(), [h for h in self._at(kind, unit) if h.shock.closes_way_out])
 
     def _may_shut(self, kind: str, unit: str | None, what: str) -> bool:
         """Has a queue's service shocks that shut this? By declaration: which calendars there are is no chance."""
@@ -151,14 +130,14 @@ class _Builder:
     def _at(self, kind: str, unit: str | None) -> Iterator[Happening]:
         return (h for h in self.shocks if h.kind == kind and h.unit == unit)
 
-    def _open_mask(self) -> np.ndarray:
-        return np.ones(self.run.horizon, dtype=bool)
+    def _all_the_time(self) -> np.ndarray:
+        return np.array([[0, self.run.horizon]])
 
-    def _shut(self, name: str, mask: np.ndarray, during: list[Happening]) -> int:
+    def _shut(self, name: str, openings: np.ndarray, during: list[Happening]) -> int:
         for shock in during:
-            mask[max(shock.start, 0) : shock.end] = False
-        self.masks[name] = mask
-        return len(self.pairs) + len(self.masks) - 1
+            openings = np.concatenate([np.minimum(openings, shock.start), np.maximum(openings, shock.end)])
+        self.openings[name] = openings
+        return len(self.openings) - 1
 
     # capacity --------------------------------------------------------------------------------------------------------
 
@@ -348,11 +327,14 @@ class _Levels:
 
 
 @once_a_place
-def _days(place: Place) -> tuple[np.ndarray, np.ndarray]:
-    """Of each day of the run the weekday whose hours hold, 6 on a bank holiday, and is it one? (days,) each."""
+def _days(place: Place) -> tuple[np.ndarray, dict[tuple[int, bool], np.ndarray]]:
+    """Of each day of the run the weekday whose hours hold, 6 on a bank holiday, (days,); and the first minutes of all
+    days that are alike, by that weekday and whether they are bank holidays."""
     dates = [place.run.date_of(d * DAY) for d in range(place.run.all_days)]
     free = bank_holidays(place, dates)
-    return np.array([6 if d in free else d.weekday() for d in dates]), np.array([d in free for d in dates])
+    kinds = [(6 if d in free else d.weekday(), d in free) for d in dates]
+    midnights = {kind: np.array([day * DAY for day, k in enumerate(kinds) if k == kind]) for kind in sorted(set(kinds))}
+    return np.array([weekday for weekday, _ in kinds]), midnights
 
 
 def bank_holidays(place: Place, dates: list[dt.date]) -> set[dt.date]:

@@ -1,39 +1,27 @@
-"""People as columns: what is known of each, what is decided about each, and what their uniforms mean in a place.
-
-Exact and vectorised; no randomness is made here (that is the cohort's). A batch of people is planned by one place's
-tables: inverse CDFs turn a person's uniform for a purpose into an option, a stay or a number of hours.
-"""
+"""People as columns: what is known of each, and what a place's tables say of them."""
 
 from __future__ import annotations
 
 import datetime as dt
 import functools
+import itertools
 import math
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.special import log_ndtr, ndtri, ndtri_exp
 
 from flowsim.model.calendar import DAY
-from flowsim.model.cohort import Cohort
-from flowsim.model.journeys import MOST, NONE, NUMBERS_A_PERSON
+from flowsim.model.journeys import NONE, NUMBERS_A_PERSON
 from flowsim.place import (
     INITIAL,
     NOT_APPLICABLE,
     OTHER,
-    UNIT_MINUTES,
     Choice,
     Conditions,
-    Distribution,
-    Lognormal,
     Period,
     Place,
     PlaceError,
-    Planned,
-    Service,
-    Stage,
     Table,
     levels_on,
     once_a_place,
@@ -46,7 +34,7 @@ CODE = np.int16
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# People, tables and distributions
+# What is known of people
 
 
 Column = np.ndarray | int
@@ -66,10 +54,10 @@ class Found:
     """How people of a caseload were found at the start, in the stage they were in then; (n,) each.
 
     Attributes:
-        rule: what remains of their stay, an index into `RULES`.
-        state: an index into `STATES`.
+        rule: what remains of their stay, an index into `RULES`; -1 of all others in their batch.
+        state: an index into `STATES`; 0 of all others.
         elapsed: minutes they have been in that state, where this is known; float64.
-        next: code of the stage they go to next; -1 for none, or where it does not matter.
+        next: code of the stage they go to next, int16; -1 for none, or where it does not matter.
         stage_code: of every stage, for looking up.
     """
 
@@ -81,6 +69,12 @@ class Found:
 
     def __getitem__(self, who: np.ndarray) -> Found:
         return Found(self.rule[who], self.state[who], self.elapsed[who], self.next[who], self.stage_code)
+
+    @classmethod
+    def nobody(cls, n: int, stage_code: dict[str, int]) -> Found:
+        """What is said of n people who come later."""
+        code = np.full(n, NONE, dtype=np.int8)
+        return cls(code, np.zeros(n, dtype=np.int8), np.zeros(n), np.full(n, NONE, dtype=CODE), stage_code)
 
 
 @dataclass
@@ -174,29 +168,73 @@ class Roster:
         return np.array([self.levels.code(name, levels[0]) if levels else NONE for levels in held], dtype=CODE)
 
 
+# ---------------------------------------------------------------------------------------------------------------------
+# Some people of a batch
+
+
 Who = np.ndarray | slice
-"""Some people of a batch: their positions in it, or `EVERYBODY`."""
+"""Some people of a batch (or some rows of a sheet): their positions in it, (n,) intp; or, where they stand one behind
+the other, a slice with both its ends: their columns are then read where they are, and not copied."""
 EVERYBODY = slice(None)
-"""Stands for the positions of all people of a batch: their columns are then read where they are, and not copied."""
+"""All people of a batch; the one slice without ends."""
+
+
+def size(who: Who) -> int:
+    """How many these are; not to be asked of `EVERYBODY`, which depends on the batch."""
+    return who.stop - who.start if isinstance(who, slice) else len(who)
 
 
 def how_many(people: People, who: Who) -> int:
-    return len(people) if isinstance(who, slice) else len(who)
+    """How many of the people of a batch `who` stands for."""
+    return len(people) if who is EVERYBODY else size(who)
 
 
 def of(column: np.ndarray, who: Who) -> np.ndarray:
-    """What a column of a batch says of `who`, in their order."""
+    """What a column of a batch says of `who`, in their order: (number of `who`,); a view where they are a slice."""
     return column[who] if isinstance(who, slice) else column.take(who)
+
+
+def positions(mask: np.ndarray) -> Who:
+    """Where a mask holds, ascending."""
+    n = int(np.count_nonzero(mask))
+    begin = int(mask.argmax()) if n else 0
+    return slice(begin, begin + n) if mask[begin : begin + n].all() else mask.nonzero()[0]
+
+
+def among(who: Who, some: Who) -> Who:
+    """Some of `who`, given by their positions among these."""
+    if isinstance(who, slice):
+        return moved(some, who.start)
+    return of(who, some)
+
+
+def moved(who: Who, by: int) -> Who:
+    """The same, where so many stand before them."""
+    return slice(who.start + by, who.stop + by) if isinstance(who, slice) else who + by if by else who
+
+
+def one_behind_the_other(parts: list[Who]) -> Who:
+    """Several of them as one, in this order."""
+    parts = [part for part in parts if size(part)] or parts[:1]
+    runs = [part for part in parts if isinstance(part, slice)]
+    if len(runs) == len(parts) and all(a.stop == b.start for a, b in itertools.pairwise(runs)):
+        return slice(runs[0].start, runs[-1].stop)
+    return np.concatenate([np.arange(p.start, p.stop) if isinstance(p, slice) else p for p in parts])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Tables and choices laid out
 
 
 def matching(conditions: Conditions, people: People, who: Who, levels: Levels) -> np.ndarray:
     """Who of `who` meets every condition: (number of `who`,) bool."""
-    mask = np.ones(how_many(people, who), dtype=bool)
-    for name, wanted in conditions.items():
-        codes = of(people.codes[name], who)
-        options = [wanted] if isinstance(wanted, str) else wanted
-        mask &= functools.reduce(np.logical_or, (codes == levels.code(name, option) for option in options))
-    return mask
+    masks = [_has_one_of(levels, name, wanted, of(people.codes[name], who)) for name, wanted in conditions.items()]
+    return functools.reduce(np.logical_and, masks) if masks else np.ones(how_many(people, who), dtype=bool)
+
+
+def _has_one_of(levels: Levels, name: str, wanted: str | list[str], codes: np.ndarray) -> np.ndarray:
+    options = [wanted] if isinstance(wanted, str) else wanted
+    return functools.reduce(np.logical_or, (codes == levels.code(name, option) for option in options))
 
 
 FEW_COMBINATIONS = 4096
@@ -229,7 +267,9 @@ class Lookup:
         shape = [len(codes) for codes in self._codes.values()]
         self.entries = np.broadcast_to(self._laid_out(table, {}), shape).reshape(-1)
         self._silent = np.isnan(self.entries)
+        told = self._silent.reshape(shape)[tuple(slice(1, None) for _ in shape)]
         self._complete = not self._silent.any()
+        self._complete_where_it_applies = all_apart and not told.any()  # to people of whom every attribute is known
         self._first = 0  # the index of an entry is this and what each code adds: itself times so much, or as is told
         self._steps: dict[str, int | np.ndarray] = {}
         size = len(self.entries)
@@ -249,12 +289,17 @@ class Lookup:
         return (self.entries if entries is None else entries).take(self.index(people, who))
 
     def index(self, people: People, who: Who) -> np.ndarray | int:
-        """Which entry is that of each of `who`. Raises PlaceError where the table says nothing."""
+        """Which entry is that of each of `who`: (number of `who`,) intp, or one of a table that asks nothing of them.
+        Raises PlaceError where the table says nothing of somebody."""
         index: Any = self._first
+        complete = self._complete or self._complete_where_it_applies
         for name, step in self._steps.items():
             codes = of(people.codes[name], who)
             index = index + (codes * step if isinstance(step, int) else step.take(codes))
-        if not self._complete and (missing := self._silent.take(index)).any():
+            complete = complete and (self._complete or codes.min(initial=0) >= 0)
+        if self._steps:
+            index = index.astype(np.intp, copy=False)  # once, since several things may be taken by it
+        if not complete and (missing := self._silent.take(index)).any():
             raise self._missing({name: of(people.codes[name], who)[missing][0] for name in self._steps})
         return index
 
@@ -322,315 +367,34 @@ def names(table: Table, people: People, who: Who, levels: Levels, codes: dict[st
     return lookup.at(people, who, np.array([codes[str(leaf)] for leaf in lookup.leaves])[lookup.leaf])
 
 
-class Sampler:
-    """Inverse CDFs for a batch: what a person's uniform means under this place's tables."""
-
-    def __init__(self, people: People, levels: Levels, cohort: Cohort) -> None:
-        self.people, self.levels, self.cohort = people, levels, cohort
-        self.asked_anew = False  # of people unfit again: what they waited for before the start is behind them
-
-    def uniform(self, purpose: str, who: Who) -> np.ndarray:
-        return self.cohort.uniform(purpose, of(self.people.number, who))
-
-    def table(self, table: Table, who: Who) -> np.ndarray:
-        return numbers(table, self.people, who, self.levels)
-
-    def _given(self, table: Table, who: np.ndarray) -> np.ndarray:
-        return numbers_or_one(table, self.people, who, self.levels)
-
-    def draw(self, what: Distribution, purpose: str, who: np.ndarray) -> np.ndarray:
-        """A quantity in minutes (or, without a unit, as it is) for each of `who`: float64."""
-        drawn = self._finish(what, purpose, lambda: self._limited(what, self._quantile(what, purpose, who), who))
-        return for_each(drawn, len(who))
-
-    def stay(self, stage: Stage, name: str, who: np.ndarray, whole: bool = False) -> np.ndarray:
-        """Minutes of a stage's work, at least one, for each of `who`: (len(who),) int32.
-
-        For people of a caseload who are in the stage at the start, what remains of it, or (`whole`) all of it.
-        """
-        assert stage.duration is not None
-        minutes = whole_minutes(self.draw(stage.duration, f"{name}/duration", who))
-        found = self.people.found
-        if found is not None:
-            here = self.people.first[who] == found.stage_code[name]
-            for code, rule in enumerate(RULES):
-                those = np.flatnonzero(here & (found.rule[who] == code))
-                if not len(those):
-                    continue
-                if rule != "over":
-                    left = self._found(stage.duration, f"{name}/duration", who[those], rule, whole)
-                    minutes[those] = whole_minutes(left)
-                elif not whole:
-                    minutes[those] = 1
-        return minutes
-
-    def wait(self, what: Distribution, purpose: str, who: np.ndarray, waited: np.ndarray | None) -> np.ndarray:
-        """Minutes until something happens to those who wait: (len(who),) int32, at least one.
-
-        `waited`: minutes for which they have waited already without its happening, (len(who),); None for nobody.
-        """
-        minutes = whole_minutes(self.draw(what, purpose, who))
-        so_far = np.flatnonzero(waited) if waited is not None else ()
-        if waited is not None and len(so_far):
-            left = self._finish(
-                what, purpose, lambda: self._beyond(what, purpose, who[so_far], waited[so_far], whole=False)
-            )
-            minutes[so_far] = whole_minutes(left)
-        return minutes
-
-    def waited(self, name: str, who: np.ndarray, queueing: bool = False) -> np.ndarray | None:
-        """Minutes since those found ready or waiting in a stage were ready (or began `queueing` for it, where it is the
-        stage they go to next): (len(who),) float64; None where nobody was found so, or what follows is asked anew."""
-        found = self.people.found
-        if found is None or self.asked_anew:
-            return None
-        code = found.stage_code[name]
-        here = (found.next if queueing else self.people.first)[who] == code
-        here &= (found.state[who] == STATES.index("waiting")) if queueing else (found.state[who] > 0)
-        return np.where(here, found.elapsed[who], 0.0) if here.any() else None
-
-    def state_in(self, name: str, who: np.ndarray) -> np.ndarray | None:
-        """How those found in a stage at the start were found, an index into `STATES`, 0 for all others; None where
-        nobody was found otherwise."""
-        found = self.people.found
-        if found is None or self.asked_anew or not found.state.any():
-            return None
-        return np.where(self.people.first[who] == found.stage_code[name], found.state[who], 0)
-
-    def delayed_before(self, name: str, who: np.ndarray) -> np.ndarray | None:
-        """Minutes of delay before the start of those found ready or waiting for this stage: (len(who),) or None."""
-        found = self.people.found
-        if found is None or self.asked_anew:
-            return None
-        here = (found.next[who] == found.stage_code[name]) & (found.state[who] > 0)
-        return np.where(here, found.elapsed[who], 0.0) if here.any() else None
-
-    def units(self, stage: Stage, name: str, service: Service, who: np.ndarray) -> Column:
-        """What each of `who` takes of the service in this stage, in engine units."""
-        if stage.units is None:
-            return 1
-        drawn = self.draw(stage.units, f"{stage.sized_as or name}/units", who) * service.units_each
-        return np.clip(np.rint(drawn), 1, MOST).astype(np.int32)
-
-    def _found(self, what: Distribution, purpose: str, who: np.ndarray, rule: str, whole: bool) -> np.ndarray:
-        """The stay of people found in it at the start, by the same uniform as a whole one."""
-
-        def values() -> np.ndarray:
-            if rule == "beyond_elapsed":
-                assert self.people.found is not None
-                return self._beyond(what, purpose, who, self.people.found.elapsed[who], whole)
-            if rule == "uniform_of_stay":
-                stay = self._limited(what, self._quantile(what, purpose, who), who)
-                one = 1.0 if what.unit is None else 1440.0 / UNIT_MINUTES[what.unit]
-                return stay if whole else one + (stay - one) * self.uniform(f"{purpose}/moment", who)
-            stay = self._limited(what, self._length_biased(what, purpose, who), who)
-            if what.exponential is None:
-                return stay if whole else stay * self.uniform(f"{purpose}/moment", who)
-            # an exponential is its own residual: what went before is another such
-            return stay + self._quantile(what, f"{purpose}/moment", who) if whole else stay
-
-        return self._finish(what, purpose, values)
-
-    def _beyond(
-        self, what: Distribution, purpose: str, who: np.ndarray, minutes: np.ndarray, whole: bool
-    ) -> np.ndarray:
-        """A time known to last longer than `minutes`: the conditional quantile, less these minutes unless `whole`."""
-        elapsed = minutes / (UNIT_MINUTES[what.unit] if what.unit else 1)
-        stay = np.maximum(
-            self._limited(what, self._quantile_beyond(what, purpose, who, self._drawn(what, elapsed, who)), who),
-            elapsed,
-        )
-        return stay if whole else stay - elapsed
-
-    def _drawn(self, what: Distribution, value: np.ndarray, who: np.ndarray) -> np.ndarray:
-        """What has to be drawn for a value: less what is added, and nothing (0) where `least` alone gives it."""
-        drawn = value if what.add is None else value - self._given(what.add, who)
-        return np.where(value < (what.least or 0.0), 0.0, np.maximum(drawn, 0.0))
-
-    def survival(self, what: Distribution, minutes: np.ndarray, who: np.ndarray) -> np.ndarray:
-        """The chance of a time longer than `minutes`, for each of `who`: float64."""
-        elapsed = minutes / (UNIT_MINUTES[what.unit] if what.unit else 1)
-        x = self._drawn(what, elapsed, who)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            if what.fixed is not None:
-                chance = (self._given(what.fixed, who) > x).astype(np.float64)
-            elif what.exponential is not None:
-                chance = np.exp(-x / self._given(what.exponential.mean, who))
-            elif what.uniform is not None:
-                low, high = self._given(what.uniform.low, who), self._given(what.uniform.high, who)
-                chance = np.where(high > low, np.clip((high - x) / (high - low), 0, 1), high > x)
-            else:
-                assert what.lognormal is not None
-                mu, sigma = self._lognormal(what.lognormal, who)
-                chance = np.exp(log_ndtr(-(np.log(x) - mu) / sigma))
-        return np.where(elapsed >= (what.most or np.inf), 0.0, chance)
-
-    def mean(self, what: Distribution, who: np.ndarray) -> np.ndarray:
-        """The mean of a distribution without its limits, for each of `who`, in its own unit: float64."""
-        if what.fixed is not None:
-            mean = self._given(what.fixed, who)
-        elif what.exponential is not None:
-            mean = self._given(what.exponential.mean, who)
-        elif what.uniform is not None:
-            mean = (self._given(what.uniform.low, who) + self._given(what.uniform.high, who)) / 2
-        else:
-            assert what.lognormal is not None
-            mu, sigma = self._lognormal(what.lognormal, who)
-            mean = np.exp(mu + sigma**2 / 2)
-        return for_each(mean if what.add is None else mean + self._given(what.add, who), len(who))
-
-    def _limited(self, what: Distribution, values: np.ndarray, who: np.ndarray) -> np.ndarray:
-        if what.add is not None:
-            values = values + self._given(what.add, who)
-        return values if what.least is None and what.most is None else np.clip(values, what.least, what.most)
-
-    @staticmethod
-    def _finish(what: Distribution, purpose: str, values: Callable[[], np.ndarray]) -> np.ndarray:
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is no finite number is refused here
-            minutes = values() * (UNIT_MINUTES[what.unit] if what.unit else 1)
-        if not np.isfinite(minutes).all():
-            raise PlaceError(
-                f"place.stages: {purpose!r} comes to {minutes[~np.isfinite(minutes)][0]} for somebody; allowed: tables "
-                "that give everybody a finite number."
-            )
-        return minutes
-
-    def _quantile(self, what: Distribution, purpose: str, who: np.ndarray) -> np.ndarray:
-        if what.fixed is not None:
-            return self._given(what.fixed, who)
-        u = self.uniform(purpose, who)
-        if what.exponential is not None:
-            return -self._given(what.exponential.mean, who) * np.log1p(-u)
-        if what.uniform is not None:
-            low, high = self._given(what.uniform.low, who), self._given(what.uniform.high, who)
-            return low + (high - low) * u
-        assert what.lognormal is not None
-        mu, sigma = self._lognormal(what.lognormal, who)
-        return np.exp(mu + sigma * ndtri(u))
-
-    def _length_biased(self, what: Distribution, purpose: str, who: np.ndarray) -> np.ndarray:
-        """The stay of somebody found in it: density proportional to length. An exponential is its own residual."""
-        if what.lognormal is not None:
-            mu, sigma = self._lognormal(what.lognormal, who)
-            return np.exp(mu + sigma**2 + sigma * ndtri(self.uniform(purpose, who)))
-        if what.uniform is not None:
-            low, high = self._given(what.uniform.low, who), self._given(what.uniform.high, who)
-            return np.sqrt(low**2 + (high**2 - low**2) * self.uniform(purpose, who))
-        return self._quantile(what, purpose, who)
-
-    def _quantile_beyond(self, what: Distribution, purpose: str, who: np.ndarray, beyond: np.ndarray) -> np.ndarray:
-        """The u-quantile of what is drawn given that it is more than `beyond` (at least that, where it cannot be)."""
-        if what.fixed is not None:
-            return np.maximum(self._given(what.fixed, who), beyond)
-        if what.exponential is not None:
-            return beyond + self._quantile(what, purpose, who)
-        u = self.uniform(purpose, who)
-        if what.uniform is not None:
-            low = np.maximum(self._given(what.uniform.low, who), beyond)
-            return low + np.maximum(self._given(what.uniform.high, who) - low, 0) * u
-        assert what.lognormal is not None
-        mu, sigma = self._lognormal(what.lognormal, who)
-        surely = (np.log(beyond) - mu) / sigma
-        # by the logarithm of the survival function, which is exact however far out in the tail
-        z = -ndtri_exp(np.log1p(-u) + log_ndtr(-surely))
-        return np.maximum(np.exp(mu + sigma * z), beyond)
-
-    def _lognormal(self, what: Lognormal, who: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """mu and sigma of the logarithm."""
-        mean = None if what.mean is None else self._given(what.mean, who)
-        if what.sigma is not None:
-            sigma = self._given(what.sigma, who)
-        elif what.sd is not None:
-            assert mean is not None
-            sigma = np.sqrt(np.log1p((self._given(what.sd, who) / mean) ** 2))
-        else:
-            assert mean is not None
-            assert what.median is not None
-            sigma = np.sqrt(2 * np.log(mean / self._given(what.median, who)))
-        if what.median is not None:
-            return np.log(self._given(what.median, who)), sigma
-        assert mean is not None
-        return np.log(mean) - sigma**2 / 2, sigma
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Choices
-
-
-def decide(place: Place, people: People, levels: Levels, cohort: Cohort, only: set[str] | None = None) -> None:
-    """Make every choice (or `only` some) about everybody, in the place's order; adds to `people.codes`."""
-    sampler = Sampler(people, levels, cohort)
-    for name, choice in place.choices.items():
-        if only is not None and name not in only:
-            continue
-        settled = people.person_codes.get(name)
-        codes = np.full(len(people), NONE, dtype=CODE) if settled is None else settled.copy()
-        asked = matching(choice.when, people, EVERYBODY, levels)
-        if settled is not None:
-            asked &= settled == NONE
-        if choice.planned is not None:
-            who = np.flatnonzero(asked)
-            codes[who] = _as_planned(name, choice.planned, place, sampler, who)
-        elif asked.any():
-            some: Who = EVERYBODY if asked.all() else np.flatnonzero(asked)
-            codes[some] = _options(name, choice, sampler, some)
-        people.codes[name] = codes
-
-
-def asked_for(place: Place, tables: Iterable[Table], choices: Iterable[str] = ()) -> set[str]:
-    """The choices that have to be made before these tables can be read, with these choices themselves."""
-    found: set[str] = set()
-    asked = {node.by for table in tables for node in table.nodes() if node.by is not None} | set(choices)
-    while asked:
-        name = asked.pop()
-        choice = place.choices.get(name)
-        if choice is None or name in found:
-            continue
-        found.add(name)
-        of_choice = [table for table in (choice.shares, choice.chance) if table is not None]
-        if choice.planned is not None:
-            duration = place.stages[choice.planned.stage].duration
-            of_choice += [*choice.planned.below.tables(), *(duration.tables() if duration is not None else ())]
-        asked |= {node.by for table in of_choice for node in table.nodes() if node.by is not None} | set(choice.when)
-    return found
-
-
-def _as_planned(name: str, planned: Planned, place: Place, sampler: Sampler, who: np.ndarray) -> np.ndarray:
-    """Whose own stay in a stage is planned to be shorter than a time: yes or no, by the stay's own uniform."""
-    stage = place.stages[planned.stage]
-    yes, no = (sampler.levels.code(name, option) for option in ("yes", "no"))
-    try:
-        stay = sampler.stay(stage, planned.stage, who, whole=True)
-        below = sampler.draw(planned.below, f"choice/{name}", who)
-    except PlaceError as mistake:
-        raise PlaceError(f"place.choices.{name}.planned: {mistake}") from None
-    return np.where(stay < whole_minutes(below), yes, no)
-
-
-def _options(name: str, choice: Choice, sampler: Sampler, who: Who) -> np.ndarray:
-    """The codes of what is chosen for each of `who`: (number of `who`,) `CODE`."""
-    u = sampler.uniform(f"choice/{name}", who)
-    if choice.chance is None:
-        return sampler.levels.split(name, choice).at(u, sampler.people, who)
-    yes, no = (CODE(sampler.levels.code(name, option)) for option in ("yes", "no"))
-    return no + (yes - no) * (u < sampler.table(choice.chance, who))
-
-
 class Split:
-    """A choice by shares laid out: the bounds between its options, for every combination of levels told apart."""
+    """A choice by shares laid out: the bounds between its options, for every combination of levels told apart.
+
+    Attributes:
+        is_certain: whether nothing is left to chance: one option has everybody, whatever they are.
+    """
 
     def __init__(self, name: str, choice: Choice, levels: Levels) -> None:
         assert choice.shares is not None
         self._lookup = levels.lookup(choice.shares)
         shares = [list(_shares(leaf, choice).values()) for leaf in self._lookup.leaves]
-        self._bounds = np.cumsum(shares, axis=1)[self._lookup.leaf, :-1].T.copy()
+        bounds = np.cumsum(shares, axis=1)[:, :-1]
+        self._bounds = bounds[self._lookup.leaf].T.copy()
         self._codes = np.array([levels.code(name, option) for option in choice.options], dtype=CODE)
+        self._steps = np.diff(self._codes)
+        self.is_certain = bool(((bounds <= 0) | (bounds >= 1)).all())  # a uniform is neither 0 nor 1
+
+    def certain(self, people: People, who: Who) -> np.ndarray:
+        """The codes of the options of `who` where the split is certain, whatever their uniforms: (number of `who`,)
+        `CODE`, or one. Raises PlaceError where the table of shares says nothing of somebody."""
+        return self._codes[np.sum(self._bounds <= 0, axis=0)].take(self._lookup.index(people, who))
 
     def at(self, u: np.ndarray, people: People, who: Who) -> np.ndarray:
-        """The codes of the options in which the uniforms of `who` fall."""
+        """The codes of the options in which the uniforms `u` of `who` fall: (number of `who`,) float64 in, `CODE` out.
+        Raises PlaceError where the table of shares says nothing of somebody."""
         index = self._lookup.index(people, who)
         codes = np.full(len(u), self._codes[0])
-        for bound, step in zip(self._bounds, np.diff(self._codes), strict=True):
+        for bound, step in zip(self._bounds, self._steps, strict=True):
             codes += step * (u >= bound.take(index))
         return codes
 
@@ -654,15 +418,8 @@ def shifted(shares: dict[str, float], choice: Choice) -> dict[str, float]:
 # Batches
 
 
-def whole_minutes(values: np.ndarray) -> np.ndarray:
-    """Whole minutes, at least one, and small enough to add up."""
-    whole = np.rint(values)
-    np.maximum(whole, 1, out=whole)
-    np.minimum(whole, MOST, out=whole)
-    return whole.astype(np.int32)
-
-
 def subset(people: People, who: np.ndarray) -> People:
+    """Some people of a batch as one of their own, in the order of `who`, their positions: (n,) of whole numbers."""
     return People(
         people.number.take(who),
         people.arrival.take(who),
@@ -673,37 +430,43 @@ def subset(people: People, who: np.ndarray) -> People:
     )
 
 
-def gathered(name: str, batches: list[People], of: list[dict[str, np.ndarray]]) -> np.ndarray:
+def together(batches: list[People]) -> People:
+    """Several groups of people as one batch; an attribute that one group lacks does not apply to it."""
+    batches = [b for b in batches if len(b)] or batches[:1]
+    if len(batches) == 1:
+        return batches[0]
+    if not batches:
+        none = np.zeros(0, dtype=np.int64)
+        return People(none, none, dict.fromkeys(("stream", "site", "locality"), none.astype(CODE)), none)
+    codes, person_codes = [b.codes for b in batches], [b.person_codes for b in batches]
+    known = {name: _gathered(name, batches, codes) for name in dict.fromkeys(itertools.chain(*codes))}
+    settled = {}
+    for name in dict.fromkeys(itertools.chain(*person_codes)):
+        same = all(b.person_codes.get(name) is b.codes.get(name) for b in batches)  # nothing is decided of it yet
+        settled[name] = known[name] if same else _gathered(name, batches, person_codes)
+    return People(
+        np.concatenate([b.number for b in batches]),
+        np.concatenate([b.arrival for b in batches]),
+        known,
+        np.concatenate([b.first for b in batches]),
+        settled,
+        _found_together(batches),
+    )
+
+
+def _gathered(name: str, batches: list[People], of: list[dict[str, np.ndarray]]) -> np.ndarray:
     """One attribute of several batches; where a batch lacks it, it does not apply."""
     return np.concatenate(
         [d[name] if name in d else np.full(len(b), NONE, dtype=CODE) for d, b in zip(of, batches, strict=True)]
     )
 
 
-def together(batches: list[People]) -> People:
-    """Several groups of people as one batch; an attribute that one group lacks does not apply to it."""
-    batches = [b for b in batches if len(b)]
-    if not batches:
-        none = np.zeros(0, dtype=np.int64)
-        return People(none, none, dict.fromkeys(("stream", "site", "locality"), none.astype(CODE)), none)
-    known = list(dict.fromkeys(name for b in batches for name in b.codes))
-    settled = list(dict.fromkeys(name for b in batches for name in b.person_codes))
-
-    return People(
-        np.concatenate([b.number for b in batches]),
-        np.concatenate([b.arrival for b in batches]),
-        {name: gathered(name, batches, [b.codes for b in batches]) for name in known},
-        np.concatenate([b.first for b in batches]),
-        {name: gathered(name, batches, [b.person_codes for b in batches]) for name in settled},
-        _found_together(batches),
-    )
-
-
 def _found_together(batches: list[People]) -> Found | None:
-    found = [b.found for b in batches if b.found is not None]
-    if not found:
+    stage_code = next((b.found.stage_code for b in batches if b.found is not None), None)
+    if stage_code is None:
         return None
+    found = [Found.nobody(len(b), stage_code) if b.found is None else b.found for b in batches]
     rule, state, elapsed, after = (
         np.concatenate([getattr(f, name) for f in found]) for name in ("rule", "state", "elapsed", "next")
     )
-    return Found(rule, state, elapsed, after, found[0].stage_code)
+    return Found(rule, state, elapsed, after, stage_code)

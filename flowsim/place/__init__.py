@@ -6,10 +6,11 @@ about time passing, random numbers or engines. Every mistake becomes a `PlaceErr
 what was given and what is allowed.
 """
 
-from flowsim.place.configuration import Place, Run, ScenarioInfo
+from flowsim.place.configuration import SITE_MARK, Place, Run, ScenarioInfo
+from flowsim.place.dates import with_years
 from flowsim.place.demand import LARGEST_DEMAND, Choice, Period, Planned, Stream, levels_on, period_levels
 from flowsim.place.once import once_a_place
-from flowsim.place.refusals import FlowsimNotice, PlaceError, nearest, refuse
+from flowsim.place.refusals import FlowsimNotice, PlaceError, kept_notices, nearest, notice, refuse
 from flowsim.place.stages import Stage, Task
 from flowsim.place.supply import (
     LONGEST_SHOCK_DAYS,
@@ -27,6 +28,8 @@ from flowsim.place.supply import (
     Site,
     Taken,
     Trend,
+    apportion,
+    units_each,
 )
 from flowsim.place.tables import ALWAYS, INITIAL, LEAVE, NOT_APPLICABLE, OTHER, Conditions, Table
 from flowsim.place.times import KINDS, UNIT_MINUTES, WEEKDAYS, Calendar, Distribution, Lognormal, parse_hours
@@ -41,6 +44,7 @@ __all__ = [
     "MOST_SHOCKS_A_DAY",
     "NOT_APPLICABLE",
     "OTHER",
+    "SITE_MARK",
     "UNIT_MINUTES",
     "WEEKDAYS",
     "Block",
@@ -72,10 +76,15 @@ __all__ = [
     "Taken",
     "Task",
     "Trend",
+    "apportion",
+    "kept_notices",
     "levels_on",
     "nearest",
+    "notice",
     "once_a_place",
     "parse_hours",
     "period_levels",
     "refuse",
+    "units_each",
+    "with_years",
 ]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from flowsim.place.demand import Choice, Period, Stream
 from flowsim.place.stages import Stage
 from flowsim.place.supply import CostLine, Locality, Move, Service, Site
 from flowsim.place.tables import AmountTable, Model
 from flowsim.place.times import Calendar
+
+YEARS = range(1900, 2101)
+"""In which a run may begin; a place may say less by its bank holidays (`rules.py`)."""
 
 
 class Run(Model):
@@ -23,6 +26,13 @@ class Run(Model):
     policy_start: dt.date | None = Field(default=None, description="when the scenario begins; default start_date")
     scale: float = Field(default=1, gt=0, le=64, description="times the population and every capacity")
     census: str | None = Field(default=None, description="the file that says who is there on start_date")
+
+    @field_validator("start_date")
+    @classmethod
+    def _within_years(cls, date: dt.date) -> dt.date:
+        if date.year not in YEARS:
+            raise ValueError(f"allowed: a date from {YEARS[0]} to {YEARS[-1]}")
+        return date
 
     @model_validator(mode="after")
     def _no_warm_up(self) -> Run:
@@ -77,13 +87,15 @@ class Run(Model):
 
 
 class ScenarioInfo(Model):
-    """What a scenario says of itself, for people; its changes are already in the place."""
+    """What there is to say of a place and its scenario, for people: no number depends on it."""
 
     name: str = "baseline"
     title: str = "As things are"
     rationale: str = ""
     evidence: dict[str, str] = Field(default_factory=dict, description="source id -> what it says about the size")
     changes: dict[str, Any] = Field(default_factory=dict, description="key -> [before, after]")
+    settings: list[str] = Field(default_factory=list, description="what the user set, each with what it is otherwise")
+    notices: list[str] = Field(default_factory=list, description="what was told while the place was read")
 
 
 Inhabitants = Annotated[float, Field(gt=0)]
@@ -110,6 +122,10 @@ class Metrics(Model):
     cashable: float = Field(default=0, ge=0, le=1, description="share of a released bed-day's cost that is saved")
 
 
+SITE_MARK = " | "
+"""Parts a site from what is told of it: in `published`, and in `where` of the tables."""
+
+
 class Place(Model):
     """The configuration of one run. Build it with `validate.read_place`, which resolves `like` and checks every name.
 
@@ -123,7 +139,8 @@ class Place(Model):
     localities: dict[str, Locality] = Field(default_factory=dict)
     bank_holidays: str | None = Field(default=None, description='country and part for `holidays`, e.g. "GB-ENG"')
     published: dict[str, list[str]] = Field(
-        default_factory=dict, description="a measure -> ids of the evidence that charts show beside it"
+        default_factory=dict,
+        description="a measure, or of one site `measure | site` -> ids of the evidence that charts show beside it",
     )
     metrics: Metrics = Metrics()
     costs: dict[str, CostLine] = Field(default_factory=dict, description="what schemes cost, used or not")

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from flowsim.place.dates import LONGEST_WEEKS
 from flowsim.place.tables import AmountTable, Conditions, Count, Model, NameTable, NumberTable, ShareTable
 from flowsim.place.times import Distribution
 
@@ -104,7 +105,7 @@ class Weeks(Model):
     """A period whose levels are `week_1`, `week_2` and so on, seven days each from a date."""
 
     weeks_from: dt.date
-    weeks: int = Field(ge=1, le=520)
+    weeks: int = Field(ge=1, le=LONGEST_WEEKS)
 
 
 def _kind_of_period(raw: Any) -> str:

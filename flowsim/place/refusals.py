@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 
 
 class PlaceError(ValueError):
@@ -11,13 +14,35 @@ class PlaceError(ValueError):
 
 
 class FlowsimNotice(UserWarning):
-    """Something a user should know that stops nothing, such as a date that was clipped. Told with `warnings.warn`."""
+    """Something a user should know that stops nothing, such as a date that was clipped. Told by `notice`."""
+
+
+_kept: ContextVar[tuple[list[str], ...]] = ContextVar("kept", default=())
+
+
+def notice(told: str) -> None:
+    """Tell the user something that stops nothing: one sentence, without its full stop."""
+    for kept in _kept.get():
+        kept.append(told)
+    warnings.warn(told, FlowsimNotice, stacklevel=3)
+
+
+@contextlib.contextmanager
+def kept_notices() -> Iterator[list[str]]:
+    """A list to which every `notice` is added that is told meanwhile; each is told all the same."""
+    found: list[str] = []
+    before = _kept.set((*_kept.get(), found))
+    try:
+        yield found
+    finally:
+        _kept.reset(before)
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
-    """`` (did you mean 'x'?)`` when a near name exists, else nothing."""
-    close = difflib.get_close_matches(str(word), [str(a) for a in allowed], n=1, cutoff=0.55)
-    return f" (did you mean '{close[0]}'?)" if close else ""
+    """`` (did you mean 'x'?)`` when a near name exists, in large or small letters, else nothing."""
+    names = {str(name).casefold(): str(name) for name in allowed}
+    close = difflib.get_close_matches(str(word).casefold(), names, n=1, cutoff=0.55)
+    return f" (did you mean '{names[close[0]]}'?)" if close else ""
 
 
 def refuse(key: str, given: object, allowed: str, names: Iterable[str] = ()) -> PlaceError:

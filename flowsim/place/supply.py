@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from flowsim.place.dates import LONGEST_WEEKS, weeks_later
 from flowsim.place.tables import ALWAYS, Amount, Conditions, Count, Model, share_leaf
 from flowsim.place.times import UNIT_MINUTES, Distribution, Looks, check_forward
 
@@ -98,7 +99,7 @@ class Block(Model):
     title: str = ""
     from_date: dt.date = Field(alias="from")
     to_date: dt.date | None = Field(default=None, alias="to", description="first day without it")
-    weeks: float | None = Field(default=None, gt=0)
+    weeks: float | None = Field(default=None, gt=0, le=LONGEST_WEEKS)
     add: float
     per: Literal["week", "total"] = Field(default="week", description="hours: each week, or in all over the block")
     at_end: Literal["drain", "hand_back"] = "drain"
@@ -120,7 +121,7 @@ class Block(Model):
         """First day without the block."""
         if self.to_date is not None:
             return self.to_date
-        return self.from_date + dt.timedelta(days=round((self.weeks or 0) * 7))
+        return weeks_later(self.from_date, self.weeks or 0)
 
 
 class Escalation(Model):
@@ -327,8 +328,8 @@ class Service(Model):
 
     @property
     def units_each(self) -> int:
-        """Engine units in one unit of this file: home care is counted in minutes a week."""
-        return 60 if self.unit == "hours_a_week" else 1
+        """Engine units in one unit of this file."""
+        return units_each(self.unit)
 
     @model_validator(mode="after")
     def _split(self) -> Service:
@@ -342,6 +343,24 @@ class Service(Model):
 
     def _weights(self) -> dict[str, float]:
         return dict(self.by_site or self.by_locality or {})
+
+
+def units_each(unit: str) -> int:
+    """Engine units in one unit of a file: home care is counted in minutes a week."""
+    return 60 if unit == "hours_a_week" else 1
+
+
+def apportion(total: float, weights: Mapping[str, float]) -> dict[str, int]:
+    """Split a total into whole units in proportion to weights, by largest remainder; the parts add to the total."""
+    whole = round(abs(total))
+    sign = -1 if total < 0 else 1
+    share = sum(weights.values())
+    exact = {k: whole * w / share for k, w in weights.items()}
+    parts = {k: int(v) for k, v in exact.items()}
+    order = sorted(exact, key=lambda k: (parts[k] - exact[k], list(weights).index(k)))
+    for k in order[: whole - sum(parts.values())]:
+        parts[k] += 1
+    return {k: sign * v for k, v in parts.items()}
 
 
 class Taken(Model):

@@ -12,22 +12,28 @@ from flowsim.experiment.result import Result
 from flowsim.experiment.store import Store
 from flowsim.measures.headline import HEADLINE, MEASURES
 from flowsim.place import nearest
-from flowsim.present.tables import print_table
+from flowsim.present.tables import in_parts, print_table
 from flowsim.present.words import interval, number, with_scaled_unit
 
 MOST_ROWS = 200
 """Rows that are printed; `to=` writes all of them."""
 WIDEST = 10_000
+MOST_ACROSS = 8
+"""Scenarios that stand beside each other."""
 
 
 def headline(result: Result) -> pd.DataFrame:
-    """The means of the headline measures with their intervals: one row a measure, one column a scenario."""
+    """The means of the headline measures with their intervals: a row a measure and a column a scenario.
+
+    Of many scenarios, as in a sweep, a row a scenario and a column a measure.
+    """
     summary = result.summary()
     titled = summary["measure"].map({name: with_scaled_unit(name, result) for name in HEADLINE})
     rows = zip(*(summary[name] for name in ("mean", "low", "high", "unit")), strict=True)
     told = [_with_interval(*row) for row in rows]
     table = summary.assign(measure=titled, told=told).pivot(index="measure", columns="scenario", values="told")
-    return table.reindex(index=titled.unique(), columns=list(result.scenarios)).fillna("-").reset_index()
+    table = table.reindex(index=titled.unique(), columns=list(result.scenarios)).fillna("-")
+    return (table.T if len(result.scenarios) > MOST_ACROSS else table).reset_index()
 
 
 def _with_interval(mean: float, low: float, high: float, unit: str) -> str:
@@ -51,14 +57,21 @@ def remark(sql: str, answer: pd.DataFrame, store: Store) -> str:
 
 
 def show(answer: pd.DataFrame) -> None:
-    """Print an answer; no column is cut, and outside a terminal no line is broken."""
+    """Print an answer; no column is cut, and outside a terminal no line is broken.
+
+    In a terminal that is too narrow, an answer whose rows are named by their first column comes in parts.
+    """
     from rich.console import Console
 
     console = Console()
     if answer.columns.empty:
         return
     rows = [[_cell(value) for value in row] for row in answer.head(MOST_ROWS).itertuples(index=False)]
-    print_table([str(name) for name in answer.columns], rows, console, console.width if console.is_terminal else WIDEST)
+    lines = [[str(name) for name in answer.columns], *rows]
+    width = console.width if console.is_terminal else WIDEST
+    named = answer.iloc[:, 0].is_unique  # else nobody would know whose the rows of a second part are
+    for columns, *part in in_parts(lines, width) if named else [lines]:
+        print_table(columns, part, console, width)
     if len(answer) > MOST_ROWS:
         console.print(f"{MOST_ROWS} of {len(answer):,} rows; to=FILE.csv writes all of them.", soft_wrap=True)
 

@@ -18,29 +18,32 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, StrMethodFormatter
 
 from flowsim.experiment.compare import NO_CLEAR_CHANGE, Comparison
-from flowsim.experiment.forecast import is_forecast, weekly
+from flowsim.experiment.forecast import BEDS, ENOUGH, is_forecast, weekly
 from flowsim.experiment.result import Result
-from flowsim.experiment.statistics import t_interval, wide_values
+from flowsim.experiment.statistics import t_interval
 from flowsim.experiment.warm_up import BATCH, batch_means, delayed_series, mser5_statistic, truncation_days
 from flowsim.experiment.window import dates_of_changes
 from flowsim.measures.causes import TRANSPORT
 from flowsim.measures.headline import HEADLINE
-from flowsim.place import WEEKDAYS, PlaceError, refuse
+from flowsim.place import SITE_MARK, WEEKDAYS, PlaceError, notice, refuse
 from flowsim.present.words import (
     KEY_MEASURES,
     cause_title,
+    few_words,
     number,
     period_words,
     scaled,
+    settings_words,
     tick,
     titled,
     with_unit,
@@ -63,13 +66,15 @@ HATCHES = {
 """The hatch of a cause: by its kind, and by what it waits for."""
 MOST_CAUSES = 8
 EMERGENCY = ("ed_four_hour_share", "boarding_hours_mean", "trolley_12_hour_count")
-SITE_MARK = " | "
-"""In `where`: a site's own part of a breakdown; what is charted is the whole."""
 SMOOTHING = 7
-LONGEST_LINE, LONGEST_LABEL = 24, 46
-"""Characters of a line of a scenario's title beside an axis, and of a legend."""
+LONGEST_LINE, LONGEST_LABEL, LONGEST_HEADING = 24, 46, 42
+"""Characters of a line of a scenario's title beside an axis, of a legend, and above one of three panels."""
 MOST_BANDS = 3
-"""Scenarios that have bands in the nightly census; of more the lines alone are clearer."""
+"""Scenarios that have bands in the nightly census and by weekday; of more the lines alone are clearer."""
+
+
+Published = Mapping[str, Mapping[str, list[float]]]
+"""Published discharges by weekday: a site or "all" -> words for the legend -> seven numbers, Monday first."""
 
 
 def save(result: Result, path: str | Path, kind: str = "differences", **options: Any) -> Path:
@@ -93,17 +98,16 @@ def write(draw: Callable[[], Figure], *paths: str | Path) -> Path:
         if path.suffix not in FORMATS:
             raise refuse("path", str(path), "a name ending in .png or .svg")
     with _style():
-        figure = draw()
-        _lay_out(figure)
+        canvas = _laid_out(draw())
         for path in files:
             path.parent.mkdir(parents=True, exist_ok=True)
-            FORMATS[path.suffix](figure, path)
+            FORMATS[path.suffix](canvas, path)
     return files[0]
 
 
-def _lay_out(figure: Figure) -> None:
-    """Find room for everything, once for all formats."""
-    FigureCanvasAgg(figure)  # measures words and is kept; a plain canvas would be replaced for each measurement
+def _laid_out(figure: Figure) -> FigureCanvasAgg:
+    """Find room for everything, once for all formats. The canvas it was measured on has kept the size of every word."""
+    canvas = FigureCanvasAgg(figure)
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
@@ -112,38 +116,58 @@ def _lay_out(figure: Figure) -> None:
     for axes in figure.axes:
         left, bottom, width, height = (round(edge, 6) for edge in axes.get_position().bounds)
         axes.set_position((left, bottom, width, height))
+        for axis in (axes.xaxis, axes.yaxis):
+            _fix_ticks(axis)
+    return canvas
 
 
-def _png(figure: Figure, path: Path) -> None:
-    figure.set_dpi(PNG_DPI)
+def _fix_ticks(axis: Axis) -> None:
+    """Keep ticks and their words as they are now: each drawing would look for them again, several times."""
+    ticks, formatter = list(axis.get_majorticklocs()), axis.get_major_formatter()
+    words = FixedFormatter(formatter.format_ticks(ticks))
+    words.set_offset_string(formatter.get_offset())
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_major_formatter(words)
+
+
+def _png(canvas: FigureCanvasAgg, path: Path) -> None:
+    canvas.figure.set_dpi(PNG_DPI)  # an SVG has its own
     options = {"compress_level": COMPRESSION}
-    FigureCanvasAgg(figure).print_png(path, metadata={"Software": "flowsim"}, pil_kwargs=options)
+    canvas.print_png(path, metadata={"Software": "flowsim"}, pil_kwargs=options)
 
 
-def _svg(figure: Figure, path: Path) -> None:
-    FigureCanvasSVG(figure).print_svg(path, metadata={"Date": None, "Creator": "flowsim"})
+def _svg(canvas: FigureCanvasAgg, path: Path) -> None:
+    FigureCanvasSVG(canvas.figure).print_svg(path, metadata={"Date": None, "Creator": "flowsim"})
 
 
 # not figure.savefig, which draws each picture twice
-FORMATS: dict[str, Callable[[Figure, Path], None]] = {".png": _png, ".svg": _svg}
+FORMATS: dict[str, Callable[[FigureCanvasAgg, Path], None]] = {".png": _png, ".svg": _svg}
 PNG_DPI = 150
 COMPRESSION = 3
 """Of a PNG: its files are as small as those of the default of 6, in half the time."""
 
 
-def save_all(result: Result, folder: str | Path, published: Mapping[str, list[float]] | None = None) -> list[Path]:
-    """Every chart that can be drawn of this result, as PNG and SVG, the most important first.
-
-    `published` as for `weekdays`.
-    """
+def save_all(result: Result, folder: str | Path, published: Published | None = None) -> list[Path]:
+    """Every chart that can be drawn of this result, as PNG and SVG, the most important first."""
     written = []
     for kind, draw in KINDS.items():
         own = {"published": published} if kind == "weekdays" else {}
         paths = [Path(folder) / f"{kind}{ending}" for ending in FORMATS]
-        with contextlib.suppress(PlaceError):
+        with or_without(kind):
             write(partial(draw, result, **own), *paths)
             written += paths
     return written
+
+
+@contextlib.contextmanager
+def or_without(kind: str) -> Iterator[None]:
+    """A picture that has nothing to show is left out; one that fails as well, with a notice: it costs no result."""
+    try:
+        yield
+    except PlaceError:
+        pass
+    except Exception as error:
+        notice(f"the picture {kind!r} could not be drawn ({type(error).__name__}: {error}); all else is complete")
 
 
 @contextlib.contextmanager
@@ -153,23 +177,26 @@ def _style() -> Iterator[None]:
         "svg.fonttype": "path",
         "font.family": "DejaVu Sans",
         "font.size": 9,
+        "text.hinting": "none",  # letters have the same places at every size, and take far less time
         "axes.titlesize": 9.5,
         "axes.titlelocation": "left",
         "axes.titley": 1.0,  # where it would be put by trying, in each drawing anew
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.axisbelow": True,
-        "figure.dpi": 100,
+        "figure.dpi": PNG_DPI,
     }
     with matplotlib.rc_context(settings):
         yield
 
 
-def finish(figure: Figure, title: str, caption: str, bottom: float = 0.0) -> None:
-    """Title above, caption below, whatever the figure's size; `bottom` leaves inches for a legend."""
+def finish(figure: Figure, result: Result, title: str, caption: str, bottom: float = 0.0) -> None:
+    """Title above, below the legend, for which `bottom` leaves inches, the caption and what the user set."""
     width, height = figure.get_size_inches()
-    lines = textwrap.wrap(caption, int(width * 17))
+    lines = [line for words in (caption, settings_words(result)) for line in textwrap.wrap(words, int(width * 17))]
     below = 0.16 * len(lines) + 0.12 + bottom
+    for legend in figure.legends:
+        legend.set_bbox_to_anchor((0, (0.13 * len(lines) + 0.12) / height), transform=figure.transFigure)
     figure.suptitle(title, x=0.1 / width, y=1 - 0.1 / height, ha="left", va="top", fontsize=12, fontweight="bold")
     figure.text(0.1 / width, 0.06 / height, "\n".join(lines), ha="left", va="bottom", fontsize=7.5, color="#444444")
     figure.set_layout_engine("constrained", rect=(0.005, below / height, 0.99, 1 - (below + 0.42) / height))
@@ -192,10 +219,9 @@ def _lines_of(result: Result, scenarios: Sequence[str]) -> float:
 
 
 def _legend_below(figure: Figure, handles: Sequence[Any], labels: Sequence[str], columns: int = 3) -> float:
-    """A legend between the picture and its caption; returns the inches it needs."""
+    """A legend, which `finish` puts between the picture and its caption; returns the inches it needs."""
     told = [in_lines(label, LONGEST_LABEL) for label in labels]
-    below = 0.25 / figure.get_figheight()
-    figure.legend(handles, told, loc="lower left", ncols=columns, frameon=False, fontsize=8, bbox_to_anchor=(0, below))
+    figure.legend(handles, told, loc="lower left", ncols=columns, frameon=False, fontsize=8)
     rows = -(-len(told) // columns)  # it is filled column by column
     lines = [sum(1 + label.count("\n") for label in told[at : at + rows]) for at in range(0, len(told), rows)]
     return 0.1 + 0.19 * max(lines, default=0)
@@ -240,10 +266,10 @@ def differences(result: Result) -> Figure:
         loc="lower left",
         ncols=4,
         frameon=False,
-        bbox_to_anchor=(0, 0.28 / (height * rows + 1.35)),
     )
     finish(
         figure,
+        result,
         f"What each scenario changes, compared with: {titled(result, result.baseline)}",
         f"Points: mean paired difference; bars: {interval_words(n, 'paired ')}. {period_words(result)}",
         bottom=0.3,
@@ -266,8 +292,8 @@ def _difference_panel(axes: Axes, rows: pd.DataFrame, result: Comparison, name: 
         )
     first = rows.iloc[0]
     unit = str(first["unit"])
-    heading = "\n".join(textwrap.wrap(measure.title, 42))
-    axes.set_title(f"{heading}\n(now {with_unit(float(first['baseline']), unit)})")
+    of_the_first = f"({titled(result, result.baseline)}: {with_unit(float(first['baseline']), unit)})"
+    axes.set_title(f"{in_lines(measure.title, LONGEST_HEADING)}\n{in_lines(of_the_first, LONGEST_HEADING)}")
     axes.set_xlabel(f"change, {'percentage points' if unit == '%' else scaled(unit, result)}", fontsize=8)
     axes.margins(x=0.12)
     axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -313,6 +339,7 @@ def emergency(result: Result) -> Figure:
     dotted = f"; dotted: {titled(result, result.scenarios[0])}" if len(result.scenarios) > 1 else ""
     finish(
         figure,
+        result,
         "The emergency department, where people wait who are not counted as delayed",
         f"Points: means; bars: {interval_words(replication_count(result))}{dotted}. {period_words(result)}",
     )
@@ -335,7 +362,7 @@ def _emergency_panel(axes: Axes, rows: pd.DataFrame, result: Result, name: str) 
         axes.annotate(number(row["mean"]), (row["mean"], at), (0, 6), textcoords="offset points", ha=side, fontsize=8)
     if len(result.scenarios) > 1 and result.scenarios[0] in rows.index:
         axes.axvline(float(rows["mean"][result.scenarios[0]]), color=GREY, linestyle=":", linewidth=1)
-    axes.set_title(in_lines(HEADLINE[name].title, 42))
+    axes.set_title(in_lines(HEADLINE[name].title, LONGEST_HEADING))
     axes.set_xlabel(scaled(unit, result), fontsize=8)
     axes.set_xlim(-0.03 * highest, 1.05 * highest)
     axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -374,14 +401,18 @@ def census(result: Result) -> Figure:
     n = replication_count(result)
     dated = dates_of_changes(result.places.values())
     dates = " Dashed lines: the start and end of dated blocks and moves." if dated else ""
-    bands = "no bands, for they would hide the lines. " if len(shown) > MOST_BANDS else "bands: their middle 80 %. "
+    few = f"{few_words(n)} " if n < ENOUGH else ""
+    bands = f"bands: their middle 80 %. {few}"
+    if len(shown) > MOST_BANDS:
+        bands = "no bands, for they would hide the lines. "
     band = bands if n > 1 else "one replication, so no band. "
     of_them = "" if len(shown) == len(result.scenarios) else f"The first {len(shown)} scenarios. "
     finish(
         figure,
+        result,
         "People delayed in acute beds each night, by pathway",
         f"{of_them}Lines: mean of {n} replications, {SMOOTHING}-day running mean; {band}"
-        f"Grey: warm-up, not measured.{dates}",
+        f"Grey: not measured, such as the warm-up.{dates}",
         bottom=legend,
     )
     return figure
@@ -389,11 +420,8 @@ def census(result: Result) -> Figure:
 
 def _delayed(result: Result) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
     """Each state of being delayed and each scenario: the nights, and people of shape (replications, nights)."""
-    table = result.nights(where=["all"])
-    states = [state for state in table["state"].cat.categories if state.startswith("delayed")]
-    table = table[table["state"].isin(states)]
     found: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
-    for (scenario, state), rows in table.groupby(["scenario", "state"], observed=True):
+    for (scenario, state), rows in result.delayed_nights.groupby(["scenario", "state"], observed=True):
         nights, column = np.unique(rows["date"].to_numpy(), return_inverse=True)
         replications, row = np.unique(rows["replication"].to_numpy(), return_inverse=True)
         counts = np.zeros((len(replications), len(nights)))
@@ -422,7 +450,10 @@ def _running_mean(counts: np.ndarray) -> np.ndarray:
 
 def _mark_dates(axes: Axes, result: Result) -> None:
     run = next(iter(result.places.values())).run
-    axes.axvspan(np.datetime64(run.first_date), np.datetime64(run.start_date), color="#EEEEEE", zorder=0)  # type: ignore[arg-type]
+    first, last = (run.date_of(minute) for minute in result.span)
+    for begin, end in ((run.first_date, first), (last, run.end_date)):
+        if begin < end:
+            axes.axvspan(np.datetime64(begin), np.datetime64(end), color="#EEEEEE", zorder=0)  # type: ignore[arg-type]
     axes.set_xlim(np.datetime64(run.first_date), np.datetime64(run.end_date))  # type: ignore[arg-type]
     edges: set[dt.date] = {date for change in dates_of_changes(result.places.values()) for date in change}
     for date in sorted(edges):
@@ -445,6 +476,8 @@ def causes(result: Result) -> Figure:
     table = table.loc[[s for s in result.scenarios if s in table.index]]
     largest = table.max().sort_values(ascending=False, kind="stable").index
     largest = largest[(table[largest] > 0).any()]
+    if largest.empty:
+        raise PlaceError("kind: 'causes' has nothing to show: nobody is delayed.")
     kept = list(largest[:MOST_CAUSES])
     bars = table[kept].copy()
     if len(largest) > MOST_CAUSES:
@@ -468,6 +501,7 @@ def causes(result: Result) -> Figure:
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     finish(
         figure,
+        result,
         "Where the waiting is: delayed bed-days by cause",
         f"Mean of {replication_count(result)} replications. Each delayed minute is charged to exactly one cause; "
         f"'full' is capacity and 'closed' calendar in the tables. {period_words(result)}",
@@ -501,45 +535,70 @@ def _darker(colour: str, steps: int) -> str:
 # Discharges by weekday
 
 
-def weekdays(result: Result, published: Mapping[str, list[float]] | None = None) -> Figure:
+def weekdays(result: Result, published: Published | None = None) -> Figure:
     """Discharges by weekday as an index (the mean day is 1), with the published patterns where some are given.
 
-    `published`: words for the legend -> seven numbers, Monday first.
+    Each site of which a pattern is published has a panel of its own lines: it cannot be read against those of all.
     """
-    n_shown = 0
-    figure = Figure(figsize=(8, 4.6))
-    axes = figure.subplots()
+    published = published or {}
+    patterns = {where: _weekday_patterns(result, where) for where in dict.fromkeys(("all", *published))}
+    shown = [where for where, own in patterns.items() if own]
+    if not shown:
+        raise PlaceError("kind: 'weekdays' has nothing to show: no discharges by weekday were found.")
+    figure = Figure(figsize=(8 if len(shown) == 1 else 5.2 * len(shown), 4.8))
+    grid = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    markers = iter("osD^v" * len(shown))
+    for axes, where in zip(grid, shown, strict=True):
+        _weekday_lines(axes, result, patterns[where])
+        for (words, values), marker in zip(published.get(where, {}).items(), markers, strict=False):
+            axes.plot(range(7), values, marker, color=BLACK, markerfacecolor="white", markersize=7, label=words)
+        if len(shown) > 1:
+            axes.set_title("All hospitals" if where == "all" else _site_title(result, where))
+        axes.axhline(1, color=GREY, linewidth=0.8)
+        axes.set_xticks(range(7), [day[:3].title() if len(shown) > 1 else day.title() for day in WEEKDAYS])
+        axes.grid(axis="y", color="#E5E5E5")
+    grid[0].set_ylabel("discharges, index (mean day = 1)")
+    grid[0].set_ylim(bottom=0)
+    told = {label: line for axes in grid for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    intervals = interval_words(replication_count(result))
+    bands = f"bands: {intervals}" if len(result.scenarios) <= MOST_BANDS else "no bands, for they would hide the lines"
+    finish(
+        figure,
+        result,
+        "Discharges from acute beds by day of the week",
+        f"Lines: mean; {bands}; markers: published figures.",
+        bottom=_legend_below(figure, list(told.values()), list(told)),
+    )
+    return figure
+
+
+def _weekday_patterns(result: Result, where: str) -> dict[str, np.ndarray]:
+    """Each scenario's index at a site or in "all" of them: (7, replications), where all seven days are known."""
+    days = [day if where == "all" else f"{where}{SITE_MARK}{day}" for day in WEEKDAYS]
+    rows = result.results[result.results["measure"] == "discharges_by_weekday"]
+    found = {}
+    for scenario in result.scenarios:
+        own = rows[(rows["scenario"] == scenario) & rows["where"].isin(days)]
+        wide = own.pivot_table(index="where", columns="replication", values="value").reindex(days)
+        if len(own) and wide.notna().any(axis=1).all():
+            found[scenario] = wide.to_numpy(dtype=float)
+    return found
+
+
+def _weekday_lines(axes: Axes, result: Result, patterns: Mapping[str, np.ndarray]) -> None:
     for at, scenario in enumerate(result.scenarios):
-        wide = wide_values(result.results, scenario)
-        if "discharges_by_weekday" not in wide.index.get_level_values("measure"):
+        if scenario not in patterns:
             continue
-        days = wide.loc["discharges_by_weekday"].groupby(level="where").mean()
-        days = days.reindex([day for day in WEEKDAYS if day in days.index])
-        if len(days) != len(WEEKDAYS):
-            continue
-        _, mean, _, low, high = t_interval(days.to_numpy(dtype=float))
+        _, mean, _, low, high = t_interval(patterns[scenario])
         colour, _ = SCENARIO_STYLES[at % len(SCENARIO_STYLES)]
         style = LINE_STYLES[at % len(LINE_STYLES)]
         axes.plot(range(7), mean, style, color=colour, linewidth=1.6, label=titled(result, scenario))
-        if np.isfinite(low).all():
-            axes.fill_between(range(7), low, high, color=colour, alpha=0.15, linewidth=0)
-        n_shown += 1
-    if not n_shown:
-        raise PlaceError("kind: 'weekdays' has nothing to show: no discharges by weekday were found.")
-    for (words, values), marker in zip((published or {}).items(), "osD^v", strict=False):
-        axes.plot(range(7), values, marker, color=BLACK, markerfacecolor="white", markersize=7, label=words)
-    axes.axhline(1, color=GREY, linewidth=0.8)
-    axes.set_xticks(range(7), [day.title() for day in WEEKDAYS])
-    axes.set_ylabel("discharges, index (mean day = 1)")
-    axes.set_ylim(bottom=0)
-    axes.grid(axis="y", color="#E5E5E5")
-    axes.legend(frameon=False, fontsize=8)
-    finish(
-        figure,
-        "Discharges from acute beds by day of the week",
-        f"Lines: mean, bands: {interval_words(replication_count(result))}; markers: published figures.",
-    )
-    return figure
+        if np.isfinite(low).all() and len(result.scenarios) <= MOST_BANDS:
+            axes.fill_between(range(7), np.maximum(low, 0), high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _site_title(result: Result, site: str) -> str:
+    return next(iter(result.places.values())).sites[site].title
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -551,7 +610,7 @@ def warm_up(result: Result) -> Figure:
     name, place = next(iter(result.places.items()))
     if place.scenario.changes or place.run.census is not None:
         raise PlaceError("kind: 'warm_up' needs a place without a scenario, which is meant to change the census.")
-    own = result.nights(scenarios=[name], states=["delayed"], where=["all"])
+    own = result.delayed_nights[result.delayed_nights["scenario"] == name]
     series = delayed_series(own)
     days = truncation_days(own)
     if days is None:
@@ -580,6 +639,7 @@ def warm_up(result: Result) -> Figure:
     enough = "long enough" if days <= place.run.warm_up_days else "too short"
     finish(
         figure,
+        result,
         f"Is the warm-up long enough? {titled(result, name)}",
         f"Mean of {replication_count(result)} replications; grey: the warm-up of {place.run.warm_up_days} days, which "
         f"looks {enough}. MSER-5 (White 1997) leaves out so many days that the mean of the rest is known best: where "
@@ -608,19 +668,25 @@ def forecast(result: Result) -> Figure:
             _forecast_line(axes, own[own["scenario"] == scenario], titled(result, scenario), at, len(result.scenarios))
         axes.set_title("\n".join(textwrap.wrap(title, 56)))
         axes.set_ylabel("people")
-        if not title.startswith("Beds"):
+        if title.startswith(BEDS):
+            axes.set_ylabel("people (axis not from 0)")
+        else:
             axes.set_ylim(bottom=0)
         axes.grid(axis="y", color="#E5E5E5")
         axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
     for axes in grid.flat[len(shown) :]:
         axes.set_visible(False)
-    several = len(result.scenarios) > 1
-    inner = "" if several else "dark band: the middle half; "
+    inner = "" if len(result.scenarios) > 1 else "dark band: the middle half; "
+    n = replication_count(result)
+    banded = f"{inner}light band: the middle 80 %" if n > 1 else "one replication, so no band"
+    few = f"{few_words(n)} " if 1 < n < ENOUGH else ""
     finish(
         figure,
+        result,
         "The weeks ahead, from the census",
-        f"Lines: median of {replication_count(result)} replications of each week's mean night; {inner}light band: the "
-        "middle 80 %. A projection from the stays, arrivals and rules that are assumed, not a promise.",
+        f"Lines: median of {n} replications of each week's mean night; {banded}; dotted: beds meant to be open, "
+        f"without surge beds and closures for infection. {few}"
+        "A projection from the stays, arrivals and rules that are assumed, not a promise.",
         bottom=_legend_below(figure, *grid[0, 0].get_legend_handles_labels()),
     )
     return figure
@@ -633,6 +699,7 @@ def _forecast_line(axes: Axes, bands: pd.DataFrame, title: str, at: int, scenari
     middle = bands["week"].to_numpy() + np.timedelta64(3, "D")
     marked = LINE_STYLES[at % len(LINE_STYLES)]
     axes.plot(middle, bands["median"], marked, color=colour, linewidth=1.6, marker="o", markersize=3, label=title)
+    axes.plot(middle, bands["open"], ":", color=colour, linewidth=1.2)
     if bands["n"].max() > 1:
         axes.fill_between(middle, bands["low_10"], bands["high_90"], color=colour, alpha=0.15, linewidth=0)
         if scenarios == 1:

@@ -19,7 +19,7 @@ from flowsim.present import sections as say
 from flowsim.present import sweep_sections
 from flowsim.present.sections import Section
 from flowsim.present.tables import print_table
-from flowsim.present.words import period_words, titled
+from flowsim.present.words import counted, period_words, settings_words, titled
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,15 +59,14 @@ def title(result: Result) -> str:
     place = next(iter(result.places.values()))
     what = titled(result, result.scenarios[0])
     if isinstance(result, Sweep):
-        what = f"{len(result.places) - 1} points of {', '.join(result.labels.values())}"
+        what = f"{counted(len(result.places) - 1, 'point')} of {', '.join(result.labels.values())}"
     elif isinstance(result, Comparison):
         what = f"{len(result.places)} scenarios compared"
     return f"{place.title}: {what}. {period_words(result)} {_replication_words(result)}."
 
 
 def _replication_words(result: Result) -> str:
-    n = result.results["replication"].nunique()
-    return f"{n} replications" if n != 1 else "1 replication"
+    return counted(result.results["replication"].nunique(), "replication")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -84,6 +83,8 @@ def write_summary(result: Result, assumptions: str = "", charts: Sequence[str] =
 def markdown(result: Result, assumptions: str = "", charts: Sequence[str] = ()) -> str:
     """The whole summary as Markdown."""
     parts = [f"# {title(result)}"]
+    if told := settings_words(result):
+        parts.append(told)
     for section in sections(result, assumptions):
         parts.append(f"## {section.heading}")
         if section.rows:
@@ -109,6 +110,8 @@ def show(result: Result, assumptions: str = "", console: Console | None = None) 
 
     console = console or Console()
     console.print(Text(title(result), style="bold"))
+    if told := settings_words(result):
+        console.print(Text(told), soft_wrap=not console.is_terminal)
     for section in sections(result, assumptions, brief=True):
         style = "bold red" if section.loud else "bold"
         console.print()

@@ -18,7 +18,7 @@ from flowsim.experiment.compare import (
     Comparison,
     where_pairing_does_not_help,
 )
-from flowsim.experiment.forecast import is_forecast, weekly
+from flowsim.experiment.forecast import ENOUGH, is_forecast, weekly
 from flowsim.experiment.result import Result
 from flowsim.experiment.select import LEFT, Selection
 from flowsim.measures.bcf import missing
@@ -27,8 +27,10 @@ from flowsim.measures.headline import HEADLINE, MEASURES, NATIONAL
 from flowsim.place import Place
 from flowsim.present.words import (
     KEY_MEASURES,
+    few_words,
     interval,
     number,
+    possible,
     scaled,
     service_title,
     signed,
@@ -39,11 +41,17 @@ from flowsim.present.words import (
 WARNING_CHECKS = ("check_overloaded",)
 """Checks that warn about the place rather than fail the run."""
 TOLERANCE = 1e-6
+ENOUGH_FOR_VARIANCES = 30
+"""Replications from which a ratio of variances is known to about a factor of two."""
 MOST_SERVICES = 5
 MOST_OVERLOADED = 8
 MOST_FAILURES = 10
 READ_TOGETHER = (
     "Read delay together with the hidden wait: earlier recognition can raise the measured delay while the stay falls."
+)
+MORE_THAN_FULL = (
+    "Occupancy passes 100 % on nights when people still lie in beds that are closed: surge beds shut again, or a ward "
+    "closed for infection."
 )
 FROM_A_CENSUS = (
     "These start from the census and cover only the days from it, without a warm-up: they cannot be set beside those "
@@ -51,6 +59,11 @@ FROM_A_CENSUS = (
 )
 IN_THE_EMERGENCY_DEPARTMENT = ("boarding_hours_mean", "trolley_12_hour_count", "ed_12_hour_share")
 """Measures that show people who wait in the emergency department and so cannot be delayed on a ward."""
+COMING_BACK = (
+    "Readmitted within six months can be below within 30 days: they are shares of different discharges, those of the "
+    "last 182 days being left out of the one and those of the last 30 days of the other, and later readmissions are "
+    "made only where a place declares them."
+)
 DEATHS = "deaths_in_hospital"
 DEATHS_MOVE = (
     "No effect on deaths is built in: a scenario moves them only by who is in hospital, for how long, and whose stay "
@@ -94,7 +107,9 @@ def forecast(result: Result) -> Iterator[Section]:
             cells = [_band(own.loc[week]) for own in by_scenario.values() for week in weeks]
         lines = [(f"{week.day} {week:%B}", *cell) for week, cell in zip(weeks, cells, strict=True)]
         yield Section(f"The weeks ahead. {title} (people, each week's mean night)", columns, tuple(lines))
-    yield Section("What this projection is worth", sentences=FORECAST_WARNINGS)
+    n = int(bands["n"].max())
+    few = (few_words(n),) if 1 < n < ENOUGH else ()
+    yield Section("What this projection is worth", sentences=(*few, *FORECAST_WARNINGS))
 
 
 def _in_brief(bands: pd.DataFrame, week: Any) -> str:
@@ -155,7 +170,7 @@ def differences(result: Comparison, brief: bool) -> Section:
             else "-"
             for scenario in result.others
         ]
-        rows.append((with_scaled_unit(name, result), _mean_text(first.loc[name], measure.unit), *cells))
+        rows.append((with_scaled_unit(name, result), _mean_text(first.loc[name], name), *cells))
     columns = ("", titled(result, result.baseline), *(titled(result, name) for name in result.others))
     heading = f"What changes, compared with {titled(result, result.baseline)}"
     deaths_move = not brief and result.table().query("measure == @DEATHS")["change"].isin(["more", "less"]).any()
@@ -164,9 +179,16 @@ def differences(result: Comparison, brief: bool) -> Section:
         _how_to_read(result, brief),
         READ_TOGETHER,
         *([DEATHS_MOVE] if deaths_move else []),
+        *([MORE_THAN_FULL] if _more_than_full(result) else []),
         *([FROM_A_CENSUS] if is_forecast(result) else []),
     )
     return Section(heading, columns, tuple(rows), sentences)
+
+
+def _more_than_full(result: Result) -> bool:
+    """Is the mean or the interval of some scenario's occupancy above 100 %?"""
+    summary = result.summary()
+    return bool((summary.loc[summary["measure"] == "acute_occupancy", ["mean", "high"]] > 100).any(axis=None))
 
 
 def _waiting_elsewhere(result: Comparison) -> Iterator[str]:
@@ -215,10 +237,10 @@ def difference_text(row: Any, unit: str, brief: bool = False) -> str:
     return f"{text}\n{limits}" if limits else f"{text}\n(no interval)"
 
 
-def _mean_text(row: Any, unit: str) -> str:
-    low, high = float(row["low"]), float(row["high"])
-    possible = min(high, 100.0) if unit == "%" else high  # a t interval does not know that a share ends at 100 %
-    limits = interval(max(low, 0.0) if row["mean"] >= 0 else low, possible, unit)
+def _mean_text(row: Any, measure: str) -> str:
+    unit = MEASURES[measure].unit
+    low, high = np.clip([row["low"], row["high"]], *possible(measure))
+    limits = interval(float(low), float(high), unit)
     return f"{number(float(row['mean']), unit)}\n{limits}" if limits else number(float(row["mean"]), unit)
 
 
@@ -308,7 +330,10 @@ def payers(result: Result) -> Iterator[Section]:
     summary = result.summary(headline=False)
     cost = summary[summary["measure"] == "cost_total"]
     if len(cost):
-        rows = tuple((str(r["where"]), _mean_text(r, str(r["unit"]))) for r in cost.to_dict("records"))
+        cost = cost.sort_values("where", key=lambda payer: payer == "all", kind="stable")
+        named = cost["where"].replace("all", "all payers")
+        told = (_mean_text(row, "cost_total") for row in cost.to_dict("records"))
+        rows = tuple(zip(named, told, strict=True))
         yield Section("What it costs", ("payer", scaled(str(cost["unit"].iloc[0]), result)), rows)
 
 
@@ -319,12 +344,15 @@ def measures(result: Result) -> Section:
         (
             measure.title,
             scaled(measure.unit, result),
-            _mean_text(summary.loc[name], measure.unit).replace("\n", " (") + _closing(summary.loc[name]),
+            _mean_text(summary.loc[name], name).replace("\n", " (") + _closing(summary.loc[name]),
         )
         for name, measure in HEADLINE.items()
         if name in summary.index
     )
-    sentences = (FROM_A_CENSUS,) if is_forecast(result) else ()
+    sentences = (
+        *([MORE_THAN_FULL] if _more_than_full(result) else []),
+        *([FROM_A_CENSUS] if is_forecast(result) else []),
+    )
     return Section("Headline measures", ("", "unit", "mean (95 % interval)"), rows, sentences)
 
 
@@ -421,7 +449,10 @@ def pairing(result: Comparison) -> Iterator[Section]:
         "How many times more replications it would take to know a difference as well if other people came in each "
         "scenario: the variance of the unpaired difference over that of the paired."
     )
-    yield Section("What it gains that the same people come", columns, rows, (sentence,))
+    n = int(gain["n"].max())
+    rough = f"From {n} replications these are rough estimates: more may well give half or twice as much."
+    sentences = (sentence, rough) if n < ENOUGH_FOR_VARIANCES else (sentence,)
+    yield Section("What it gains that the same people come", columns, rows, sentences)
 
 
 def _times(ratio: float) -> str:
@@ -443,12 +474,11 @@ def _unpaired(result: Result) -> Iterator[str]:
 def selection(result: Selection) -> Section:
     """The ranking that a selection ended with."""
     asked, table = result.asked, result.ranking
-    unit = HEADLINE[asked["measure"]].unit
     rows = tuple(
         (
             str(row["rank"]),
             titled(result, row["scenario"]),
-            _mean_text(row, unit).replace("\n", " (") + _closing(row),
+            _mean_text(row, asked["measure"]).replace("\n", " (") + _closing(row),
             str(row["replications"]),
             f"left after {row['after']}" if row["ended"] == LEFT else str(row["ended"]),
         )
@@ -476,19 +506,21 @@ def national(result: Result) -> Section:
             title = with_scaled_unit(name, result) if where == "all" else f"{MEASURES[name].title}: {where}"
             keys = [(scenario, name, where) for scenario in others]
             cells = [difference_text(changes.loc[key], unit) if key in changes.index else "-" for key in keys]
-            rows.append(("" if at else theme, title, _mean_text(means.loc[(name, where)], unit), *cells))
+            rows.append(("" if at else theme, title, _mean_text(means.loc[(name, where)], name), *cells))
     sentences = [
         f"Not measured: {MEASURES[name].title}; the place would have to declare "
         f"{' and '.join(f'metrics.{key}' for key in keys)}."
         for name, keys in missing(result.places[first]).items()
     ]
+    if set(NATIONAL["Coming back"]) <= set(means.index.get_level_values("measure")):
+        sentences.append(COMING_BACK)
     columns = ("", "", *(titled(result, scenario) for scenario in (first, *others)))
     return Section("National measures, past and present", columns, tuple(rows), tuple(sentences))
 
 
 def definitions(result: Result) -> Section:
     """Every measure shown, with its definition and source."""
-    shown = set(result.results["measure"])
+    shown = set(result.results["measure"].unique())
     told = dict.fromkeys([*HEADLINE, *(name for names in NATIONAL.values() for name in names)])
     rows = tuple((m.title, m.unit, m.definition, m.source) for m in map(MEASURES.__getitem__, told) if m.id in shown)
     return Section("What is measured", ("measure", "unit", "definition", "after"), rows)

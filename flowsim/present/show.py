@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -168,10 +169,8 @@ def _where(place: Place, service: Service) -> str:
 def _accepts(place: Place, service: Service) -> str:
     hours = "always" if service.calendar == ALWAYS else calendar_words(place.calendars[service.calendar])
     quota = {} if service.quota is None else service.quota.model_dump(exclude_none=True)
-    limits = ", ".join(
-        f"{_told(amount)} on a {day.capitalize()}" if day != "week" else f"{_told(amount)} a week"
-        for day, amount in quota.items()
-    )
+    days = {"week": "a week", "weekday": "on a weekday", "saturday": "on a Saturday", "sunday": "on a Sunday"}
+    limits = ", ".join(f"{_told(amount)} {days[day]}" for day, amount in quota.items())
     return f"accepts: {hours}" + (f"; at most {limits}" if limits else "")
 
 
@@ -320,9 +319,17 @@ def show_census_template(overrides: Sequence[str], console: Console | None = Non
         raise PlaceError(f"out: {out!r} is there already; allowed: another name.")
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     Path(out).write_text(text, encoding="utf-8-sig", newline="")
-    again = f"flowsim run census={out} start_date={composed.run.start_date} days=56"
+    again = shlex.join(["flowsim", "run", f"census={out}", *_for_the_run(overrides, composed.run.start_date)])
     told = f"Written: {out}. Write your own numbers over it, then: {again}"
     _print(console or Console(), told)
+
+
+def _for_the_run(overrides: Sequence[str], start_date: dt.date) -> Iterator[str]:
+    """What is typed beside a census so that the run is of the same place; it has a date, weeks ahead and no warm-up."""
+    given = {text.split("=")[0]: text for text in overrides}
+    yield from (text for key, text in given.items() if key not in ("out", "start_date", "days", "warm_up_days"))
+    yield f"start_date={start_date}"
+    yield given.get("days", "days=56")
 
 
 def _told(value: Any) -> str:

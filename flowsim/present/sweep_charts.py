@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
-from matplotlib.colors import Normalize
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from flowsim.experiment.design import SCENARIO
+from flowsim.experiment.importance import AS_IT_IS
 from flowsim.experiment.sweep import POINT, Sweep
 from flowsim.measures.headline import HEADLINE
 from flowsim.place import PlaceError, refuse
@@ -32,16 +33,22 @@ from flowsim.present.charts import (
     replication_count,
     write,
 )
-from flowsim.present.sweep_sections import ranked_names
-from flowsim.present.words import number, period_words, setting, tick, with_scaled_unit
+from flowsim.present.sweep_sections import base_title, ranked_names
+from flowsim.present.words import counted, number, period_words, possible, setting, tick, with_scaled_unit
 
 COLOURS = "cividis"
 """Dark to light in one order for everybody, whatever their colour vision."""
 MOST_WRITTEN = 14
 """Values of a setting up to which a heat map has its numbers written in."""
 MOST_LINES = len(SCENARIO_STYLES)
+ASIDE = 0.15
+"""How far points of two scenarios at the same name stand from each other."""
 MOST_NAMED = 5
 """Best points that parallel coordinates name."""
+LIGHTEST = 0.85
+"""Of the colours, how light thin lines may be to be seen on white."""
+LONGEST_VALUE, LONGEST_TITLE = 40, 42
+"""Characters of a value on an axis, in two lines, and of a line above a panel."""
 BEST = 0.1
 """Share of the points that parallel coordinates show in front."""
 KINDS = ("lines", "heat", "parallel")
@@ -100,13 +107,12 @@ def _colour_bar(axes: Axes, shown: ScalarMappable, unit: str, label: str = "") -
 
 
 def _title(result: Sweep, measure: str) -> str:
-    return in_lines(with_scaled_unit(measure, result), 46)
+    return in_lines(with_scaled_unit(measure, result), LONGEST_TITLE)
 
 
 def _caption(result: Sweep, what: str) -> str:
-    return (
-        f"{what} {len(_points(result))} points, {replication_count(result)} replications each. {period_words(result)}"
-    )
+    points, replications = counted(len(_points(result)), "point"), counted(replication_count(result), "replication")
+    return f"{what} {points}, {replications} each. {period_words(result)}"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -121,10 +127,12 @@ def lines(result: Sweep, measures: Sequence[str]) -> Figure:
         _lines_panel(axes, result, measure, setting)
     if len(result.settings) > 1:
         panels[0].legend(frameon=False, fontsize=8)
-    bands = interval_words(replication_count(result))
-    base = f"Dotted: {result.base}, as it is now."
-    label = result.labels[setting]
-    finish(figure, f"What {label} does", _caption(result, f"Lines: means; bands or bars: {bands}. {base}"))
+    n = replication_count(result)
+    of_what = " of the paired difference to the dotted line" if n > 1 else ""
+    what = f"Points: means; bands or bars: {interval_words(n)}{of_what}. Dotted: {base_title(result)}."
+    several = ", in each scenario" if len(result.settings) > 1 else ""
+    title = "What each scenario does" if setting == SCENARIO else f"What {result.labels[setting]} does{several}"
+    finish(figure, result, title, _caption(result, what))
     return figure
 
 
@@ -133,22 +141,26 @@ def _lines_panel(axes: Axes, result: Sweep, measure: str, setting: str) -> None:
     unit = HEADLINE[measure].unit
     base = table[table[POINT] == result.base]
     points = table[table[POINT] != result.base]
-    if len(base):
-        axes.axhline(float(base["mean"].iloc[0]), color=GREY, linestyle=":", linewidth=1.2)
-    groups = points.groupby(SCENARIO, sort=False) if setting != SCENARIO and SCENARIO in points else [("", points)]
+    now_measured = float(base["mean"].iloc[0]) if len(base) else np.nan
+    axes.axhline(now_measured, color=GREY, linestyle=":", linewidth=1.2)
     numbers = _is_number(points[setting])
+    positions, names = _positions(points[setting])
+    points = points.assign(x=positions).sort_values("x", kind="stable")
+    groups = points.groupby(SCENARIO, sort=False) if setting != SCENARIO and SCENARIO in points else [("", points)]
     for at, (scenario, own) in enumerate(groups):
-        own = own.sort_values(setting, kind="stable") if numbers else own
-        x: Any = own[setting].to_numpy(dtype=float) if numbers else np.arange(len(own))
         colour, _ = SCENARIO_STYLES[at % MOST_LINES]
-        style = LINE_STYLES[at % len(LINE_STYLES)] if numbers else ""
+        x: Any = own["x"] + (0 if numbers else ASIDE * (at - (len(groups) - 1) / 2))
+        style = LINE_STYLES[at % len(LINE_STYLES)] if numbers else "none"
         label = str(scenario).replace("_", " ")
-        axes.plot(x, own["mean"], style, marker="o", markersize=3.5, color=colour, linewidth=1.5, label=label)
+        axes.plot(x, own["mean"], linestyle=style, marker="o", markersize=3.5, color=colour, linewidth=1.5, label=label)
+        low, high = (np.clip(now_measured + own[f"difference_{end}"], *possible(measure)) for end in ("low", "high"))
         if numbers:
-            axes.fill_between(x, own["low"], own["high"], color=colour, alpha=0.15, linewidth=0)
+            axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
         else:
-            axes.vlines(x, own["low"], own["high"], color=colour, linewidth=2)
-            axes.set_xticks(x, [str(value).replace("_", " ") for value in own[setting]], rotation=20, ha="right")
+            axes.vlines(x, low, high, color=colour, linewidth=2)
+    if names:
+        axes.set_xticks(range(len(names)), names, rotation=20, ha="right")
+        axes.set_xlim(-0.5, len(names) - 0.5)
     now = base[setting].iloc[0] if len(base) else None
     if numbers and _is_number(base[setting]) and pd.notna(now):
         axes.axvline(float(now), color=GREY, linestyle=":", linewidth=1.2)
@@ -184,13 +196,14 @@ def heat(result: Sweep, measures: Sequence[str]) -> Figure:
         axes.set_ylabel(result.labels[y], fontsize=8)
     finish(
         figure,
+        result,
         f"What {result.labels[x]} and {result.labels[y]} do",
-        _caption(result, f"Means; now, {result.base}: {_now(result, measures)}."),
+        _caption(result, f"Means; {base_title(result)}: {_of_base(result, measures)}."),
     )
     return figure
 
 
-def _now(result: Sweep, measures: Sequence[str]) -> str:
+def _of_base(result: Sweep, measures: Sequence[str]) -> str:
     parts = []
     for measure in measures:
         table = result.table(measure)
@@ -206,7 +219,7 @@ def _heat_panel(axes: Axes, grid: pd.DataFrame, measure: str) -> None:
     shown = axes.imshow(values, cmap=COLOURS, aspect="auto", origin="lower")
     for way, names in ((axes.set_xticks, grid.columns), (axes.set_yticks, grid.index)):
         step = -(-len(names) // MOST_WRITTEN)
-        way(range(0, len(names), step), [_short(name) for name in names[::step]])
+        way(range(0, len(names), step), _labels(names)[::step])
     axes.spines[:].set_visible(False)
     _colour_bar(axes, shown, unit)
     if max(values.shape) > MOST_WRITTEN:
@@ -221,9 +234,13 @@ def _dots_panel(axes: Axes, points: pd.DataFrame, x: str, y: str, measure: str) 
     unit = HEADLINE[measure].unit
     (across, columns), (up, rows) = _positions(points[x]), _positions(points[y])
     shown = axes.scatter(across, up, c=points["mean"], cmap=COLOURS, s=36, edgecolor="white")
-    for way, names in ((axes.set_xticks, columns), (axes.set_yticks, rows)):
+    axes.margins(0.08)
+    for axis, limits, names in ((axes.xaxis, axes.set_xlim, columns), (axes.yaxis, axes.set_ylim, rows)):
         if names:
-            way(range(len(names)), names)
+            axis.set_ticks(range(len(names)), names)
+            limits(-0.5, len(names) - 0.5)
+        else:
+            axis.set_major_locator(MaxNLocator(5))
     _colour_bar(axes, shown, unit)
 
 
@@ -231,12 +248,20 @@ def _positions(column: pd.Series) -> tuple[np.ndarray, list[str]]:
     """Where values stand on an axis, and the words for whole positions where they are no numbers."""
     if _is_number(column):
         return column.to_numpy(dtype=float), []
-    codes, names = pd.factorize(column.astype(str))
-    return codes.astype(float), [_short(name) for name in names]
+    codes, names = pd.factorize(column.astype(object).where(column.notna(), AS_IT_IS))
+    return codes.astype(float), _labels(names)
 
 
-def _short(value: Any) -> str:
-    return setting(value.item() if isinstance(value, np.generic) else value)
+def _labels(values: Iterable[Any]) -> list[str]:
+    """Values for an axis: cut where they are long, unless two of them are then the same."""
+    whole = [_written(value) for value in values]
+    cut = [text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..." for text in whole]
+    return [in_lines(text, LONGEST_VALUE // 2) for text in (cut if len(set(cut)) == len(cut) else whole)]
+
+
+def _written(value: Any) -> str:
+    text = setting(value.item() if isinstance(value, np.generic) else value)
+    return text.replace(":", ": ").replace(",", ", ") if text.startswith(("{", "[")) else text
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -258,10 +283,11 @@ def parallel(result: Sweep, measures: Sequence[str]) -> Figure:
     heights = np.column_stack(scaled)
     colour = wide[first].to_numpy(dtype=float)
     norm = Normalize(float(colour.min()), float(colour.max()) or None)
+    colours = ListedColormap(colormaps[COLOURS](np.linspace(0, LIGHTEST, 256)))
     paths = np.stack([np.broadcast_to(np.arange(len(axes_of)), heights.shape), heights], axis=2)
     front = max(1, round(BEST * len(wide)))
-    for rows, alpha, width in ((slice(front, None), 0.35, 0.8), (slice(0, front), 1.0, 1.8)):
-        rgba = colormaps[COLOURS](norm(colour[rows]))
+    for rows, alpha, width in ((slice(front, None), 0.7, 0.9), (slice(0, front), 1.0, 2.4)):
+        rgba = colours(norm(colour[rows]))
         axes.add_collection(LineCollection(list(paths[rows]), colors=rgba, alpha=alpha, linewidths=width))
     for at, (name, words) in enumerate(zip(axes_of, ends, strict=True)):
         axes.axvline(at, color=VERMILION if name in means else BLACK, linewidth=1)
@@ -276,13 +302,14 @@ def parallel(result: Sweep, measures: Sequence[str]) -> Figure:
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     unit = HEADLINE[first].unit
-    _colour_bar(axes, ScalarMappable(norm, COLOURS), unit, _title(result, first))
+    _colour_bar(axes, ScalarMappable(norm, colours), unit, _title(result, first))
     named = ranked_names(result, first)
     what = (
         f"Each line is a point, coloured by {HEADLINE[first].title.lower()}; thick: the best {front}. Red axes: means. "
         f"{'; '.join(named[str(point)] for point in best)}."
     )
-    finish(figure, f"{len(wide)} points of {len(result.settings)} settings", _caption(result, what))
+    told = f"{counted(len(wide), 'point')} of {counted(len(result.settings), 'setting')}"
+    finish(figure, result, told, _caption(result, what))
     return figure
 
 
@@ -299,5 +326,5 @@ def _scaled(column: pd.Series) -> tuple[np.ndarray, list[tuple[float, str]]]:
     span = high - low or 1.0
     measure = HEADLINE.get(str(column.name))
     ends = [(0.0, low), ((high - low) / span, high)]
-    words = [(at, number(value, measure.unit) if measure else _short(value)) for at, value in ends]
+    words = [(at, number(value, measure.unit) if measure else _written(value)) for at, value in ends]
     return (positions - low) / span, [(at / span, name) for at, name in enumerate(names)] or words

@@ -14,6 +14,7 @@ from flowsim.present.sections import Section, difference_text
 from flowsim.present.words import number, setting, with_scaled_unit
 
 MOST_POINTS_BRIEF, MOST_POINTS = 8, 50
+FITTED = " These points are no full grid, so both are from a least-squares fit with a curve for each setting."
 
 
 def points(result: Sweep, brief: bool) -> Iterator[Section]:
@@ -22,6 +23,7 @@ def points(result: Sweep, brief: bool) -> Iterator[Section]:
     best = result.best(first).head(MOST_POINTS_BRIEF if brief else MOST_POINTS)
     tables = {name: result.table(name).set_index(POINT) for name in result.asked_measures}
     named = ranked_names(result, first)
+    named[result.base] += " (nothing varied)"
     rows = tuple((named[point], *_measured(point, tables)) for point in (result.base, *map(str, best[POINT])))
     columns = ("point", *(with_scaled_unit(name, result) for name in tables))
     side = "most" if HEADLINE[first].better > 0 else "least"
@@ -36,9 +38,14 @@ def points(result: Sweep, brief: bool) -> Iterator[Section]:
     yield from _what_matters(result)
 
 
+def base_title(result: Sweep) -> str:
+    """What the point is called that leaves every setting as it is; points by design have its title too."""
+    return result.places[result.base].scenario.title or result.base
+
+
 def ranked_names(result: Sweep, measure: str) -> dict[str, str]:
     """What each point is called: the base by its title, the others by their rank in a measure and their name."""
-    named = {result.base: result.places[result.base].scenario.title or result.base}
+    named = {result.base: base_title(result)}
     for rank, point in enumerate(result.best(measure)[POINT], start=1):
         named[str(point)] = f"{rank}: {str(point).replace('_', ' ').replace(',', ', ')}"
     return named
@@ -63,19 +70,23 @@ def _what_matters(result: Sweep) -> Iterator[Section]:
     if len(result.settings) < 2:
         return
     first = result.asked_measures[0]
+    heading = f"Which settings matter to {HEADLINE[first].title.lower()}"
+    if result.unrankable:
+        yield Section(heading, sentences=(result.unrankable,))
+        return
     unit = HEADLINE[first].unit
     rows = tuple(
         (
             result.labels[row["setting"]],
-            f"{row['share']:.0f} %" if np.isfinite(row["share"]) else "-",
+            f"{row['share']:.0f} %",
             f"{number(row['lowest'], unit)} at {setting(row['lowest_at'])}",
             f"{number(row['highest'], unit)} at {setting(row['highest_at'])}",
         )
         for row in result.ranking(first).to_dict("records")
     )
     sentence = (
-        "The share of the variance between points that each setting explains by itself; what is missing to 100 % is "
-        "what they do together, and chance."
+        "The share of the variance between points that each setting explains by itself within the values tried, and "
+        "the lowest and highest mean at one of its values, the others being as they are on average; what is missing "
+        f"to 100 % is what settings do together, and chance.{'' if result.is_full_grid else FITTED}"
     )
-    columns = ("setting", "explains", "lowest mean", "highest mean")
-    yield Section(f"Which settings matter to {HEADLINE[first].title.lower()}", columns, rows, (sentence,))
+    yield Section(heading, ("setting", "explains", "lowest mean", "highest mean"), rows, (sentence,))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from flowsim.experiment.compare import NO_CLEAR_CHANGE
@@ -22,7 +22,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], console: 
 
     widths = fitting_widths([columns, *rows], width)
     lines = any("\n" in text for row in rows for text in row)
-    table = Table(show_lines=lines, width=sum(widths) + FRAME * len(widths) + 1)
+    table = Table(show_lines=lines, width=_whole_width(widths))
     for column, its_width in zip(columns, widths, strict=True):
         table.add_column(Text(column), width=its_width)
     for row in rows:
@@ -30,13 +30,42 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], console: 
     console.print(table, crop=False, soft_wrap=True)
 
 
+def in_parts(lines: Sequence[Sequence[str]], available: int) -> Iterator[list[list[str]]]:
+    """A table, heading first, whole where it fits; else parts that do, each with the first column before some others.
+
+    Only headings are broken into lines then.
+    """
+    if _whole_width(fitting_widths(lines, available)) <= available:
+        yield [list(line) for line in lines]
+        return
+    words = [" ".join(text.split()).replace(" ", "\n") for text in lines[0]]
+    widths = _widths([words, *lines[1:]])
+    part: list[int] = []
+    for at in range(1, len(widths)):
+        if part and _whole_width([widths[n] for n in (0, *part, at)]) > available:
+            yield [[line[n] for n in (0, *part)] for line in lines]
+            part = []
+        part.append(at)
+    yield [[line[n] for n in (0, *part)] for line in lines]
+
+
+def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
+    """Characters of each column's longest line."""
+    return [max(len(line) for text in column for line in text.split("\n")) for column in zip(*lines, strict=True)]
+
+
+def _whole_width(widths: Sequence[int]) -> int:
+    """Characters of a table with columns of so many."""
+    return sum(widths) + FRAME * len(widths) + 1
+
+
 def fitting_widths(lines: Sequence[Sequence[str]], available: int) -> list[int]:
     """Characters of each column: as its text is, or the widest made narrower until all fit or none can be."""
     columns = list(zip(*lines, strict=True))
-    widths = [max(len(line) for text in column for line in text.split("\n")) for column in columns]
+    widths = _widths(lines)
     least = [max((len(word) for text in column for word in text.split()), default=0) for column in columns]
     least[0] = max(least[0], min(widths[0], WIDTH_OF_NAMES))
-    while sum(widths) + FRAME * len(widths) + 1 > available:
+    while _whole_width(widths) > available:
         wider = [at for at, width in enumerate(widths) if width > least[at]]
         if not wider:
             break

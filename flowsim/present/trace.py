@@ -266,6 +266,17 @@ def show_trace(
     table.add_row(*(escape(told.person) for told in stories), end_section=True)
     table.add_row(*(escape("\n".join(told.lines(place.run))) for told in stories))
     console.print(table)
+    if len(stories) > 1 and stories[0].events == stories[1].events:
+        console.print(why_the_same(stories[1], place.run))
+
+
+def why_the_same(told: Story, run: Run) -> str:
+    """Why a person's way is the same with a scenario and without."""
+    begins = moment(run.switch, run).rsplit(" ", 1)[0]
+    last = told.events[-1].minute
+    if last < run.switch:
+        return f"The same in both: they left before the scenario began, on {begins}."
+    return f"The same in both: the scenario, from {begins}, changes nothing for this person."
 
 
 def show_longest(place: Place, seed: int, replication: int, engine: str, console: Console | None = None) -> None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Iterator
 
 from flowsim.experiment.result import Result
 from flowsim.measures.headline import MEASURES
 from flowsim.place import Place
+from flowsim.settings import Settings
 
 LONGEST_TITLE = 70
 """Of a scenario: tables and pictures break it into lines; a longer one is a sentence, and its name stands instead."""
 DAYS_OF_A_YEAR = (365, 366)
+MOST_SETTINGS = 12
+"""Of the user's own that are told above a report."""
 MINUTES_A_DAY = 24 * 60
+NO_SHARE_OF_A_WHOLE = ("acute_occupancy", "service_occupancy")
+"""Percentages that pass 100: whoever is in a bed or slot that closes stays in it until they leave."""
 WAITS = {"capacity": "full", "calendar": "closed", "staff": "staff busy", "task": "task"}
 """What the kinds of causes in the tables are called on screen."""
 KEY_MEASURES = (
@@ -25,12 +31,17 @@ KEY_MEASURES = (
 
 
 def number(value: float, unit: str = "", figures: int = 3) -> str:
-    """A number with about three figures: 1,234; 56.7; 0.123; pounds in millions where there are millions."""
+    """A number with about three figures: 1,234; 56.7; 0.123; pounds in millions where there are millions.
+
+    Of percentages above 100 with a fourth, for it is there that 100.4 (100.2 to 100.6) says something.
+    """
     if not math.isfinite(value):
         return "-"
     if unit.startswith("£"):
         return _pounds(value)
     size = abs(value)
+    if unit == "%" and 100 <= size < 1000:
+        return f"{value:.1f}".removesuffix(".0")
     if size >= 1000 or value == 0:
         return f"{value:,.0f}"
     places = figures - 1 - math.floor(math.log10(size))
@@ -63,6 +74,13 @@ def _pounds(value: float) -> str:
     if size >= 1e4:
         return f"{sign}£{size / 1e3:,.0f}k"
     return f"{sign}£{size:,.0f}"
+
+
+def possible(measure: str) -> tuple[float, float]:
+    """The least and the most that a measure can be: an interval of Student's t knows of neither and is cut there."""
+    unit = MEASURES[measure].unit
+    most = 100.0 if unit == "%" and measure not in NO_SHARE_OF_A_WHOLE else math.inf
+    return (-math.inf if unit.startswith("£") else 0.0), most
 
 
 def interval(low: float, high: float, unit: str = "", sign: bool = False) -> str:
@@ -99,8 +117,48 @@ def period_words(result: Result) -> str:
     return f"Measured from {_date(first)} to {_date(last)}{named}."
 
 
+def settings_words(result: Result) -> str:
+    """``Your settings: place.services.reablement.capacity=140 (118 in the place).``; empty where all is as usual.
+
+    Everything the user set that changes numbers; of a sweep what holds at every point.
+    """
+    told = [*_settings_of_places(result), *_settings_of_experiment(result)]
+    return f"Your settings: {', '.join(told)}." if told else ""
+
+
+def _settings_of_places(result: Result) -> Iterator[str]:
+    """What was set of the places, each once; with the scenarios that have it where others have not."""
+    scenarios = result.scenarios[: 1 if result.manifest.get("verb") == "sweep" else None]
+    having: dict[str, list[str]] = {}
+    for name in scenarios:
+        for told in result.places[name].scenario.settings:
+            having.setdefault(told, []).append(name)
+    for at, (told, names) in enumerate(sorted(having.items(), key=lambda one: len(one[1]) < len(scenarios))):
+        if at == MOST_SETTINGS:
+            yield f"and {len(having) - at} more in config/"
+            return
+        yield told if len(names) == len(scenarios) else f"{told} in {', '.join(titled(result, name) for name in names)}"
+
+
+def _settings_of_experiment(result: Result) -> Iterator[str]:
+    for key in ("window", "seed"):
+        usual = Settings.model_fields[key].default
+        if (value := result.manifest.get(key, usual)) != usual:
+            yield f"{key}={value} ({usual} otherwise)"
+
+
 def _date(date: dt.date) -> str:
     return f"{date.day} {date:%B %Y}"
+
+
+def counted(n: int, thing: str) -> str:
+    """How many there are of a thing whose name takes an s: ``1 point``, ``3 points``."""
+    return f"{n} {thing}{'' if n == 1 else 's'}"
+
+
+def few_words(n: int) -> str:
+    """A caution about bands over so few replications."""
+    return f"{n} replications are too few for a band: it says little more than where these {n} happened to lie."
 
 
 def titled(result: Result, scenario: str) -> str:
