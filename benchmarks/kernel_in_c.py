@@ -265,6 +265,8 @@ class _Function:
     def call(self, name: str, arguments: list[ast.expr]) -> str:
         if name in ("int64", "int32"):
             return f"(({name}_t){self.expression(arguments[0])})"
+        if name == "index":  # C never counts from the end
+            return f"((int64_t){self.expression(arguments[0])})"
         if name in ("min", "max"):
             return f"{name}({', '.join(map(self.expression, arguments))})"
         if name == "lowest_bit":

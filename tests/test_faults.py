@@ -383,7 +383,8 @@ def test_ctrl_c_while_a_cluster_is_at_work(share: float, script: Path, tmp_path:
     time.sleep(share * whole)
     os.killpg(process.pid, signal.SIGINT)
     _, complained = process.communicate(timeout=120)
-    assert process.returncode in (0, 130), complained
+    # that it is ended by the signal itself is Python's way where all was done and it was about to end anyhow
+    assert process.returncode in (0, 130, -signal.SIGINT), complained
     assert "Traceback" not in complained
     made(out)
     assert_as_undisturbed(out, undisturbed)

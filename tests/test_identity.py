@@ -288,6 +288,7 @@ def as_python(*changes: tuple[str, str], extra: str = "") -> ModuleType:
     try:
         exec(compile(text + extra, "mutant.py", "exec"), vars(module))
         vars(module)["fetch"] = lambda *_: None  # machine code; this changes nothing
+        vars(module)["index"] = int
         vars(module)["lowest_bit"] = lambda word: (int(word) & -int(word)).bit_length() - 1
     finally:
         numba.config.DISABLE_JIT = before
@@ -343,7 +344,7 @@ MUTATIONS: dict[str, tuple] = {
     "last come, first served": (("* run[HORIZON] + joined, need)", "* run[HORIZON] + run[HORIZON] - 1 - joined, need)"),),
     "ties by spell number the other way": (("    return a < b\n", "    return a > b\n"),),
     "priority ignored": (("int64(rows[j, PRIORITY]) * run[HORIZON] + joined", "joined"),),
-    "staff queue without the priority of the row held": (("int64(rows[i, PRIORITY]) * run[HORIZON] + t", "t"),),
+    "staff queue without the priority of the row held": (("int64(rows[index(i), PRIORITY]) * run[HORIZON] + t", "t"),),
     "since ignored": (("        since = int64(rare[more, SINCE])\n", "        since = -1\n"),),
     "a fallback keeps the minute of its first queue": (
         ("    rows[j, ENDED] = ended\n    spells[n, TARGET] = rows[j, OTHERWISE]\n",
@@ -353,8 +354,8 @@ MUTATIONS: dict[str, tuple] = {
         ("FAR = 2**31 - 1\n", "FAR = 2**31 - 1\nFALLEN = {}\nSTAMPS = []\n"),
     ),
     "first fit waits for the head": (
-        ("first_that_fits(spells, services, s, free) if services[s, FIRST_FIT] else int64(services[s, HEAD])",
-         "int64(services[s, HEAD])"),
+        ("first_that_fits(spells, services, s, free) if services[s, FIRST_FIT] else index(services[s, HEAD])",
+         "index(services[s, HEAD])"),
     ),
     "first fit does not look again from the head": (
         ("first_that_fits(spells, services, s, free) if", "next_behind(spells, s, free, passed) if"),
@@ -444,7 +445,7 @@ MUTATIONS: dict[str, tuple] = {
     ),
     "a move within a service queues": (("    if need <= 0:\n        return True\n", ""),),
     "a move within a service needs all its units": (
-        ("    if spells[n, MARKS] & HOLDS:\n        i = int64(spells[n, ROW])\n", "    if False:\n        i = int64(spells[n, ROW])\n"),
+        ("    if spells[n, MARKS] & HOLDS:\n        i = index(spells[n, ROW])\n", "    if False:\n        i = int64(spells[n, ROW])\n"),
     ),
     "kept units count towards the next row": (("== s and keeps_for(rows, rare, i) < 0:", "== s:"),),
     "units are not kept": (("    if may_keep and keeps_for(rows, rare, i) >= 0:", "    if False:"),),
@@ -499,11 +500,11 @@ MUTATIONS: dict[str, tuple] = {
     "the main event before readmission": ((KIND_ORDER, "DEATH, MAIN, UNFIT, PATIENCE_ENDS, DECLINE, RELEASE, READMISSION, WAKE = ("),),
     "the main event before release": ((KIND_ORDER, KIND_ORDER.replace("RELEASE, MAIN", "MAIN, RELEASE")),),
     "no death after acceptance": (
-        ("    cancel(spells, heads, UNFIT, n)\n    j = int64(spells[n, TARGET])\n",
-         "    cancel(spells, heads, UNFIT, n)\n    cancel(spells, heads, DEATH, n)\n    j = int64(spells[n, TARGET])\n"),
+        ("    cancel(spells, heads, UNFIT, n)\n    j = index(spells[n, TARGET])\n",
+         "    cancel(spells, heads, UNFIT, n)\n    cancel(spells, heads, DEATH, n)\n    j = index(spells[n, TARGET])\n"),
     ),
     "unfit again after acceptance": (
-        ("    cancel(spells, heads, UNFIT, n)\n    j = int64(spells[n, TARGET])\n", "    j = int64(spells[n, TARGET])\n"),
+        ("    cancel(spells, heads, UNFIT, n)\n    j = index(spells[n, TARGET])\n", "    j = index(spells[n, TARGET])\n"),
     ),
     "unfit again keeps the surplus": (("int64(rows[i, TAKEN]) - units)", "0)"),),
     # Readmission

@@ -171,13 +171,26 @@ def lowest_bit(typing, word):
     return types.int64(types.int64), generate
 
 
+@machine_code
+def index(typing, number):
+    """A number that is never negative. Told so, the compiler leaves out the question whether it counts from the end,
+    which took a tenth of a run; were it negative all the same, anything might be read."""
+
+    def generate(context, builder, signature, arguments):
+        found = context.cast(builder, arguments[0], signature.args[0], types.int64)
+        builder.assume(builder.icmp_signed(">=", found, ir.IntType(64)(0)))
+        return found
+
+    return types.int64(number), generate
+
+
 # ---------------------------------------------------------------------------------------------------- calendars
 
 
 @hot
 def on_or_next(openings, first, calendar, t):
     """Which opening of a calendar is on in minute t, or is the next."""
-    at = int64(first[calendar, t // DAY])
+    at = index(first[calendar, t // DAY])
     while openings[at, TO] <= t:
         at += 1
     return at
@@ -218,7 +231,7 @@ def schedule(spells, heads, run, kind, n, t):
 def enlist(spells, heads, kind, n, t):
     """The event of this kind of spell n is the first in its list of minute t."""
     column = NODES + 2 * kind
-    spells[n, column] = heads[t, list_of(kind)]
+    spells[n, column] = heads[index(t), list_of(kind)]
     spells[n, column + 1] = t
     heads[t, list_of(kind)] = ((n << KIND_BITS) | kind) + 1
 
@@ -284,7 +297,7 @@ def next_crossing(spells, heads, run, t):
     event = int64(heads[t, CROSSES])
     heads[t, CROSSES] = 0
     while event != 0:
-        n = (event - 1) >> KIND_BITS
+        n = index((event - 1) >> KIND_BITS)
         kind = (event - 1) & WAKE
         event = behind(spells, event)
         enlist(spells, heads, kind, n, run[HORIZON] + kind)
@@ -415,7 +428,7 @@ def join(spells, services, run, s, n, key, need):
 @hot
 def quit_queue(spells, services, run, n):
     """Spell n leaves the queue it stands in."""
-    s = int64(spells[n, QUEUE])
+    s = index(spells[n, QUEUE])
     spells[n, QUEUE] = -1
     services[s, WAITING] -= 1
     if services[s, WAITING] == 0:
@@ -491,7 +504,7 @@ def free_units(services, run, s, units):
 def own(rows, rare, spells, n, s):
     """Units spell n holds that count towards a row of service s."""
     if spells[n, MARKS] & HOLDS:
-        i = int64(spells[n, ROW])
+        i = index(spells[n, ROW])
         if rows[i, SERVICE] == s and keeps_for(rows, rare, i) < 0:
             return int64(rows[i, TAKEN])
     return 0
@@ -521,7 +534,7 @@ def next_is_reserved(rows, spells, n, i):
 @hot
 def size(rows, rare, spells, n):
     """Units of the row the spell wants, declined or not."""
-    j = int64(spells[n, TARGET])
+    j = index(spells[n, TARGET])
     if spells[n, MARKS] & DECLINED:
         return int64(rare[rows[j, RARE], DECLINED_UNITS])
     return int64(rows[j, UNITS])
@@ -530,7 +543,7 @@ def size(rows, rare, spells, n):
 @hot
 def needed(rows, rare, spells, n):
     """What the row the spell wants needs of its service."""
-    s = int64(rows[spells[n, TARGET], SERVICE])
+    s = index(rows[index(spells[n, TARGET]), SERVICE])
     need = size(rows, rare, spells, n) - own(rows, rare, spells, n, s)
     if is_reserved(rows, spells, n, s):
         need -= int64(rows[spells[n, RESERVED], TAKEN])
@@ -540,7 +553,7 @@ def needed(rows, rare, spells, n):
 @hot
 def want(rows, rare, stamps, spells, services, heads, asks, run, n, t):
     """Spell n wants its target: it is accepted at once (True) or queues."""
-    j = int64(spells[n, TARGET])
+    j = index(spells[n, TARGET])
     more = int64(rows[j, RARE])
     stamps[j, ROW_JOINED] = t
     spells[n, MARKS] &= ~DECLINED
@@ -558,7 +571,7 @@ def want(rows, rare, stamps, spells, services, heads, asks, run, n, t):
     if need <= 0:
         return True
     spells[n, PHASE] = QUEUES
-    join(spells, services, run, int64(rows[j, SERVICE]), n, int64(rows[j, PRIORITY]) * run[HORIZON] + joined, need)
+    join(spells, services, run, index(rows[j, SERVICE]), n, int64(rows[j, PRIORITY]) * run[HORIZON] + joined, need)
     if rows[j, PATIENCE] >= 0:
         asks[run[ASKS]] = n
         run[ASKS] += 1
@@ -573,8 +586,8 @@ def accept(rows, rare, stamps, spells, services, heads, run, n, t):
     cancel(spells, heads, PATIENCE_ENDS, n)
     cancel(spells, heads, DECLINE, n)
     cancel(spells, heads, UNFIT, n)
-    j = int64(spells[n, TARGET])
-    s = int64(rows[j, SERVICE])
+    j = index(spells[n, TARGET])
+    s = index(rows[j, SERVICE])
     need = size(rows, rare, spells, n)
     stamps[j, ROW_ACCEPTED] = t
     rows[j, TAKEN] = need
@@ -647,7 +660,7 @@ def free_kept(rows, rare, stamps, spells, services, run, n, ended, t):
 @hot
 def leave(rows, rare, stamps, spells, services, heads, run, n, ended, may_keep, t):
     """Spell n leaves the row it holds: moved on, left or displaced."""
-    i = int64(spells[n, ROW])
+    i = index(spells[n, ROW])
     marks = int64(spells[n, MARKS]) & ~HOLDS
     stamps[i, ROW_LEFT] = t
     rows[i, ENDED] = ended
@@ -657,7 +670,7 @@ def leave(rows, rare, stamps, spells, services, heads, run, n, ended, may_keep, 
         marks |= KEEPS
     else:
         stamps[i, ROW_FREED] = t
-        free_units(services, run, int64(rows[i, SERVICE]), int64(rows[i, TAKEN]) - int64(spells[n, HANDED]))
+        free_units(services, run, index(rows[i, SERVICE]), int64(rows[i, TAKEN]) - int64(spells[n, HANDED]))
     spells[n, MARKS] = marks
     if marks & KEEPS:
         free_kept(rows, rare, stamps, spells, services, run, n, i, t)
@@ -676,7 +689,7 @@ def free_reserved(rows, stamps, spells, services, heads, run, n, taken_over, t):
     spells[n, MARKS] &= ~RESERVES
     cancel(spells, heads, RELEASE, n)
     stamps[i, ROW_FREED] = t
-    free_units(services, run, int64(rows[i, SERVICE]), int64(rows[i, TAKEN]) - taken_over)
+    free_units(services, run, index(rows[i, SERVICE]), int64(rows[i, TAKEN]) - taken_over)
 
 
 @cold
@@ -692,7 +705,7 @@ def end_spell(rows, rare, stamps, spells, services, heads, run, n, phase, t):
 @hot
 def ready(rows, rare, stamps, spells, services, heads, run, n, t):
     """The work of the row spell n is in is done."""
-    i = int64(spells[n, ROW])
+    i = index(spells[n, ROW])
     more = int64(rows[i, RARE])
     stamps[i, ROW_READY] = t
     if more >= 0 and rare[more, DIES]:
@@ -718,14 +731,14 @@ def ready(rows, rare, stamps, spells, services, heads, run, n, t):
 
 @hot
 def recognise(stamps, spells, n, t):
-    stamps[spells[n, ROW], ROW_RECOGNISED] = t
+    stamps[index(spells[n, ROW]), ROW_RECOGNISED] = t
     spells[n, BASE] = t
 
 
 @hot
 def grant(tasks, spells, heads, openings, first, run, n, t):
     """Work on the task of spell n begins."""
-    k = spells[n, TASK]
+    k = index(spells[n, TASK])
     tasks[k, TASK_GRANTED] = t
     calendar = int64(tasks[k, TASK_CALENDAR])
     work = int64(tasks[k, TASK_MINUTES])
@@ -736,7 +749,7 @@ def grant(tasks, spells, heads, openings, first, run, n, t):
 @hot
 def task_done(rows, spells, n, stamps, t):
     """The task of spell n has ended or was passed over."""
-    i = spells[n, ROW]
+    i = index(spells[n, ROW])
     k = spells[n, TASK]
     spells[n, TASK] = k + 1
     if spells[n, PHASE] == BEFORE and k - rows[i, FIRST_TASK] + 1 == rows[i, RECOGNITION]:
@@ -745,7 +758,7 @@ def task_done(rows, spells, n, stamps, t):
 
 @hot
 def end_task(rows, tasks, stamps, spells, services, run, n, t):
-    k = int64(spells[n, TASK])
+    k = index(spells[n, TASK])
     tasks[k, TASK_ENDED] = t
     if tasks[k, TASK_POOL] >= 0:
         free_units(services, run, int64(tasks[k, TASK_POOL]), 1)
@@ -767,7 +780,7 @@ def proceed(rows, rare, tasks, stamps, spells, services, heads, asks, openings, 
             else:
                 end_spell(rows, rare, stamps, spells, services, heads, run, n, GONE, t)
                 return
-        k = int64(spells[n, TASK])
+        k = index(spells[n, TASK])
         i = int64(spells[n, ROW])
         if k < spells[n, LAST_TASK]:
             if tasks[k, TASK_SKIP] and next_is_reserved(rows, spells, n, i):
@@ -776,11 +789,12 @@ def proceed(rows, rare, tasks, stamps, spells, services, heads, asks, openings, 
             tasks[k, TASK_BEGAN] = t
             pool = int64(tasks[k, TASK_POOL])
             if pool >= 0:
-                join(spells, services, run, pool, n, int64(rows[i, PRIORITY]) * run[HORIZON] + t, 1)
+                join(spells, services, run, pool, n, int64(rows[index(i), PRIORITY]) * run[HORIZON] + t, 1)
             else:
                 grant(tasks, spells, heads, openings, first, run, n, t)
             return
         if spells[n, PHASE] == BEFORE:
+            i = index(i)
             if stamps[i, ROW_RECOGNISED] < 0:
                 recognise(stamps, spells, n, t)
             if rows[i, NEXT] >= 0:
@@ -811,7 +825,7 @@ def arrive(rows, rare, stamps, spells, services, heads, run, n, t):
     spells[n, BASE] = t
     spells[n, PHASE] = WANTS
     if spells[n, MARKS] & INITIAL:
-        j = int64(spells[n, TARGET])
+        j = index(spells[n, TARGET])
         stamps[j, ROW_JOINED] = t
         stamps[j, ROW_ACCEPTED] = t
         rows[j, TAKEN] = rows[j, UNITS]
@@ -861,7 +875,7 @@ def give_back(rows, rare, stamps, spells, services, run, n, ended, heir, t):
         spells[heir, MARKS] |= RESERVES
     else:
         stamps[i, ROW_FREED] = t
-        free_units(services, run, int64(rows[i, SERVICE]), int64(rows[i, TAKEN]))
+        free_units(services, run, index(rows[i, SERVICE]), int64(rows[i, TAKEN]))
 
 
 @hot
@@ -910,7 +924,7 @@ def become_unfit(rows, rare, tasks, stamps, spells, services, heads, run, n, t):
     stamps[i, ROW_LEFT] = t
     stamps[i, ROW_FREED] = t
     rows[i, ENDED] = UNFIT_AGAIN
-    free_units(services, run, int64(rows[i, SERVICE]), int64(rows[i, TAKEN]) - units)
+    free_units(services, run, index(rows[i, SERVICE]), int64(rows[i, TAKEN]) - units)
     if spells[n, MARKS] & KEEPS:
         free_kept(rows, rare, stamps, spells, services, run, n, i, t)
     stamps[j, ROW_JOINED] = t
@@ -1062,7 +1076,7 @@ def rounds(rows, rare, tasks, stamps, spells, services, heads, asks, openings, f
             free = services[s, CAPACITY] + services[s, ESCALATION] - services[s, IN_USE]
             if free <= 0:
                 break
-            n = first_that_fits(spells, services, s, free) if services[s, FIRST_FIT] else int64(services[s, HEAD])
+            n = first_that_fits(spells, services, s, free) if services[s, FIRST_FIT] else index(services[s, HEAD])
             if n < 0 or spells[n, NEED] > free:
                 break
             if not may_accept(spells, services, heads, openings, first, run, quota_day, quota_week, s, t):
@@ -1156,7 +1170,7 @@ def look_ahead(rows, tasks, stamps, spells, heads, t):
 def fetch_for(rows, tasks, stamps, spells, event):
     """Ask for the rows that an event's spell is in and comes to, for its tasks, and for the spell of the next event."""
     event = max(event, ANY)
-    n = (event - 1) >> KIND_BITS
+    n = index((event - 1) >> KIND_BITS)
     j = int64(spells[n, TARGET])
     fetch(rows, j, 0)
     fetch(rows, j + 1, 0)
@@ -1176,7 +1190,7 @@ def advance(
     order in which they are displaced, ``order[ORDER_FROM:ORDER_TO]`` of the service."""
     for t in range(begin, end):
         fixed = t == run[NEXT_FIXED]
-        look_ahead(rows, tasks, stamps, spells, heads, t)
+        look_ahead(rows, tasks, stamps, spells, heads, index(t))
         if heads[t, HAPPENS] == 0 and heads[t, CROSSES] == 0 and not fixed:
             continue
         if fixed:
@@ -1188,7 +1202,7 @@ def advance(
                 if event == 0:
                     break
                 fetch_for(rows, tasks, stamps, spells, behind(spells, max(int64(heads[t, HAPPENS]), ANY)))
-                n = (event - 1) >> KIND_BITS
+                n = index((event - 1) >> KIND_BITS)
                 kind = (event - 1) & WAKE
                 if kind == MAIN:
                     phase = spells[n, PHASE]
