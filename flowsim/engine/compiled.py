@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import cache
@@ -31,6 +31,8 @@ from flowsim.model.journeys import MOST, NONE, ROW_DEFAULTS, Journeys, RowTable,
 
 LINE = 16
 """Words of four bytes that the processor fetches from memory at once."""
+BLOCK = 4096
+"""Lines of a table that are written or read at a time, so few that they stay at hand for the next column."""
 SLICES = 20
 """How often progress is told."""
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -82,7 +84,7 @@ def lay_out(journeys: Journeys, network: Network) -> tuple[np.ndarray, ...]:
 
     rows, rare = _laid_out_rows(journeys.rows, horizon, k)
     tasks = _lines(n_tasks, 8)
-    k.pack(tasks, tuple(_column(getattr(journeys.tasks, name)) for name in k.TASK_COLUMNS), NEVER)
+    _write(tasks, [getattr(journeys.tasks, name) for name in k.TASK_COLUMNS], NEVER)
     stamps = _lines(n_rows, 8)
     stamps[...] = NEVER
 
@@ -133,10 +135,10 @@ def collect(rows: np.ndarray, tasks: np.ndarray, stamps: np.ndarray, state: np.n
     """What the tables of a run say, as both engines return it."""
     k = load_kernel()
     of_rows = np.empty((9, len(stamps)), dtype=np.int32)
-    k.unpack(stamps, k.ROW_JOINED, of_rows[:7])
-    k.unpack(rows, k.TAKEN, of_rows[7:])
+    _read(stamps, k.ROW_JOINED, of_rows[:7])
+    _read(rows, k.TAKEN, of_rows[7:])
     of_tasks = np.empty((3, len(tasks)), dtype=np.int32)
-    k.unpack(tasks, k.TASK_BEGAN, of_tasks)
+    _read(tasks, k.TASK_BEGAN, of_tasks)
     return Spells(*of_rows, *of_tasks, *np.ascontiguousarray(log[: state[k.N_LOG]].T))
 
 
@@ -218,7 +220,7 @@ def _laid_out_rows(planned: RowTable, horizon: int, k: ModuleType) -> tuple[np.n
     columns = [getattr(planned, name) for name in k.ROW_COLUMNS]
     columns[k.PRIORITY] = _small_priorities(planned.priority, horizon)
     rows = _lines(n, 16)
-    k.pack(rows, tuple(_column(column) for column in [*columns, where]), 0)
+    _write(rows, [*columns, where], 0)
     return rows, rare
 
 
@@ -227,6 +229,21 @@ def _lines(n: int, width: int) -> np.ndarray:
     words = np.empty(n * width + LINE, dtype=np.int32)
     begin = -(words.ctypes.data // words.itemsize) % LINE
     return words[begin : begin + n * width].reshape(n, width)
+
+
+def _write(table: np.ndarray, columns: Sequence[np.ndarray], rest: int) -> None:
+    """Write columns, (n,) each, side by side into a table, (n, width), and `rest` into those behind them."""
+    for begin in range(0, len(table), BLOCK):
+        lines = table[begin : begin + BLOCK]
+        for c, column in enumerate(columns):
+            lines[:, c] = column[begin : begin + BLOCK]
+        lines[:, len(columns) :] = rest
+
+
+def _read(table: np.ndarray, begin: int, columns: np.ndarray) -> None:
+    """Copy the columns of a table, (n, width), from `begin` on into the rows of an array, (columns, n)."""
+    for low in range(0, len(table), BLOCK):
+        columns[:, low : low + BLOCK] = table[low : low + BLOCK, begin : begin + len(columns)].T
 
 
 def _column(values: np.ndarray) -> np.ndarray:

@@ -1276,36 +1276,7 @@ def advance(
             run[NEXT_FIXED] = next_fixed(run, steps, looks, displacements)
 
 
-# ---------------------------------------------------------------------------------------------- tables in and out
-
-
-BLOCK = 64  # lines at a time, so few that they stay at hand
-
-
-@njit(cache=True)
-def pack(table, columns, rest):
-    """Write columns side by side into a table, and `rest` into those behind them."""
-    n = table.shape[0]
-    for begin in range(0, n, BLOCK):
-        end = min(begin + BLOCK, n)
-        for c in range(len(columns)):
-            column = columns[c]
-            for r in range(begin, end):
-                table[r, c] = column[r]
-        for c in range(len(columns), table.shape[1]):
-            for r in range(begin, end):
-                table[r, c] = rest
-
-
-@njit(cache=True)
-def unpack(table, begin, columns):
-    """Copy the columns of a table from `begin` on into the rows of an array."""
-    n = table.shape[0]
-    for low in range(0, n, BLOCK):
-        high = min(low + BLOCK, n)
-        for c in range(columns.shape[0]):
-            for r in range(low, high):
-                columns[c, r] = table[r, begin + c]
+# ------------------------------------------------------------------------------------------------ before minute 0
 
 
 @njit(cache=True)
