@@ -270,7 +270,7 @@ def sweep(
         table: a CSV file, one row a scenario and one column a setting, instead of a design.
         scenarios: each point in each of these; the first is the one compared with.
         measures: what is drawn; the first decides which points are best. Default: `sweep.DEFAULT_MEASURES`.
-        settings: as for `run`.
+        settings: as for `run`, without those of the run itself: these are overrides here, such as ``"days=90"``.
 
     Raises PlaceError for a mistake in the configuration.
     """

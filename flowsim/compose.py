@@ -274,7 +274,7 @@ def tell_overruled(overruled: Iterable[Overruled]) -> dict[str, str]:
 
 def _overruled_in_words(setting: str, every: Sequence[Overruled]) -> str:
     says = {one.scenario: one.says for one in every}
-    listed = ", and in ".join(f"{scenario}, which says {value}" for scenario, value in says.items())
+    listed = ", and in ".join(f"{scenario}, which says {_typed(value)}" for scenario, value in says.items())
     alone = next((one.alone for one in every if one.alone), "")
     hint = f"; {alone} would change it there alone" if alone and len(says) == 1 else ""
     return f"{setting} counts in every scenario, also in {listed}{hint}"
@@ -777,7 +777,9 @@ class _Composer:
                     continue
                 if "place" in path:
                     at = path.index("place") + 1
-                    layer, said = ".".join(("scenario", *path[:at])), _tree({tuple(path[at:]): _value(one)})
+                    layer, value = ".".join(("scenario", *path[:at])), _value(one)
+                    whole = value if isinstance(value, Mapping) else {}
+                    said = _tree({tuple(path[at:]): value}) if path[at:] else whole
                     self.in_scenarios[layer] = overlay(self.in_scenarios.get(layer, {}), said)
                 self._tell(one, usual, "in the scenario")
         read = {}

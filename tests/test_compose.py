@@ -133,6 +133,12 @@ def test_the_user_may_name_what_only_the_scenario_has():
     assert place.before.services["support"].blocks == {}
 
 
+@pytest.mark.parametrize("place", ["{services: {reablement: {capacity: 150}}}", "{}"])
+def test_the_user_may_say_all_of_what_a_scenario_does_at_once(place):
+    loaded = load("scenario=weekend_hospital_only", f"scenario.weekend_hospital_only.place={place}")
+    assert loaded.services["reablement"].capacity == (150 if "150" in place else load().services["reablement"].capacity)
+
+
 def test_what_is_wrong_with_something_new_offers_no_name_for_a_key_that_is_known():
     closed = "+place.services.wards.shocks.outbreak={rate: 1, closes_to_new: true}"
     with pytest.raises(PlaceError, match=r"shocks\.outbreak\.lasts: this key is needed and was not given\.$"):

@@ -285,6 +285,12 @@ def test_too_few_points_rank_nothing(points: int, told: str) -> None:
         assert found["share"].tolist() == pytest.approx([100, 0, 0])
 
 
+def test_without_a_point_that_has_results_nothing_is_ranked() -> None:
+    nothing = pd.DataFrame({"a": [], "b": []})
+    assert "No point has results" in unrankable(nothing)
+    assert rank_settings(nothing, pd.Series(dtype=float)).empty
+
+
 def test_settings_that_go_up_and_down_together_rank_nothing() -> None:
     a = np.arange(20.0)
     together = pd.DataFrame({"a": a, "b": a + (a % 2) / 10})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,10 @@ def test_what_belongs_to_an_earlier_question_is_set_apart(
     told(capsys, "run", *same)
     assert (folder / "out" / "earlier" / "2-sweep" / "points.csv").is_file()
     assert not list((folder / "out").glob("*.csv"))
+
+    shutil.rmtree(earlier)  # a user may tidy up
+    told(capsys, "compare", TWO, *same)
+    assert (folder / "out" / "earlier" / "3-run").is_dir()
 
 
 def test_rounds_of_a_precision_are_those_of_the_command(tmp_path: Path) -> None:

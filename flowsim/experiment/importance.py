@@ -52,6 +52,8 @@ def is_full_grid(settings: pd.DataFrame) -> bool:
 
 def unrankable(settings: pd.DataFrame) -> str:
     """Why it cannot be said which settings matter, in one sentence; empty where it can."""
+    if not len(settings):
+        return "No point has results yet, so it cannot be said which settings matter."
     if is_full_grid(settings):
         return ""
     terms = _fitting_terms(settings)

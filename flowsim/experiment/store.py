@@ -53,7 +53,7 @@ DRAWN = (
     "sweep.parquet",
 )  # fmt: skip
 """What is drawn and written of an experiment beside its numbers; another question leaves some of it as it was."""
-QUESTION = ("verb", "configuration", "precision")
+QUESTION = ("verb", "configuration", "precision", "precision_of", "measures")
 """Keys of the manifest that say whether an experiment asks the same as the one before."""
 STALE_SECONDS = 86_400
 """Age at which a temporary file of another machine is taken to be left over."""
@@ -107,9 +107,12 @@ def read_config(path: str | Path) -> Place:
 
 def read_plain(path: Path) -> dict[str, Any]:
     """A configuration as plain data, not checked. Raises PlaceError when it is none or cannot be read."""
-    with told_unreadable(path):
-        text = path.read_text(encoding="utf-8")
-    raw = yaml.load(text, Loader=_Loader)
+    try:
+        with told_unreadable(path):
+            text = path.read_text(encoding="utf-8")
+        raw = yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PlaceError(f"{path}: this is not YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(raw, dict):
         raise PlaceError(f"{path}: this is not the configuration of a place.")
     return raw
@@ -276,7 +279,8 @@ class Store:
         if not names or all(before.get(key) == manifest.get(key) for key in QUESTION):
             return []
         earlier = self.out / "earlier"
-        kept = earlier / f"{1 + len(list(earlier.glob('*')))}-{before.get('verb', 'unknown')}"
+        numbers = [int(number) for path in earlier.glob("*") if (number := path.name.partition("-")[0]).isdecimal()]
+        kept = earlier / f"{1 + max(numbers, default=0)}-{before.get('verb', 'unknown')}"
         with told_trouble(self.out):
             kept.mkdir(parents=True)
             for name in names:
