@@ -1,9 +1,9 @@
 """Dates without a year, such as `12-02`: which year a run makes of them.
 
-Something that lasts (`from` and `to`, or `weeks`) is the first one that is not over on the first day that counts, `to`
-being the first such day after `from` (of what lasts longer than a year, the last that has begun by then); a `date`, or a
-`from` without an end, is the first on or after that day; a `to` alone the first after it. The levels of a period are not
-meant: without a year they hold each year.
+Something that lasts (`from` and `to`, or `weeks`) is the first one that is not over on the first day that counts,
+`to` being the first such day after `from` (of what lasts longer than a year, the last that has begun by then); a
+`date`, or a `from` without an end, is the first on or after that day; a `to` alone the first after it. The levels of
+a period are not meant: without a year they hold each year.
 """
 
 from __future__ import annotations
