@@ -568,11 +568,12 @@ def _verify(words: list[str]) -> int:
     _no_words(words[1:])
     from flowsim.compose import compose
     from flowsim.experiment.verify import verify_engines
+    from flowsim.present.words import counted
 
     composed = compose(*words[1:])
     place, settings = composed.read(), composed.settings
     replications = settings.replications or 1
-    told = f"Running {replications} replication{'s' if replications > 1 else ''} of {place.title} with both engines"
+    told = f"Running {counted(replications, 'replication')} of {place.title} with both engines"
     print(f"{told}; the reference takes some 8 s for a Sefton year.", file=sys.stderr, flush=True)
     different = False
     for verdict in verify_engines(place, settings.seed, replications):

@@ -75,18 +75,26 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 @lru_cache(maxsize=256)
 def _read(path: Path, changed: int, size: int) -> dict[str, Any]:
+    content = load_yaml(path, _Loader)
+    if content is not None and not isinstance(content, dict):
+        raise PlaceError(f"{path}: a {type(content).__name__} was given; allowed: a mapping of keys to values.")
+    return content or {}
+
+
+def load_yaml(path: Path, loader: Any) -> Any:
+    """What a YAML file says by the rules of one of PyYAML's loaders.
+
+    Raises PlaceError, naming file and line, for a file that cannot be read or is not YAML.
+    """
     try:
         with told_unreadable(path):
             text = path.read_text(encoding="utf-8")
-        content = yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise PlaceError(f"{path}{line}: this is not YAML: {error.problem}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise PlaceError(f"{path}: this is not YAML: {' '.join(str(error).split())}.") from None
-    if content is not None and not isinstance(content, dict):
-        raise PlaceError(f"{path}: a {type(content).__name__} was given; allowed: a mapping of keys to values.")
-    return content or {}
 
 
 def copied(value: Any) -> Any:

@@ -365,11 +365,17 @@ def test_published_evidence_that_is_not_there(tmp_path, raw):
         load("place=mine", scenarios_dir=tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"title: [a\n", b"title: Caf\xe9\n"])
-def test_a_configuration_that_cannot_be_read_is_refused(content, tmp_path):
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"title: [a\n", r"broken\.yaml, line \d: this is not YAML"),
+        (b"title: Caf\xe9\n", r"broken\.yaml: this is not YAML"),
+    ],
+)
+def test_a_configuration_that_cannot_be_read_is_refused(content, told, tmp_path):
     path = tmp_path / "broken.yaml"
     path.write_bytes(content)
-    with pytest.raises(PlaceError, match=r"broken\.yaml: this is not YAML"):
+    with pytest.raises(PlaceError, match=told):
         flowsim.run(str(path))
 
 

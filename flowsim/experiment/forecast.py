@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from flowsim.experiment.result import Result
+from flowsim.model.capacity import UNLIMITED, own_units, queue_name
 from flowsim.place import Place, Service
 
 BANDS = {"low_10": 0.1, "low_25": 0.25, "median": 0.5, "high_75": 0.75, "high_90": 0.9}
@@ -51,7 +52,7 @@ def _beds(place: Place) -> dict[str, str]:
 
 
 def _queues(name: str, service: Service) -> list[str]:
-    return [f"{name}/{unit}" for unit in service.by_site or service.by_locality or {}] or [name]
+    return [queue_name(name, unit) for unit in own_units(service)]
 
 
 def open_beds(place: Place) -> dict[str, np.ndarray]:
@@ -61,7 +62,6 @@ def open_beds(place: Place) -> dict[str, np.ndarray]:
     beds are without limit.
     """
     from flowsim.measures.history import Steps
-    from flowsim.model.capacity import UNLIMITED
     from flowsim.model.cohort import Cohort
     from flowsim.model.network import build_network
 

@@ -42,7 +42,7 @@ import yaml
 from pydantic import BaseModel
 
 from flowsim.experiment.cells import CENSUS_SCHEMA, CellFile, listed
-from flowsim.files import told_unreadable
+from flowsim.files import load_yaml
 from flowsim.place import Place, PlaceError, Table
 from flowsim.validate import read_place
 
@@ -107,12 +107,7 @@ def read_config(path: str | Path) -> Place:
 
 def read_plain(path: Path) -> dict[str, Any]:
     """A configuration as plain data, not checked. Raises PlaceError when it is none or cannot be read."""
-    try:
-        with told_unreadable(path):
-            text = path.read_text(encoding="utf-8")
-        raw = yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PlaceError(f"{path}: this is not YAML: {' '.join(str(error).split())}.") from None
+    raw = load_yaml(path, _Loader)
     if not isinstance(raw, dict):
         raise PlaceError(f"{path}: this is not the configuration of a place.")
     return raw
