@@ -13,8 +13,8 @@ from pathlib import Path
 
 from benchmarks.sections import FULL, QUICK, SECTIONS, Effort
 from benchmarks.timing import Row
-from flowsim.compose import load
-from flowsim.experiment import store
+from flowsim.declare.composition import load
+from flowsim.folder import store
 
 RESULTS = Path(__file__).with_name("results")
 

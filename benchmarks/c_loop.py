@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from flowsim.engine.spells import Spells
-from flowsim.model.capacity import Network
-from flowsim.model.journeys import Journeys
+from flowsim.engine.stamps import Spells
+from flowsim.model.tables import Journeys, Network
 
 SOURCE = Path(__file__).with_name("loop.c")
 STAMPS = ("joined", "accepted", "started", "ready", "left", "freed")

@@ -15,16 +15,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import process
-from flowsim.compose import load
+from flowsim.cells.jobs import cell_file
+from flowsim.cells.memory import keep_memory
+from flowsim.cells.replicate import prepare
+from flowsim.declare.composition import load
 from flowsim.engine import engine as engine_named
-from flowsim.engine.spells import Spells
-from flowsim.experiment.jobs import cell_file
-from flowsim.experiment.memory import keep_memory
-from flowsim.experiment.replicate import prepare
-from flowsim.experiment.store import Store
+from flowsim.engine.stamps import Spells
+from flowsim.folder.store import Store
 from flowsim.measures.flow import measure
-from flowsim.model.capacity import Network
-from flowsim.model.journeys import Journeys
+from flowsim.model.tables import Journeys, Network
 from flowsim.place import Place
 
 STEPS = ("sampling and planning", "engine", "measuring", "writing")

@@ -18,14 +18,14 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.timing import Row, process, row
-from flowsim.compose import load, load_scenarios
-from flowsim.experiment import executors, replicate, runner
-from flowsim.experiment.jobs import PARTS, Job, Scenario, pack
-from flowsim.experiment.store import Configuration, Store
-from flowsim.experiment.window import window_span
+from flowsim.cells import executors, replicate, runner
+from flowsim.cells.jobs import PARTS, Job, Scenario, pack
+from flowsim.cells.window import window_span
+from flowsim.declare.composition import load, load_scenarios
+from flowsim.declare.settings import Settings
+from flowsim.folder.store import Configuration, Store
 from flowsim.measures.flow import Measured
 from flowsim.place import Place
-from flowsim.settings import Settings
 
 TINY_SCENARIOS = 5
 MEMORY_AT = (1_000, 10_000)

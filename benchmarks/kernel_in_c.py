@@ -21,8 +21,7 @@ import numpy as np
 
 from benchmarks.c_loop import compiler
 from flowsim.engine import compiled
-from flowsim.model.capacity import Network
-from flowsim.model.journeys import Journeys
+from flowsim.model.tables import Journeys, Network
 
 FLAGS = ("-O3", "-march=native", "-fwrapv", "-shared", "-fPIC", "-w")
 START = "advance"

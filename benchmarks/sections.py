@@ -14,12 +14,11 @@ from benchmarks import c_loop, experiments, kernel_in_c, stock_simpy
 from benchmarks.cell import MODEL_STEPS, STEPS, measured
 from benchmarks.small_model import TOWN, Model, tables
 from benchmarks.timing import Row, flowsim, process, row, timed
-from flowsim.compose import load
+from flowsim.cells.replicate import prepare
+from flowsim.declare.composition import load
 from flowsim.engine import compiled, reference
-from flowsim.engine.spells import differing
-from flowsim.experiment.replicate import prepare
-from flowsim.model.capacity import Network
-from flowsim.model.journeys import Journeys
+from flowsim.engine.stamps import differing
+from flowsim.model.tables import Journeys, Network
 
 SCENARIOS = ("baseline", "seven_day_working", "dom_care_400_hours", "discharge_to_assess", "all_three")
 
@@ -222,8 +221,8 @@ def comparison(effort: Effort) -> Iterator[Row]:
 def first_result(effort: Effort) -> Iterator[Row]:
     """From starting Python to the first replication's numbers, with and without compiled code from before."""
     here = "First result"
-    code = "from flowsim.cli import travel_light; travel_light(); "  # as the program itself does
-    code += "from flowsim.compose import load; from flowsim.experiment.replicate import replicate; "
+    code = "from flowsim.cli.main import travel_light; travel_light(); "  # as the program itself does
+    code += "from flowsim.declare.composition import load; from flowsim.cells.replicate import replicate; "
     code += f"replicate(load(*{list(effort.year)!r}), 1, 0, 'compiled')"
     process("-c", code)  # compiles, where these very sources have not been
     warm = [process("-c", code).wall for _ in range(effort.seldom)]

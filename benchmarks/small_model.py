@@ -11,14 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowsim.engine.spells import Spells
-from flowsim.model.capacity import Network
+from flowsim.declare.reading import read_place
+from flowsim.engine.stamps import Spells
 from flowsim.model.cohort import Cohort
-from flowsim.model.journeys import Journeys
 from flowsim.model.network import build_network
 from flowsim.model.plan import plan
+from flowsim.model.tables import Journeys, Network
 from flowsim.place import Place
-from flowsim.validate import read_place
 
 DAY = 1440
 SERVICES = ("ed", "ward", "community")

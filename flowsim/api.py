@@ -13,18 +13,18 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from flowsim.compose import compose, load, load_scenarios
-from flowsim.evidence import read_register
-from flowsim.experiment import compare as comparing
-from flowsim.experiment import runner
-from flowsim.experiment import select as selecting
-from flowsim.experiment import sweep as sweeping
-from flowsim.experiment.precision import Precision, as_measures, run_until
-from flowsim.experiment.result import Result as PlainResult
-from flowsim.experiment.store import Store, read_config
-from flowsim.files import folders
+from flowsim.cells import runner
+from flowsim.declare.composition import compose, load, load_scenarios
+from flowsim.declare.evidence import read_register
+from flowsim.declare.settings import Settings
+from flowsim.declare.yaml_and_csv import folders
+from flowsim.folder.result import Result as PlainResult
+from flowsim.folder.store import Store, read_config
 from flowsim.place import SITE_MARK, WEEKDAYS, FlowsimNotice, Place, PlaceError, Run, refuse
-from flowsim.settings import Settings
+from flowsim.questions import compare as comparing
+from flowsim.questions import select as selecting
+from flowsim.questions import sweep as sweeping
+from flowsim.questions.precision import Precision, as_measures, run_until
 
 __all__ = ["Comparison", "Result", "Selection", "Sweep", "compare", "load", "read", "run", "select", "sweep"]
 
@@ -170,7 +170,7 @@ def run(
         replications: how many; None for the documented default.
         precision, precision_of, budget, most: run replications until the means of these measures are known within
             this half-width (``"5%"`` of the mean, or ``0.5`` in the measure's unit) or the time or the number is used
-            up; see `experiment.precision`.
+            up; see `questions.precision`.
         settings: seed, jobs, engine, out, keep_spells, window, progress, command, executor, address; see
             `settings.Settings`. For a scenario given by name also start_date, days, warm_up_days, policy_start, scale
             and census.

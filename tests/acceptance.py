@@ -15,14 +15,13 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from flowsim.compose import load
+from flowsim.declare.composition import load
 from flowsim.engine import reference
-from flowsim.engine.spells import GAVE_UP, NEVER, TURNED_AWAY, Spells
-from flowsim.model.capacity import Network
+from flowsim.engine.stamps import GAVE_UP, NEVER, TURNED_AWAY, Spells
 from flowsim.model.cohort import Cohort
-from flowsim.model.journeys import Journeys
 from flowsim.model.network import build_network
 from flowsim.model.plan import plan
+from flowsim.model.tables import Journeys, Network
 from flowsim.place import Place
 
 PLACES = Path(__file__).parent / "places"

@@ -24,12 +24,14 @@ from typing import Any
 import numpy as np
 
 from flowsim.model.calendar import ALWAYS_OPEN, DAY, Calendars
-from flowsim.model.capacity import NO_QUOTA, REASON_CODE, Network
-from flowsim.model.journeys import (
+from flowsim.model.tables import (
+    NO_QUOTA,
     NONE,
     NUMBERS_A_PERSON,
+    REASON_CODE,
     ROW_DEFAULTS,
     Journeys,
+    Network,
     RowTable,
     SpellTable,
     TaskTable,

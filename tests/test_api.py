@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import flowsim
-from flowsim import cli
+from flowsim.cli import main as cli
 
 PLACES = Path(__file__).parent / "places"
 SHORT = ("place=small", "days=14", "warm_up_days=7")

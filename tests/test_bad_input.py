@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 import flowsim
-from flowsim import cli
-from flowsim.compose import compose, load, load_settings, sweep
-from flowsim.files import read_yaml
+from flowsim.cli import main as cli
+from flowsim.declare.composition import compose, load, load_settings, sweep
+from flowsim.declare.reading import read_place
+from flowsim.declare.yaml_and_csv import read_yaml
 from flowsim.place import PlaceError
-from flowsim.validate import read_place
 
 ROOT = Path(__file__).parents[1]
 PLACES = ROOT / "tests" / "places"

@@ -15,20 +15,20 @@ import pytest
 from engine_places import HOUR, Builder, task
 from test_measures import MONDAY, Case, service
 
-from flowsim import cli
-from flowsim.compose import load
-from flowsim.evidence import read_register
-from flowsim.experiment.compare import SAVING_COMES, SAVING_FAILS, Comparison, compare, net_costs
-from flowsim.experiment.result import Result
-from flowsim.files import folders, read_yaml
-from flowsim.measures.bcf import missing, shares
-from flowsim.measures.headline import MEASURES, NATIONAL
+from flowsim.cli import main as cli
+from flowsim.declare.composition import load
+from flowsim.declare.evidence import read_register
+from flowsim.declare.reading import read_place
+from flowsim.declare.settings import Settings
+from flowsim.declare.yaml_and_csv import folders, read_yaml
+from flowsim.folder.result import Result
 from flowsim.measures.history import History
+from flowsim.measures.national import missing, shares
+from flowsim.measures.registry import MEASURES, NATIONAL
 from flowsim.model.calendar import DAY
 from flowsim.place import Place, PlaceError, Table
 from flowsim.present import report, show
-from flowsim.settings import Settings
-from flowsim.validate import read_place
+from flowsim.questions.compare import SAVING_COMES, SAVING_FAILS, Comparison, compare, net_costs
 
 PLACES = Path(__file__).parent / "places"
 PEOPLE = {"population": {"adults": 1000, "aged_65_and_over": 200}}

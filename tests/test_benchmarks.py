@@ -18,7 +18,7 @@ from scipy import stats
 from benchmarks import __main__ as table
 from benchmarks import c_loop, kernel_in_c, sections, stock_simpy, timing
 from benchmarks.small_model import DAY, VILLAGE, Visits, tables, visits_of
-from flowsim.compose import load
+from flowsim.declare.composition import load
 from flowsim.engine import reference
 
 REPLICATIONS = 40

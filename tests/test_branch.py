@@ -14,17 +14,16 @@ from engine_places import Builder, calendars_of, random_case, task
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowsim.compose import load, options
+from flowsim.cells import jobs
+from flowsim.cells.replicate import Prepared, prepare
+from flowsim.declare.composition import load, options
+from flowsim.declare.settings import Settings
 from flowsim.engine import branch, compiled
-from flowsim.engine.spells import differing, first_difference
-from flowsim.experiment import jobs
-from flowsim.experiment.compare import compare
-from flowsim.experiment.replicate import Prepared, prepare
+from flowsim.engine.stamps import differing, first_difference
 from flowsim.model.calendar import DAY
-from flowsim.model.capacity import NO_QUOTA, Network
 from flowsim.model.cohort import Cohort
-from flowsim.model.journeys import NONE, Journeys, RowTable, SpellTable
-from flowsim.settings import Settings
+from flowsim.model.tables import NO_QUOTA, NONE, Journeys, Network, RowTable, SpellTable
+from flowsim.questions.compare import compare
 
 PLACES = Path(__file__).parent / "places"
 SMALL = ("scale=0.1", "days=28", "warm_up_days=28")

@@ -11,15 +11,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from flowsim import cli
-from flowsim.compose import load
-from flowsim.experiment import replicate
-from flowsim.experiment.catalogue import ask, catalogue, rebuild
-from flowsim.experiment.compare import compare
-from flowsim.experiment.result import Result
-from flowsim.experiment.store import Store
+from flowsim.cells import replicate
+from flowsim.cli import main as cli
+from flowsim.declare.composition import load
+from flowsim.declare.settings import Settings
+from flowsim.folder.catalogue import ask, catalogue, rebuild
+from flowsim.folder.result import Result
+from flowsim.folder.store import Store
 from flowsim.place import Place, PlaceError
-from flowsim.settings import Settings
+from flowsim.questions.compare import compare
 
 PLACES = Path(__file__).parent / "places"
 

@@ -9,19 +9,19 @@ import pytest
 from acceptance import DAY, PLACES, small_place
 from scipy import integrate, stats
 
-from flowsim import cli
-from flowsim.compose import load
+from flowsim.cli import main as cli
+from flowsim.declare.composition import load
+from flowsim.declare.reading import read_place
 from flowsim.engine import compiled, reference
-from flowsim.engine.spells import GAVE_UP, differing
-from flowsim.experiment.forecast import BEDS, BOARDING, DELAYED, open_beds, weekly
-from flowsim.experiment.store import plain
+from flowsim.engine.stamps import GAVE_UP, differing
+from flowsim.folder.store import plain
 from flowsim.measures.flow import measure
 from flowsim.model.cohort import Cohort
-from flowsim.model.journeys import NONE, Journeys
 from flowsim.model.network import build_network
 from flowsim.model.plan import CAME_EARLIER, plan
+from flowsim.model.tables import NONE, Journeys
 from flowsim.place import FlowsimNotice, Place, PlaceError
-from flowsim.validate import read_place
+from flowsim.questions.forecast import BEDS, BOARDING, DELAYED, open_beds, weekly
 
 RUN = ("start_date=2024-04-15", "days=28")
 HEAD = "service,where,state,stage,waiting_for,days,people,hours_a_week,pathway"
@@ -456,7 +456,7 @@ def test_a_comparison_from_a_census(counted, tmp_path: Path) -> None:
     file = tmp_path / "counted.csv"
     change = ("scenarios=[baseline,more_support]", "place=small", f"census={tmp_path / 'small.csv'}", "days=14")
     (tmp_path / "small.csv").write_text("service,where,state,people\nwards,general,in stage,40\n", encoding="utf-8")
-    from flowsim.compose import load_scenarios
+    from flowsim.declare.composition import load_scenarios
 
     places = load_scenarios(*change, scenarios_dir=PLACES)
     result = flowsim.compare(places, 2, jobs=1, out=tmp_path / "both", progress=False)
@@ -475,8 +475,8 @@ def test_a_first_week_of_nobody_is_a_row_and_a_series_of_nobody_is_no_table(monk
 
     import pandas as pd
 
-    from flowsim.experiment.forecast import BANDS
     from flowsim.present import sections
+    from flowsim.questions.forecast import BANDS
 
     weeks = pd.to_datetime(["2024-04-01", "2024-04-08"]).to_numpy()
     counts = {"Delayed": (0, 4), "Nobody": (0, 0)}

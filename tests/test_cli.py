@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from flowsim import cli
-from flowsim.compose import load
-from flowsim.experiment.replicate import simulate
+from flowsim.cells.replicate import simulate
+from flowsim.cli import main as cli
+from flowsim.declare.composition import load
 from flowsim.present.trace import moment, span, story
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +47,7 @@ def test_help_has_examples(words, capsys):
 
 def test_help_answers_in_under_a_second_and_loads_nothing_heavy():
     heavy = "pandas", "numpy", "scipy", "matplotlib", "simpy", "numba", "hydra", "joblib", "pyarrow", "rich", "holidays"
-    code = f"import sys, flowsim.cli; flowsim.cli.main(['--help']); print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys; from flowsim.cli.main import main; main(['--help']); print([m for m in {heavy} if m in sys.modules])"
     began = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert time.perf_counter() - began < 1

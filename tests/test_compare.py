@@ -10,8 +10,10 @@ import pytest
 from scipy import stats
 
 import flowsim
-from flowsim.compose import load
-from flowsim.experiment.compare import (
+from flowsim.declare.composition import load
+from flowsim.declare.settings import Settings
+from flowsim.place import PlaceError
+from flowsim.questions.compare import (
     COST_BY_SERVICE,
     NO_CLEAR_CHANGE,
     NO_INTERVAL,
@@ -24,9 +26,7 @@ from flowsim.experiment.compare import (
     paired_differences,
     what_breaks_next,
 )
-from flowsim.experiment.statistics import mean_interval, ratio_interval, smallest_detectable
-from flowsim.place import PlaceError
-from flowsim.settings import Settings
+from flowsim.statistics.intervals import mean_interval, ratio_interval, smallest_detectable
 
 PLACES = Path(__file__).parent / "places"
 

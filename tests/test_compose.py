@@ -5,9 +5,9 @@ import warnings
 
 import pytest
 
-from flowsim import compose as composing
-from flowsim.compose import compose, load, load_scenarios, load_settings, sweep
-from flowsim.files import shipped_folder
+from flowsim.declare import composition as composing
+from flowsim.declare.composition import compose, load, load_scenarios, load_settings, sweep
+from flowsim.declare.yaml_and_csv import shipped_folder
 from flowsim.place import FlowsimNotice, PlaceError
 
 PLACES = "tests/places"

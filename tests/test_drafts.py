@@ -9,7 +9,6 @@ import pytest
 
 from flowsim.model.calendar import ALWAYS_OPEN
 from flowsim.model.drafts import Draft, Link, Sheet, TaskSheet, joined, one_sheet
-from flowsim.model.journeys import NONE
 from flowsim.model.people import (
     Found,
     Levels,
@@ -24,6 +23,7 @@ from flowsim.model.people import (
     subset,
     together,
 )
+from flowsim.model.tables import NONE
 
 N = 12
 SOME: tuple[Who, ...] = (slice(0, N), slice(3, 8), slice(4, 4), np.array([1, 4, 5, 11]), np.array([], dtype=np.intp))

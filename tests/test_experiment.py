@@ -17,15 +17,17 @@ import pandas as pd
 import pytest
 
 import flowsim
-from flowsim.compose import load
-from flowsim.experiment import cells, replicate, runner, store
-from flowsim.experiment import compare as comparing
-from flowsim.experiment.result import Result
-from flowsim.experiment.runner import default_replications
-from flowsim.experiment.warm_up import mser5, warm_up_notice
-from flowsim.experiment.window import window_span
+from flowsim.cells import replicate, runner
+from flowsim.cells.runner import default_replications
+from flowsim.cells.window import window_span
+from flowsim.declare.composition import load
+from flowsim.declare.settings import ENGINES, Settings
+from flowsim.folder import cell_file as cells
+from flowsim.folder import store
+from flowsim.folder.result import Result
 from flowsim.place import FlowsimNotice, Place, PlaceError
-from flowsim.settings import ENGINES, Settings
+from flowsim.questions import compare as comparing
+from flowsim.statistics.warm_up import mser5, warm_up_notice
 
 PLACES = Path(__file__).parent / "places"
 DATA = ("results.parquet", "census.parquet")
@@ -299,7 +301,7 @@ SLOW_RUN = """
 import sys
 import flowsim
 from flowsim.compose import load
-from flowsim.experiment.runner import run
+from flowsim.cells.runner import run
 from flowsim.settings import Settings
 if __name__ == "__main__":
     place = load("place=small", "days=365", scenarios_dir=sys.argv[1])

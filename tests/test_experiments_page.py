@@ -9,7 +9,7 @@ import pytest
 from test_readme import SMALL, blocks, lines, small
 
 import flowsim
-from flowsim import cli
+from flowsim.cli import main as cli
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "experiments.md"
 COMMANDS = [line for line in lines(PAGE, "bash") if line.startswith("flowsim ")]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from acceptance import ENGINES, PLACES, Engine, Observed, half_width, replicate, simulate, small_place
 
-from flowsim.engine.spells import GAVE_UP, MOVED_ON, NEVER, STILL_IN, UNFIT_AGAIN, differing
+from flowsim.engine.stamps import GAVE_UP, MOVED_ON, NEVER, STILL_IN, UNFIT_AGAIN, differing
 from flowsim.model.cohort import Cohort
-from flowsim.model.journeys import NONE
 from flowsim.model.network import build_network
 from flowsim.model.plan import plan
+from flowsim.model.tables import NONE
 
 SHORT = ("days=60", "warm_up_days=20")
 NOBODY = ("place.streams.emergency.rate=0", "place.streams.planned.rate=0")

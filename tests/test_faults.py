@@ -18,12 +18,12 @@ from typing import Any
 
 import pytest
 
-from flowsim.compose import load
-from flowsim.experiment import executors
-from flowsim.experiment.compare import Comparison, compare
-from flowsim.experiment.result import Result
+from flowsim.cells import executors
+from flowsim.declare.composition import load
+from flowsim.declare.settings import Settings
+from flowsim.folder.result import Result
 from flowsim.place import PlaceError
-from flowsim.settings import Settings
+from flowsim.questions.compare import Comparison, compare
 
 PLACES = Path(__file__).parent / "places"
 TABLES = ("results.parquet", "census.parquet", "comparison.csv")
@@ -36,12 +36,12 @@ SCRIPT = """
 import json, os, signal, sys
 from flowsim.compose import load
 from flowsim.experiment import executors
-from flowsim.experiment.compare import compare
+from flowsim.questions.compare import compare
 from flowsim.settings import Settings
 from flowsim.place import PlaceError
 
 def deadly(number, job, driver):
-    from flowsim.experiment.jobs import work_elsewhere
+    from flowsim.cells.jobs import work_elsewhere
     if any(replication == 3 and job.scenarios[at].name == "more" for at, replication in job.cells):
         os.kill(os.getpid(), signal.SIGKILL)
     return work_elsewhere(number, job, driver)

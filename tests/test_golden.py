@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 from acceptance import SINCE_JULY
 
-from flowsim.compose import load, options
+from flowsim.cells.replicate import simulate
+from flowsim.declare.composition import load, options
+from flowsim.declare.settings import DEFAULT_ENGINE
 from flowsim.engine import usable
-from flowsim.experiment.replicate import simulate
 from flowsim.measures.flow import measure
-from flowsim.settings import DEFAULT_ENGINE
 
 GOLDEN = Path(__file__).parent / "golden"
 RUN = ("days=28", "warm_up_days=21")

@@ -29,9 +29,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowsim.engine import compiled, reference
-from flowsim.engine.spells import Spells, Standstill, differing, first_difference
-from flowsim.model.capacity import Network
-from flowsim.model.journeys import Journeys
+from flowsim.engine.stamps import Spells, Standstill, differing, first_difference
+from flowsim.model.tables import Journeys, Network
 
 KERNEL = Path(compiled.__file__).with_name("kernel.py")
 
@@ -158,7 +157,7 @@ def test_every_source_of_the_engine_counts_for_the_cache(tmp_path: Path) -> None
     shutil.copytree(Path(compiled.__file__).parents[1], package, ignore=shutil.ignore_patterns("__pycache__"))
     before = compiled.source_hash(package)
     assert compiled.source_hash(package) == before
-    for name in ("engine/kernel.py", "engine/spells.py", "model/capacity.py", "model/calendar.py"):
+    for name in ("engine/kernel.py", "engine/stamps.py", "model/tables.py", "model/calendar.py"):
         with (package / name).open("a") as source:
             source.write("# changed\n")
         after = compiled.source_hash(package)

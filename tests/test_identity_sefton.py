@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from flowsim.compose import load
-from flowsim.experiment.verify import verify_engines
+from flowsim.declare.composition import load
+from flowsim.questions.verify import verify_engines
 
 pytestmark = pytest.mark.filterwarnings("ignore::flowsim.place.FlowsimNotice")
 SCENARIOS = ("baseline", "all_three", "winter_surge_plan", "workforce_shortage+outbreak", "crisis_response_two_hour")

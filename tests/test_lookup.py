@@ -9,14 +9,14 @@ import weakref
 import numpy as np
 import pytest
 
-from flowsim.compose import load
+from flowsim.declare.composition import load
 from flowsim.model import people as model_people
 from flowsim.model.cohort import Cohort, _minute_of_day
-from flowsim.model.journeys import Journeys, columns
 from flowsim.model.network import build_network
 from flowsim.model.people import EVERYBODY, Levels, People, levels_of, names, numbers
 from flowsim.model.plan import plan
 from flowsim.model.sampler import Sampler
+from flowsim.model.tables import Journeys, columns
 from flowsim.place import NOT_APPLICABLE, OTHER, Choice, Distribution, Place, PlaceError, Stream, Table
 
 WORDS = {"age": {"young": 0, "middle": 1, "old": 2}, "path": {"home": 0, "bed": 1}, "week": {"one": 0, "two": 1}}

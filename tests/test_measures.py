@@ -14,16 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowsim.engine import reference
-from flowsim.engine.spells import GAVE_UP, TURNED_AWAY, UNFIT_AGAIN, Spells
+from flowsim.engine.stamps import GAVE_UP, TURNED_AWAY, UNFIT_AGAIN, Spells
 from flowsim.measures.causes import charge
 from flowsim.measures.flow import Measured, measure
-from flowsim.measures.headline import HEADLINE, MEASURES
 from flowsim.measures.history import ByQueue, History, Intervals, Steps
+from flowsim.measures.registry import HEADLINE, MEASURES
 from flowsim.measures.services import quantile
 from flowsim.measures.stays import EveryStay
 from flowsim.model.calendar import ALWAYS_OPEN, DAY
-from flowsim.model.capacity import NO_QUOTA, Network
-from flowsim.model.journeys import Journeys
+from flowsim.model.tables import NO_QUOTA, Journeys, Network
 from flowsim.place import Place
 
 MONDAY = dt.date(2024, 4, 1)

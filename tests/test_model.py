@@ -12,14 +12,25 @@ from acceptance import assert_meets, small_place
 from engine_places import calendars_of
 from scipy import stats
 
-from flowsim.compose import load
+from flowsim.declare.composition import load
 from flowsim.model.calendar import ALWAYS_OPEN, DAY, Calendars
-from flowsim.model.capacity import NO_QUOTA, REASONS, UNLIMITED, Network
 from flowsim.model.cohort import Cohort
-from flowsim.model.journeys import GENERATIONS, MOST, NONE, NUMBERS_A_PERSON, WIDE, Journeys, columns
 from flowsim.model.network import build_network
 from flowsim.model.plan import plan
+from flowsim.model.tables import (
+    GENERATIONS,
+    MOST,
+    NO_QUOTA,
+    NONE,
+    NUMBERS_A_PERSON,
+    REASONS,
+    WIDE,
+    Journeys,
+    Network,
+    columns,
+)
 from flowsim.place import Place, PlaceError, apportion
+from flowsim.place.queues import UNLIMITED
 
 SPRING = ("start_date=2024-04-15", "days=40", "warm_up_days=20")  # from 26 March; Easter Monday is 1 April
 TINY = 1e-6

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from acceptance import DAY, small_place
 
+from flowsim.declare.reading import read_place
 from flowsim.engine import compiled, reference
-from flowsim.engine.spells import differing
+from flowsim.engine.stamps import differing
 from flowsim.model.cohort import Cohort
-from flowsim.model.journeys import NONE, NUMBERS_A_PERSON, Journeys
 from flowsim.model.network import build_network
 from flowsim.model.plan import plan
+from flowsim.model.tables import NONE, NUMBERS_A_PERSON, Journeys
 from flowsim.place import FlowsimNotice, Place, PlaceError, levels_on
-from flowsim.validate import read_place
 
 WINTER = ("start_date=2024-12-01", "days=70", "warm_up_days=10")  # from 21 November to 8 February
 YEARLY = "+place.periods.winter={before: {from: 12-01, to: 12-24}, peak: {from: 12-24, to: 01-15}}"
@@ -172,7 +172,7 @@ def test_a_period_outside_the_run_is_told() -> None:
 
 
 def test_a_place_with_periods_is_written_and_read_again() -> None:
-    from flowsim.experiment.store import plain
+    from flowsim.folder.store import plain
 
     place = place_of(YEARLY, WEEKS, SHORT)
     again = read_place(plain(place))

@@ -4,11 +4,11 @@ import copy
 
 import pytest
 
-from flowsim.compose import compose, load, options
-from flowsim.files import read_yaml, shipped_folder
+from flowsim.declare.composition import compose, load, options
+from flowsim.declare.reading import overlay, read_place, resolve_likes
+from flowsim.declare.yaml_and_csv import read_yaml, shipped_folder
 from flowsim.place import Place, PlaceError, parse_hours
-from flowsim.rules import ways_on
-from flowsim.validate import overlay, read_place, resolve_likes
+from flowsim.place.ways import ways_on
 
 PLACES = "tests/places"
 

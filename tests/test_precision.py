@@ -13,11 +13,13 @@ import pytest
 from scipy import stats
 
 import flowsim
-from flowsim import cli
-from flowsim.compose import load
-from flowsim.experiment import executors
-from flowsim.experiment.compare import pairing_gain, where_pairing_does_not_help
-from flowsim.experiment.precision import (
+from flowsim.cells import executors
+from flowsim.cli import main as cli
+from flowsim.declare.composition import load
+from flowsim.declare.settings import Settings
+from flowsim.place import PlaceError
+from flowsim.questions.compare import pairing_gain, where_pairing_does_not_help
+from flowsim.questions.precision import (
     FIRST_ROUND,
     MOST,
     Precision,
@@ -28,9 +30,7 @@ from flowsim.experiment.precision import (
     run_until,
     sentences,
 )
-from flowsim.experiment.warm_up import batch_means, mser5, mser5_statistic
-from flowsim.place import PlaceError
-from flowsim.settings import Settings
+from flowsim.statistics.warm_up import batch_means, mser5, mser5_statistic
 
 PLACES = Path(__file__).parent / "places"
 SMALL = ("place=small", "days=14", "warm_up_days=14")

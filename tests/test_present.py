@@ -22,13 +22,14 @@ from rich.console import Console
 
 import flowsim
 from flowsim import api
-from flowsim.compose import load
-from flowsim.engine.spells import NEVER
-from flowsim.evidence import read_register
-from flowsim.experiment.progress import Progress
-from flowsim.experiment.replicate import simulate
-from flowsim.files import folders
-from flowsim.measures.headline import HEADLINE
+from flowsim.cells.progress import Progress
+from flowsim.cells.replicate import simulate
+from flowsim.declare.composition import load
+from flowsim.declare.evidence import read_register
+from flowsim.declare.rules import check_names
+from flowsim.declare.yaml_and_csv import folders
+from flowsim.engine.stamps import NEVER
+from flowsim.measures.registry import HEADLINE
 from flowsim.place import FlowsimNotice, PlaceError, ScenarioInfo
 from flowsim.present import charts, report, sections
 from flowsim.present.tables import fitting_widths, print_table
@@ -44,7 +45,6 @@ from flowsim.present.words import (
     tick,
     with_unit,
 )
-from flowsim.rules import check_names
 
 PLACES = Path(__file__).parent / "places"
 BAD_ROWS = {"XX-01": "about 1", "XX-02": "1/1/1/1/1/1", "XX-03": "1/1/1/1/1/1/nan", "XX-04": ""}
@@ -528,7 +528,7 @@ def test_a_failed_check_is_loud_and_an_overload_is_not(comparison: flowsim.Compa
 
 
 def test_failures_and_notices_come_first(comparison: flowsim.Comparison) -> None:
-    from flowsim.experiment.jobs import Outcome
+    from flowsim.cells.jobs import Outcome
 
     failures = (Outcome("more", 7, 1, 0.0, "RuntimeError: no"),)
     told = flowsim.Comparison(comparison.out, comparison.places, failures, ("Mind the gap.",))

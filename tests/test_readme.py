@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import flowsim
-from flowsim import cli
-from flowsim.compose import compose
+from flowsim.cli import main as cli
+from flowsim.declare.composition import compose
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"

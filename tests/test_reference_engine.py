@@ -13,7 +13,7 @@ import simpy
 from engine_places import Builder, random_case, task
 
 from flowsim.engine import reference
-from flowsim.engine.spells import (
+from flowsim.engine.stamps import (
     DIED,
     DISPLACED,
     ENDINGS,
@@ -28,8 +28,7 @@ from flowsim.engine.spells import (
     differing,
 )
 from flowsim.model.calendar import DAY
-from flowsim.model.capacity import REASON_CODE, Network
-from flowsim.model.journeys import Journeys
+from flowsim.model.tables import REASON_CODE, Journeys, Network
 
 STAMPS = ("joined", "accepted", "started", "ready", "recognised", "left", "freed")
 

@@ -13,17 +13,17 @@ import yaml
 from acceptance import SINCE_JULY
 from rich.console import Console
 
-from flowsim import cli
-from flowsim.compose import Composition, compose, load, options
+from flowsim.cells.replicate import Simulated, simulate
+from flowsim.cli import main as cli
+from flowsim.declare.composition import Composition, compose, load, options
+from flowsim.declare.evidence import read_register
+from flowsim.declare.settings import DEFAULT_ENGINE
+from flowsim.declare.yaml_and_csv import folders, read_yaml
 from flowsim.engine import usable
-from flowsim.evidence import read_register
-from flowsim.experiment.replicate import Simulated, simulate
-from flowsim.experiment.verify import verify_engines
-from flowsim.files import folders, read_yaml
-from flowsim.measures.headline import MEASURES
+from flowsim.measures.registry import MEASURES
 from flowsim.place import Place, PlaceError
 from flowsim.present.show import show_scenarios
-from flowsim.settings import DEFAULT_ENGINE
+from flowsim.questions.verify import verify_engines
 
 pytestmark = pytest.mark.filterwarnings("ignore::flowsim.place.FlowsimNotice")
 ROOT = Path(__file__).parents[1]

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 import flowsim
-from flowsim import cli
-from flowsim.compose import load
-from flowsim.experiment.precision import FIRST_ROUND
-from flowsim.experiment.select import LEFT, SELECTED, STILL_IN, Question, Standing, in_rounds, screen
+from flowsim.cli import main as cli
+from flowsim.declare.composition import load
 from flowsim.place import PlaceError
+from flowsim.questions.precision import FIRST_ROUND
+from flowsim.questions.select import LEFT, SELECTED, STILL_IN, Question, Standing, in_rounds, screen
 
 PLACES = Path(__file__).parent / "places"
 SMALL = ("place=small", "days=14", "warm_up_days=14")
@@ -191,7 +191,7 @@ def test_what_is_not_decided_is_said(tmp_path: Path) -> None:
 
 
 def test_what_was_stopped_is_told_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flowsim.experiment import select as selecting
+    from flowsim.questions import select as selecting
 
     places = {
         name: load(*SMALL, f"place.services.support.capacity={slots}", scenarios_dir=PLACES)

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 from acceptance import ENGINES, small_place
 
-from flowsim.experiment.verify import verify_engines
+from flowsim.declare.reading import overlay, read_place
+from flowsim.declare.rules import check_scenario
 from flowsim.measures.flow import measure
-from flowsim.model.capacity import REASONS, Network
 from flowsim.model.changes import months_later
 from flowsim.model.cohort import Cohort
 from flowsim.model.network import build_network
 from flowsim.model.plan import plan
 from flowsim.model.shocks import Happening, happenings
+from flowsim.model.tables import REASONS, Network
 from flowsim.place import FlowsimNotice, Place, PlaceError
-from flowsim.rules import check_scenario
-from flowsim.validate import overlay, read_place
+from flowsim.questions.verify import verify_engines
 
 DAY = 1440
 RAW: dict[str, Any] = {

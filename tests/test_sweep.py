@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 
 import flowsim
-from flowsim import cli, compose
-from flowsim.compose import Dimension, dimensions, sweep
-from flowsim.experiment.design import choose, named, read_table, short_keys
-from flowsim.experiment.importance import rank_settings, unrankable
-from flowsim.experiment.sweep import POINT, compose_sweep
+from flowsim.cli import main as cli
+from flowsim.declare import composition as compose
+from flowsim.declare.composition import Dimension, dimensions, sweep
 from flowsim.place import PlaceError
 from flowsim.present import charts, report, sweep_charts, sweep_sections
+from flowsim.questions.design import choose, named, read_table, short_keys
+from flowsim.questions.sweep import POINT, compose_sweep
+from flowsim.statistics.importance import rank_settings, unrankable
 
 PLACES = Path(__file__).parent / "places"
 SMALL = ("place=small", "days=14", "warm_up_days=14")
@@ -468,7 +469,7 @@ def test_a_sweep_that_was_killed_is_put_together_from_its_cells(
     def killed(*given: object) -> None:
         raise SystemExit(9)
 
-    monkeypatch.setattr("flowsim.experiment.making.assemble", killed)
+    monkeypatch.setattr("flowsim.cells.making.assemble", killed)
     with pytest.raises(SystemExit):
         flowsim.sweep(*SMALL, f"{SUPPORT}=10,30", replications=2, jobs=1, out="out", progress=False)
     assert sorted(path.name for path in Path("out").iterdir()) == ["cells", "config", "manifest.json", "points.csv"]

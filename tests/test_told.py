@@ -16,19 +16,19 @@ from matplotlib.figure import Figure
 from test_cli import ROOT, SHORT, folder, told  # noqa: F401
 
 import flowsim
-from flowsim import cli
-from flowsim.compose import load, load_scenarios
-from flowsim.experiment import precision as precise
-from flowsim.experiment.compare import compare
-from flowsim.experiment.replicate import simulate
-from flowsim.experiment.select import unit_of_difference
-from flowsim.measures.headline import HEADLINE, NATIONAL
+from flowsim.cells.replicate import simulate
+from flowsim.cli import main as cli
+from flowsim.declare.composition import load, load_scenarios
+from flowsim.declare.settings import Settings
+from flowsim.measures.registry import HEADLINE, NATIONAL
 from flowsim.place import FlowsimNotice, PlaceError
 from flowsim.present import answer, charts, report, sections
 from flowsim.present.tables import in_parts
 from flowsim.present.trace import story, why_the_same
 from flowsim.present.words import settings_words
-from flowsim.settings import Settings
+from flowsim.questions import precision as precise
+from flowsim.questions.compare import compare
+from flowsim.questions.select import unit_of_difference
 
 PLACES = ROOT / "tests" / "places"
 TWO = "scenarios=[baseline,more_support]"

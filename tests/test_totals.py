@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from flowsim import cli
-from flowsim.compose import compose, load, load_scenarios
-from flowsim.experiment.catalogue import ask
-from flowsim.experiment.store import Store
-from flowsim.experiment.sweep import compose_sweep
-from flowsim.model.capacity import capacities
+from flowsim.cli import main as cli
+from flowsim.declare.composition import compose, load, load_scenarios
+from flowsim.declare.totals import what_follows
+from flowsim.folder.catalogue import ask
+from flowsim.folder.store import Store
 from flowsim.place import FlowsimNotice, PlaceError
+from flowsim.place.queues import capacities
 from flowsim.present.words import counted
-from flowsim.totals import what_follows
+from flowsim.questions.sweep import compose_sweep
 
 REABLEMENT = "place.services.reablement"
 EXPANSION = "reablement_expansion"

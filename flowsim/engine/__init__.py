@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from flowsim.place import FlowsimNotice
 
 if TYPE_CHECKING:
-    from flowsim.engine.spells import Spells
-    from flowsim.model.capacity import Network
-    from flowsim.model.journeys import Journeys
+    from flowsim.engine.stamps import Spells
+    from flowsim.model.tables import Journeys, Network
 
 
 def engine(name: str) -> Callable[[Journeys, Network], Spells]:

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowsim.engine import compiled
-from flowsim.engine.spells import Spells
+from flowsim.engine.stamps import Spells
 from flowsim.model.calendar import ALWAYS_OPEN, DAY, Calendars
-from flowsim.model.capacity import Network
-from flowsim.model.journeys import Journeys
+from flowsim.model.tables import Journeys, Network
 
 LEAST_SHARE = 1 / 3
 """A smaller part of a run is not shared: to keep it and to look whether it is the same would take as long."""

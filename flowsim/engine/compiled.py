@@ -24,10 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from flowsim.engine.spells import NEVER, Spells, Standstill
+from flowsim.engine.stamps import NEVER, Spells, Standstill
 from flowsim.model.calendar import DAY, Calendars
-from flowsim.model.capacity import NO_QUOTA, Network
-from flowsim.model.journeys import MOST, NONE, ROW_DEFAULTS, Journeys, RowTable, SpellTable, TaskTable
+from flowsim.model.tables import MOST, NO_QUOTA, NONE, ROW_DEFAULTS, Journeys, Network, RowTable, SpellTable, TaskTable
 
 LINE = 16
 """Words of four bytes that the processor fetches from memory at once."""
@@ -344,7 +343,7 @@ def source_hash(package: Path = PACKAGE) -> str:
     import llvmlite.binding  # type: ignore[import-untyped]
 
     digest = hashlib.sha256()
-    tables = [package / "model" / f"{name}.py" for name in ("calendar", "capacity", "journeys")]
+    tables = [package / "model" / f"{name}.py" for name in ("calendar", "tables")]
     for path in sorted(package.glob("engine/*.py")) + tables:
         digest.update(str(path).encode())
         digest.update(path.read_bytes())

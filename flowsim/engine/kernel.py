@@ -29,16 +29,7 @@ from numba import extending, njit, types
 from numba.core import cgutils
 from numpy import int64
 
-from flowsim.engine.spells import (
-    DIED,
-    DISPLACED,
-    GAVE_UP,
-    LEFT,
-    MOVED_ON,
-    READMITTED,
-    TURNED_AWAY,
-    UNFIT_AGAIN,
-)
+from flowsim.engine.stamps import DIED, DISPLACED, GAVE_UP, LEFT, MOVED_ON, READMITTED, TURNED_AWAY, UNFIT_AGAIN
 from flowsim.model.calendar import ALWAYS_OPEN, DAY, FROM, TO
 
 # rows: the planned columns, in the order `compiled.py` packs them, then what happened. The last is the next of a list

@@ -20,7 +20,7 @@ import numpy as np
 from simpy import Environment, Event
 from simpy.events import EventPriority
 
-from flowsim.engine.spells import (
+from flowsim.engine.stamps import (
     DIED,
     DISPLACED,
     GAVE_UP,
@@ -35,8 +35,7 @@ from flowsim.engine.spells import (
     Standstill,
 )
 from flowsim.model.calendar import ALWAYS_OPEN, DAY
-from flowsim.model.capacity import NO_QUOTA, REASON_CODE, Network
-from flowsim.model.journeys import NONE, TRY_NOW, Journeys, columns
+from flowsim.model.tables import NO_QUOTA, NONE, REASON_CODE, TRY_NOW, Journeys, Network, columns
 
 # What comes first within a minute. SimPy's own end of the run comes before all of the horizon's minute.
 CLOCK = EventPriority(0)  # capacities, opening times, new quotas: they belong to nobody

@@ -19,11 +19,10 @@ from functools import cached_property
 
 import numpy as np
 
-from flowsim.engine.spells import GAVE_UP, TURNED_AWAY
+from flowsim.engine.stamps import GAVE_UP, TURNED_AWAY
 from flowsim.measures.history import History, ranges
 from flowsim.model.calendar import ALWAYS_OPEN, DAY
-from flowsim.model.capacity import NO_QUOTA
-from flowsim.model.journeys import NONE
+from flowsim.model.tables import NO_QUOTA, NONE
 from flowsim.place import Place
 
 TRANSPORT = "transport"

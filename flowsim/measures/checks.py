@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from flowsim.engine.spells import DISPLACED
+from flowsim.engine.stamps import DISPLACED
 from flowsim.measures.causes import Charges
 from flowsim.measures.history import NOT_YET, History
-from flowsim.model.capacity import UNLIMITED
+from flowsim.place.queues import UNLIMITED
 
 
 def unexplained_delay(history: History, charges: Charges, rows: np.ndarray, start: int, end: int) -> int:

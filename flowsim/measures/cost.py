@@ -17,8 +17,8 @@ import numpy as np
 
 from flowsim.measures.history import History
 from flowsim.model.calendar import DAY
-from flowsim.model.capacity import block_amount, queue_name, split
 from flowsim.place import CostLine, Payer, Place, Service
+from flowsim.place.queues import block_amount, queue_name, split
 
 PAYERS: tuple[str, ...] = get_args(Payer)
 HOUR, WEEK, YEAR = 60, 7 * DAY, 365 * DAY

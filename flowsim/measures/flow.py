@@ -15,18 +15,17 @@ from functools import cached_property, lru_cache
 import numpy as np
 import pandas as pd
 
-from flowsim.engine.spells import DIED, MOVED_ON, Spells
+from flowsim.engine.stamps import DIED, MOVED_ON, Spells
 from flowsim.measures import checks, cost
-from flowsim.measures.bcf import National
 from flowsim.measures.causes import TRANSPORT, Charges, charge
 from flowsim.measures.harm import expected_extra_deaths
-from flowsim.measures.headline import MEASURES
 from flowsim.measures.history import History, count_each_day
+from flowsim.measures.national import National
+from flowsim.measures.registry import MEASURES
 from flowsim.measures.services import Services, Value, mean, percent, quantile, ratio
 from flowsim.measures.stays import EveryStay, Stays, has_level, went_home
 from flowsim.model.calendar import ALWAYS_OPEN
-from flowsim.model.capacity import Network
-from flowsim.model.journeys import WAY_OUT, Journeys
+from flowsim.model.tables import WAY_OUT, Journeys, Network
 from flowsim.place import WEEKDAYS, Place
 
 ALL = "all"

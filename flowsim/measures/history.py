@@ -12,21 +12,11 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import coo_array
 
-from flowsim.engine.spells import (
-    DIED,
-    DISPLACED,
-    GAVE_UP,
-    LEFT,
-    NEVER,
-    READMITTED,
-    TURNED_AWAY,
-    UNFIT_AGAIN,
-    Spells,
-)
+from flowsim.engine.stamps import DIED, DISPLACED, GAVE_UP, LEFT, NEVER, READMITTED, TURNED_AWAY, UNFIT_AGAIN, Spells
 from flowsim.model.calendar import ALWAYS_OPEN, DAY
-from flowsim.model.capacity import UNLIMITED, Network
-from flowsim.model.journeys import NONE, Journeys
+from flowsim.model.tables import NONE, Journeys, Network
 from flowsim.place import Place, Service
+from flowsim.place.queues import UNLIMITED
 
 NOT_YET = 2**30
 """Later than any minute of a run; small enough for int32."""

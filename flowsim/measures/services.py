@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from flowsim.engine.spells import DISPLACED
+from flowsim.engine.stamps import DISPLACED
 from flowsim.measures.history import History
 from flowsim.measures.stays import EveryStay
 

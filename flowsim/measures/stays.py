@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from flowsim.engine.spells import DISPLACED, ENDINGS, LEFT, MOVED_ON
+from flowsim.engine.stamps import DISPLACED, ENDINGS, LEFT, MOVED_ON
 from flowsim.measures.history import History
 from flowsim.place import OTHER, Place, Table
 

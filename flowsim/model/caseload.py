@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowsim.model.capacity import UNLIMITED, capacities, units_of
 from flowsim.model.cohort import GROUPS, LAYERS, Cohort, people_a_day
-from flowsim.model.journeys import NONE, NUMBERS_A_PERSON
 from flowsim.model.people import CODE, RULES, STATES, Found, Levels, People, Roster, matching, names, subset, together
 from flowsim.model.sampler import Sampler, asked_for, decide
+from flowsim.model.tables import NONE, NUMBERS_A_PERSON
 from flowsim.place import INITIAL, UNIT_MINUTES, Initial, Place, PlaceError, Service, apportion, refuse
-from flowsim.rules import plain_way
+from flowsim.place.queues import UNLIMITED, capacities, units_of
+from flowsim.place.ways import plain_way
 
 FEW = 256
 """Candidates looked at first for a caseload of so many units."""

@@ -7,8 +7,8 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from flowsim.model.capacity import block_amount, capacities, own_units, split
 from flowsim.place import Move, Place, Service, Trend
+from flowsim.place.queues import block_amount, capacities, own_units, split
 
 
 class Change(NamedTuple):

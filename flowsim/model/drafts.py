@@ -11,17 +11,8 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from flowsim.model.journeys import (
-    NONE,
-    ROW_DEFAULTS,
-    TASK_DEFAULTS,
-    WIDE,
-    Journeys,
-    RowTable,
-    SpellTable,
-    TaskTable,
-)
 from flowsim.model.people import Column, Levels, People, Who, among, moved, of, one_behind_the_other, size, together
+from flowsim.model.tables import NONE, ROW_DEFAULTS, TASK_DEFAULTS, WIDE, Journeys, RowTable, SpellTable, TaskTable
 
 
 @dataclass

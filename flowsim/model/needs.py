@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from flowsim.model.calendar import ALWAYS_OPEN
-from flowsim.model.capacity import Network, queue_name, units_of
 from flowsim.model.drafts import Sheet, TaskSheet
-from flowsim.model.journeys import MOST, NONE, TRY_NOW, WAY_OUT
 from flowsim.model.people import STATES, Column, Levels, People, Who, among, matching, names, of, positions, size
 from flowsim.model.sampler import Sampler
+from flowsim.model.tables import MOST, NONE, TRY_NOW, WAY_OUT, Network
 from flowsim.model.ways import turns_elsewhere, up_to_recognition
 from flowsim.place import ALWAYS, LEAVE, NOT_APPLICABLE, Place, PlaceError, Service, Stage, Task
+from flowsim.place.queues import queue_name, units_of
 
 
 class Needs:

@@ -8,21 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from flowsim.model.calendar import ALWAYS_OPEN, DAY, Calendars
-from flowsim.model.capacity import (
-    NO_QUOTA,
-    REASON_CODE,
-    Network,
-    block_amount,
-    capacities,
-    own_units,
-    queue_name,
-    split,
-    units_of,
-)
 from flowsim.model.changes import Change, planned_changes
 from flowsim.model.cohort import Cohort
 from flowsim.model.shocks import Happening, happenings
+from flowsim.model.tables import NO_QUOTA, REASON_CODE, Network
 from flowsim.place import ALWAYS, Calendar, Escalation, Place, Service, apportion, once_a_place, parse_hours
+from flowsim.place.queues import block_amount, capacities, own_units, queue_name, split, units_of
 
 
 def build_network(place: Place, cohort: Cohort) -> Network:

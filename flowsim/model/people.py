@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from flowsim.model.calendar import DAY
-from flowsim.model.journeys import NONE, NUMBERS_A_PERSON
+from flowsim.model.tables import NONE, NUMBERS_A_PERSON
 from flowsim.place import (
     INITIAL,
     NOT_APPLICABLE,
@@ -27,7 +27,7 @@ from flowsim.place import (
     once_a_place,
     period_levels,
 )
-from flowsim.rules import settings_of
+from flowsim.place.ways import settings_of
 
 CODE = np.int16
 """The type of attributes: small, since everybody has a dozen."""

@@ -15,12 +15,11 @@ from functools import cached_property
 
 import numpy as np
 
+from flowsim.declare.rules import check_scenario
 from flowsim.model.calendar import DAY
-from flowsim.model.capacity import Network
 from flowsim.model.caseload import Caseload, groups_used
 from flowsim.model.cohort import GROUPS, LAYERS, Cohort, rate_of
 from flowsim.model.drafts import Draft, Link, Sheet, joined, one_sheet
-from flowsim.model.journeys import GENERATIONS, NONE, Journeys
 from flowsim.model.needs import Needs
 from flowsim.model.people import (
     CODE,
@@ -41,9 +40,9 @@ from flowsim.model.people import (
     together,
 )
 from flowsim.model.sampler import Sampler, asked_for, decide
+from flowsim.model.tables import GENERATIONS, NONE, Journeys, Network
 from flowsim.model.ways import turns_elsewhere, ways_of
 from flowsim.place import INITIAL, Place, PlaceError, Stage
-from flowsim.rules import check_scenario
 
 WAYS_OF_LEAVING = ("next", "displaced_to")
 """Those references along which a person comes to another stage who was in this one and left it."""

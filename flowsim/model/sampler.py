@@ -13,7 +13,6 @@ import numpy as np
 from scipy.special import log_ndtr, ndtri, ndtri_exp
 
 from flowsim.model.cohort import Cohort
-from flowsim.model.journeys import MOST, NONE
 from flowsim.model.people import (
     CODE,
     EVERYBODY,
@@ -33,6 +32,7 @@ from flowsim.model.people import (
     positions,
     size,
 )
+from flowsim.model.tables import MOST, NONE
 from flowsim.place import (
     UNIT_MINUTES,
     Choice,

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowsim.model.calendar import DAY
-from flowsim.model.capacity import own_units
 from flowsim.model.cohort import Cohort
 from flowsim.model.people import Levels, People
 from flowsim.model.sampler import Sampler, whole_minutes
 from flowsim.place import LONGEST_SHOCK_DAYS, MOST_SHOCKS_A_DAY, Place, Run, Service, Shock
+from flowsim.place.queues import own_units
 
 
 @dataclass(frozen=True)

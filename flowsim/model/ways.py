@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
 from flowsim.place import LEAVE, Place, Stage, once_a_place
-from flowsim.rules import ways_on
+from flowsim.place.ways import ways_on
 
 
 @dataclass

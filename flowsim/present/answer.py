@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from flowsim.experiment.result import Result
-from flowsim.experiment.store import Store
-from flowsim.measures.headline import HEADLINE, MEASURES
+from flowsim.folder.result import Result
+from flowsim.folder.store import Store
+from flowsim.measures.registry import HEADLINE, MEASURES
 from flowsim.place import nearest
 from flowsim.present.tables import in_parts, print_table
 from flowsim.present.words import interval, number, with_scaled_unit

@@ -27,14 +27,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, StrMethodFormatter
 
-from flowsim.experiment.compare import NO_CLEAR_CHANGE, Comparison
-from flowsim.experiment.forecast import BEDS, ENOUGH, is_forecast, weekly
-from flowsim.experiment.result import Result
-from flowsim.experiment.statistics import t_interval
-from flowsim.experiment.warm_up import BATCH, batch_means, delayed_series, mser5_statistic, truncation_days
-from flowsim.experiment.window import dates_of_changes
+from flowsim.cells.window import dates_of_changes
+from flowsim.folder.result import Result
 from flowsim.measures.causes import TRANSPORT
-from flowsim.measures.headline import HEADLINE
+from flowsim.measures.registry import HEADLINE
 from flowsim.place import SITE_MARK, WEEKDAYS, PlaceError, notice, refuse
 from flowsim.present.words import (
     KEY_MEASURES,
@@ -48,6 +44,10 @@ from flowsim.present.words import (
     titled,
     with_unit,
 )
+from flowsim.questions.compare import NO_CLEAR_CHANGE, Comparison
+from flowsim.questions.forecast import BEDS, ENOUGH, is_forecast, weekly
+from flowsim.statistics.intervals import t_interval
+from flowsim.statistics.warm_up import BATCH, batch_means, delayed_series, mser5_statistic, truncation_days
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",

@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowsim.experiment.compare import Comparison
-from flowsim.experiment.forecast import is_forecast
-from flowsim.experiment.result import Result
-from flowsim.experiment.select import Selection
-from flowsim.experiment.sweep import Sweep
+from flowsim.folder.result import Result
 from flowsim.present import sections as say
 from flowsim.present import sweep_sections
 from flowsim.present.sections import Section
 from flowsim.present.tables import print_table
 from flowsim.present.words import counted, period_words, settings_words, titled
+from flowsim.questions.compare import Comparison
+from flowsim.questions.forecast import is_forecast
+from flowsim.questions.select import Selection
+from flowsim.questions.sweep import Sweep
 
 if TYPE_CHECKING:
     from rich.console import Console

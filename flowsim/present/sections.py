@@ -9,21 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flowsim.experiment.compare import (
-    NO_CLEAR_CHANGE,
-    SAVING_COMES,
-    SAVING_FAILS,
-    SERVICE_LOAD,
-    SERVICE_WAIT,
-    Comparison,
-    where_pairing_does_not_help,
-)
-from flowsim.experiment.forecast import ENOUGH, is_forecast, weekly
-from flowsim.experiment.result import Result
-from flowsim.experiment.select import LEFT, Selection
-from flowsim.measures.bcf import missing
+from flowsim.folder.result import Result
 from flowsim.measures.harm import EVIDENCE
-from flowsim.measures.headline import HEADLINE, MEASURES, NATIONAL
+from flowsim.measures.national import missing
+from flowsim.measures.registry import HEADLINE, MEASURES, NATIONAL
 from flowsim.place import Place
 from flowsim.present.words import (
     KEY_MEASURES,
@@ -37,6 +26,17 @@ from flowsim.present.words import (
     titled,
     with_scaled_unit,
 )
+from flowsim.questions.compare import (
+    NO_CLEAR_CHANGE,
+    SAVING_COMES,
+    SAVING_FAILS,
+    SERVICE_LOAD,
+    SERVICE_WAIT,
+    Comparison,
+    where_pairing_does_not_help,
+)
+from flowsim.questions.forecast import ENOUGH, is_forecast, weekly
+from flowsim.questions.select import LEFT, Selection
 
 WARNING_CHECKS = ("check_overloaded",)
 """Checks that warn about the place rather than fail the run."""

@@ -13,8 +13,8 @@ import yaml
 from rich.console import Console
 from rich.text import Text
 
-from flowsim.compose import NO_SCENARIO, Composition, compose, options
-from flowsim.measures.headline import MEASURES
+from flowsim.declare.composition import NO_SCENARIO, Composition, compose, options
+from flowsim.measures.registry import MEASURES
 from flowsim.place import (
     ALWAYS,
     WEEKDAYS,
@@ -305,7 +305,7 @@ def show_evidence(overrides: Sequence[str], console: Console | None = None) -> N
 
 def show_census_template(overrides: Sequence[str], console: Console | None = None) -> None:
     """A census of the place on its first day as CSV, with the model's own numbers; ``out=FILE.csv`` writes it there."""
-    from flowsim.experiment.census import census_template
+    from flowsim.questions.census_template import census_template
 
     composed = compose(*overrides)
     text = census_template(composed.read(), composed.settings.seed)

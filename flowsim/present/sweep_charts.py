@@ -16,10 +16,7 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from flowsim.experiment.design import SCENARIO
-from flowsim.experiment.importance import AS_IT_IS
-from flowsim.experiment.sweep import POINT, Sweep
-from flowsim.measures.headline import HEADLINE
+from flowsim.measures.registry import HEADLINE
 from flowsim.place import PlaceError, refuse
 from flowsim.present.charts import (
     BLACK,
@@ -35,6 +32,9 @@ from flowsim.present.charts import (
 )
 from flowsim.present.sweep_sections import base_title, ranked_names
 from flowsim.present.words import counted, number, period_words, possible, setting, tick, with_scaled_unit
+from flowsim.questions.design import SCENARIO
+from flowsim.questions.sweep import POINT, Sweep
+from flowsim.statistics.importance import AS_IT_IS
 
 COLOURS = "cividis"
 """Dark to light in one order for everybody, whatever their colour vision."""

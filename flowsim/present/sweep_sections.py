@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flowsim.experiment.sweep import POINT, Sweep
-from flowsim.measures.headline import HEADLINE
+from flowsim.measures.registry import HEADLINE
 from flowsim.present.sections import Section, difference_text
 from flowsim.present.words import number, setting, with_scaled_unit
+from flowsim.questions.sweep import POINT, Sweep
 
 MOST_POINTS_BRIEF, MOST_POINTS = 8, 50
 FITTED = " These points are no full grid, so both are from a least-squares fit with a curve for each setting."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from flowsim.experiment.compare import NO_CLEAR_CHANGE
+from flowsim.questions.compare import NO_CLEAR_CHANGE
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flowsim.engine.spells import (
+from flowsim.engine.stamps import (
     DISPLACED,
     ENDINGS,
     GAVE_UP,
@@ -20,13 +20,13 @@ from flowsim.engine.spells import (
     TURNED_AWAY,
     UNFIT_AGAIN,
 )
-from flowsim.model.journeys import GENERATIONS, NONE, NUMBERS_A_PERSON
+from flowsim.model.tables import GENERATIONS, NONE, NUMBERS_A_PERSON
 from flowsim.place import Locality, Place, PlaceError, Run, Service, Site
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from flowsim.experiment.replicate import Simulated
+    from flowsim.cells.replicate import Simulated
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -247,7 +247,7 @@ def show_trace(
     from rich.markup import escape
     from rich.table import Table
 
-    from flowsim.experiment.replicate import simulate
+    from flowsim.cells.replicate import simulate
 
     console = console or Console()
     places = [place] if place.before is None else [place.before, place]
@@ -284,7 +284,7 @@ def show_longest(place: Place, seed: int, replication: int, engine: str, console
     from rich.console import Console
     from rich.table import Table
 
-    from flowsim.experiment.replicate import simulate
+    from flowsim.cells.replicate import simulate
 
     console = console or Console()
     done = simulate(place, seed, replication, engine)

@@ -6,10 +6,10 @@ import datetime as dt
 import math
 from collections.abc import Iterator
 
-from flowsim.experiment.result import Result
-from flowsim.measures.headline import MEASURES
+from flowsim.declare.settings import Settings
+from flowsim.folder.result import Result
+from flowsim.measures.registry import MEASURES
 from flowsim.place import Place
-from flowsim.settings import Settings
 
 LONGEST_TITLE = 70
 """Of a scenario: tables and pictures break it into lines; a longer one is a sentence, and its name stands instead."""

@@ -1,0 +1,169 @@
+"""One replication of one scenario: cohort, plan, engine, measure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from flowsim.declare.settings import DEFAULT_ENGINE
+from flowsim.engine import engine as engine_named
+from flowsim.place import Place
+
+if TYPE_CHECKING:
+    from flowsim.engine.branch import Trunk
+    from flowsim.engine.stamps import Spells
+    from flowsim.measures.flow import Measured
+    from flowsim.model.cohort import Cohort
+    from flowsim.model.tables import Journeys, Network
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What an engine takes: one replication of one scenario, before anything happens in it."""
+
+    network: Network
+    journeys: Journeys
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """One replication of one scenario, before anything is measured."""
+
+    network: Network
+    journeys: Journeys
+    spells: Spells
+
+
+class Beginnings:
+    """What scenarios of one replication share: the run up to the start of the policy, of one beginning at a time.
+
+    Args:
+        shared: the names of those beginnings that more than one of these scenarios have.
+    """
+
+    def __init__(self, shared: frozenset[str]) -> None:
+        self._shared = shared
+        self._name = ""
+        self._trunk: Trunk | None = None
+
+    def of(self, name: str) -> Beginnings | None:
+        """To be used for a scenario with this beginning; None where no other has it."""
+        if name not in self._shared:
+            return None
+        if name != self._name:
+            self._name, self._trunk = name, None
+        return self
+
+    def run(self, made: Prepared, minute: int) -> Spells:
+        """What the compiled engine returns."""
+        from flowsim.engine.branch import run_from, run_to_share
+
+        if self._trunk is not None:
+            return run_from(self._trunk, made.journeys, made.network)[0]
+        spells, self._trunk = run_to_share(made.journeys, made.network, minute)
+        return spells
+
+
+def prepare(place: Place, seed: int, replication: int, cohort: Cohort | None = None) -> Prepared:
+    """Sample (unless a cohort is given) and plan. The same arguments give the same tables."""
+    from flowsim.model.cohort import Cohort
+    from flowsim.model.network import build_network
+    from flowsim.model.plan import plan
+
+    cohort = cohort or Cohort(seed, replication)
+    network = build_network(place, cohort)
+    return Prepared(network, plan(place, cohort, network))
+
+
+def simulate(
+    place: Place,
+    seed: int,
+    replication: int,
+    engine: str = DEFAULT_ENGINE,
+    cohort: Cohort | None = None,
+    beginnings: Beginnings | None = None,
+) -> Simulated:
+    """Prepare and run. The same arguments give the same tables, with either engine.
+
+    `beginnings` (compiled engine only): to take the run up to the policy's start from there, or to leave it there.
+    """
+    run = engine_named(engine)
+    made = prepare(place, seed, replication, cohort)
+    if beginnings is not None:
+        return Simulated(made.network, made.journeys, beginnings.run(made, place.run.switch))
+    return Simulated(made.network, made.journeys, run(made.journeys, made.network))
+
+
+def replicate(
+    place: Place,
+    seed: int,
+    replication: int,
+    engine: str = DEFAULT_ENGINE,
+    span: tuple[int, int] | None = None,
+    cohort: Cohort | None = None,
+) -> Measured:
+    """One cell: simulate and measure over `span` (first minute and the first after; default all that is measured)."""
+    return measured(place, simulate(place, seed, replication, engine, cohort), span)
+
+
+def measured(place: Place, done: Simulated, span: tuple[int, int] | None = None) -> Measured:
+    """What a replication comes to over `span`."""
+    from flowsim.measures.flow import measure
+
+    return measure(place, done.network, done.journeys, done.spells, span or measured_period(place))
+
+
+def measured_period(place: Place) -> tuple[int, int]:
+    """First minute that counts and the first after the run."""
+    return place.run.measured_from, place.run.horizon
+
+
+def spell_tables(done: Simulated) -> dict[str, pd.DataFrame]:
+    """Every stamp with its words: `stages` (one row a stage of a spell), `tasks` and `capacity` (the log)."""
+    from flowsim.engine.stamps import ENDINGS
+    from flowsim.model.tables import REASONS
+
+    spells, journeys = done.spells, done.journeys
+    rows, tasks = journeys.rows, journeys.tasks
+    services = np.array(done.network.names, dtype=object)
+
+    def words(names: Iterable[str], codes: np.ndarray) -> np.ndarray:
+        return np.array(list(names), dtype=object)[codes]
+
+    stamps = ("joined", "accepted", "started", "ready", "recognised", "left", "freed", "units")
+    stages = pd.DataFrame(
+        {
+            "spell": journeys.spells.number[rows.spell],
+            "row": np.arange(len(rows.spell)),
+            "stage": words(journeys.stages, rows.stage),
+            "service": services[rows.service],
+            **{name: getattr(spells, name) for name in stamps},
+            "ended": words(ENDINGS, spells.ended),
+        }
+    )
+    counts = rows.n_before + rows.n_after
+    own = np.repeat(rows.first_task - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+    by_task = pd.DataFrame(
+        {
+            "row": np.repeat(np.arange(len(counts)), counts),
+            "task": words(journeys.task_names, tasks.kind[own]),
+            "began": spells.task_began[own],
+            "granted": spells.task_granted[own],
+            "ended": spells.task_ended[own],
+        }
+    )
+    log = pd.DataFrame(
+        {
+            "minute": spells.log_minute,
+            "service": services[spells.log_service],
+            "capacity": spells.log_capacity,
+            "in_use": spells.log_in_use,
+            "queue": spells.log_queue,
+            "reason": words(REASONS, spells.log_reason),
+        }
+    )
+    return {"stages": stages, "tasks": by_task, "capacity": log}

@@ -1,0 +1,202 @@
+"""Run replications of one or more scenarios: cells in, a results folder out.
+
+A *cell* is one replication of one scenario: cohort, plan, engine, measure. Cells know nothing of each other, so they
+run in any order and in as many processes as there are; what they find is put together in a fixed order, so serial
+equals parallel, to the byte. A cell that fails is a row in the manifest and loses no other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from flowsim.cells import executors
+from flowsim.cells.executors import ClusterError
+from flowsim.cells.jobs import PARTS
+from flowsim.cells.making import Making
+from flowsim.cells.window import window_span
+from flowsim.declare.settings import Settings
+from flowsim.engine import usable
+from flowsim.folder import store as stores
+from flowsim.folder.result import Result
+from flowsim.folder.store import Configuration, Store, StoreError
+from flowsim.place import Place
+from flowsim.statistics.warm_up import warm_up_notice
+
+DEFAULT_REPLICATIONS = 20
+FEWEST_REPLICATIONS = 3
+REFERENCE_DAYS = 25_800
+"""Days of a place of Sefton's size that the default number of replications may have with the reference engine, so that
+they end within ten minutes on two cores. It takes about 8 seconds of an idle core for a Sefton year with its warm-up
+(491 days), so this is about seven minutes of one idle core; the rest is for measuring and for slower, busier ones."""
+REPLICATIONS_OF_WARM_UP = 100
+"""The length of the warm-up is judged by the first so many replications, at most."""
+
+
+def default_replications(places: Mapping[str, Place], engine: str) -> int:
+    """Twenty; with the reference engine as many as end within ten minutes on two cores, but at least three.
+
+    The rule looks at the scenarios, the length of the run and `scale`, never at the machine, so that the same command
+    gives the same numbers everywhere.
+    """
+    if engine != "reference":
+        return DEFAULT_REPLICATIONS
+    days = sum(place.run.all_days * max(1.0, place.run.scale) for place in places.values())
+    return int(min(DEFAULT_REPLICATIONS, max(FEWEST_REPLICATIONS, REFERENCE_DAYS // days)))
+
+
+@contextlib.contextmanager
+def for_rounds(settings: Settings, verb: str) -> Iterator[Settings]:
+    """Settings for several experiments one after the other in one folder; a Dask cluster here is started only once."""
+    settings = settings.but(out=stores.default_out(verb) if settings.out is None else settings.out)
+    if settings.executor == "dask" and settings.address is None:
+        with executors.cluster_here(settings.jobs or executors.default_jobs()) as address:
+            yield settings.but(address=address)
+    else:
+        yield settings
+
+
+def run(place: Place, settings: Settings) -> Result:
+    """Run one scenario. Raises PlaceError."""
+    return run_all({place.scenario.name: place}, settings, verb="run")
+
+
+def run_all(
+    places: Mapping[str, Place],
+    settings: Settings,
+    *,
+    verb: str,
+    replications: Mapping[str, int] | None = None,
+    census: bool = True,
+    beside: Mapping[str, pd.DataFrame] | None = None,
+    asked: Mapping[str, Any] | None = None,
+) -> Result:
+    """Run every replication of every place that `out` does not hold yet, and put all of them together there.
+
+    Args:
+        places: one a scenario, by name; the first is the one compared with.
+        settings: how it is done.
+        verb: names the folder when `settings.out` is None, and stands in the manifest.
+        replications: how many of each scenario, instead of `settings.replications`.
+        census: put the census together too; without, it is read from the cells when it is asked for.
+        beside: tables for the folder, by the names of their CSV files; they are there before the first cell is.
+        asked: what else was asked, for the manifest.
+
+    Raises PlaceError; StoreError when the folder cannot be written: what is finished stays.
+    """
+    began, cpu = time.perf_counter(), time.process_time()
+    engine = usable(settings.engine)
+    counts, notices = _counts(places, settings, engine, replications)
+    span = window_span(settings.window, places)
+    configuration = Configuration(places, settings.seed, engine, settings.window, span)
+    store = Store(stores.default_out(verb) if settings.out is None else settings.out)
+    command = settings.command or told_command()
+    notices += store.open(configuration, command)
+    described = configuration.described()
+    earlier = store.manifest if store.manifest.get("configuration") == described else {}
+    manifest = {
+        "command": command,
+        "verb": verb,
+        **(asked or {}),
+        "status": "running",
+        "replications": max(counts.values()),
+        "seed": settings.seed,
+        "engine": engine,
+        "window": settings.window,
+        "configuration": described,
+        "counts": counts,
+        "assembled": store.manifest.get("assembled", {}),
+        "versions": stores.versions(),
+        "machine": stores.machine(),
+        "git_commit": stores.git_commit(),
+    }
+    notices += store.set_apart(manifest)
+    store.write_manifest(manifest)
+    for table_name, table in (beside or {}).items():
+        stores.write_csv(store.out / table_name, table)
+    if settings.progress and notices:
+        print(*notices, sep="\n", file=sys.stderr)
+    notices = [*_told_when_read(places), *notices]
+    making = Making(store, configuration, counts, settings, census)
+    try:
+        with store.at_work():
+            making.run()
+    except (StoreError, ClusterError) as trouble:
+        kept = f"{making.finished} of {sum(counts.values())} cells are finished and kept"
+        with contextlib.suppress(StoreError):
+            store.write_manifest(manifest | {"status": "interrupted", "cells": making.done})
+        raise type(trouble)(f"{trouble} {kept}; when it is mended, the same command goes on.") from None
+    except KeyboardInterrupt:
+        store.write_manifest(manifest | {"status": "interrupted", "cells": making.done})
+        raise KeyboardInterrupt(f"the same command with out={store.out} goes on") from None
+    failures = making.failures
+    if making.interrupted:
+        notices.append(
+            f"Stopped with {making.finished} of {sum(counts.values())} cells done; "
+            f"the same command with out={store.out} goes on."
+        )
+    notices += making.notices
+    notices += _warm_up(store, places) if making.done[next(iter(places))] else []
+    seconds = [making.seconds[part] for part in PARTS]
+    here = time.process_time() - cpu
+    status = "interrupted" if making.interrupted else "failures" if failures else "complete"
+    manifest |= {
+        "status": status,
+        "assembled": making.assembled,
+        "cells": making.done,
+        "jobs": making.processes,
+        "executor": settings.executor,
+        "wall_seconds": round(earlier.get("wall_seconds", 0) + time.perf_counter() - began, 3),
+        "cpu_seconds": round(earlier.get("cpu_seconds", 0) + here + (0 if making.in_this_process else sum(seconds)), 1),
+        "cpu_seconds_of_cells": {part: round(spent, 3) for part, spent in zip(PARTS, seconds, strict=True)},
+        "notices": notices,
+        "failures": [
+            {"scenario": one.scenario, "replication": one.replication, "seed": one.seed, "error": one.error}
+            for one in failures
+        ],
+    }
+    store.write_manifest(manifest)
+    return Result(store.out, dict(places), failures, tuple(notices), making.interrupted)
+
+
+def _told_when_read(places: Mapping[str, Place]) -> list[str]:
+    """The notices of the places, each once: they were shown before, and are to stand beside the results."""
+    return [f"{told}." for told in dict.fromkeys(told for place in places.values() for told in place.scenario.notices)]
+
+
+def _counts(
+    places: Mapping[str, Place], settings: Settings, engine: str, replications: Mapping[str, int] | None
+) -> tuple[dict[str, int], list[str]]:
+    """How many replications each scenario has, and what is to be said of it."""
+    if replications is not None:
+        return {name: replications[name] for name in places}, []
+    if settings.replications is not None:
+        return dict.fromkeys(places, settings.replications), []
+    chosen = default_replications(places, engine)
+    if chosen == DEFAULT_REPLICATIONS:
+        return dict.fromkeys(places, chosen), []
+    return dict.fromkeys(places, chosen), [
+        f"With the reference engine the default is lowered from {DEFAULT_REPLICATIONS} to {chosen} "
+        "replications, so that this ends within about ten minutes on two cores; give replications=N for more."
+    ]
+
+
+def told_command() -> str:
+    """The command line as it can be typed again."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv and sys.argv[0] else "python"
+
+
+def _warm_up(store: Store, places: Mapping[str, Place]) -> list[str]:
+    name, place = next(iter(places.items()))
+    if place.scenario.changes:
+        return []
+    census = store.census(["delayed"], ["all"], [name], REPLICATIONS_OF_WARM_UP)
+    notice = warm_up_notice(place, census)
+    return [notice] if notice else []

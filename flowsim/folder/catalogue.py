@@ -1,0 +1,241 @@
+"""What a results folder holds, told from its files and asked in SQL.
+
+The files of the cells are their own catalogue: their names and metadata say what they are. DuckDB reads the tables
+where they stand; each view is made only for a question that names it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from flowsim.declare.totals import SECTIONS, SPLITS, shared_out
+from flowsim.folder.assemble import assemble
+from flowsim.folder.cell_file import CellFile, DamagedCellError, listed
+from flowsim.folder.store import Store, flat, free_name, read_plain, versions
+from flowsim.place import PlaceError, refuse
+
+if TYPE_CHECKING:
+    import duckdb
+
+ENDINGS = (".csv", ".parquet")
+"""Files that an answer can be written to."""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# From the files alone
+
+
+def catalogue(store: Store) -> pd.DataFrame:
+    """One row a cell, finished or failed, of whatever experiment.
+
+    Columns scenario, replication, state (finished, failed), seed, engine, window, key, file (in the folder), error. The
+    names are those of the last experiment; a cell that is not part of it has the name it was made under.
+    """
+    manifest = store.manifest
+    names = {key: name for name, key in manifest.get("configuration", {}).get("scenarios", {}).items()}
+    rows: list[dict[str, Any]] = []
+    for key, cells in _every(store):
+        about = _about(cells)
+        words = {"scenario": names.get(key, about.get("scenario")), "state": "finished", "key": key, "error": ""}
+        words |= {name: about.get(name) for name in ("seed", "engine", "window")}
+        for replication, cell in sorted(cells.items()):
+            rows.append(words | {"replication": replication, "file": cell.path.relative_to(store.out).as_posix()})
+    common = {name: manifest.get(name) for name in ("engine", "window")}
+    keys = {name: key for key, name in names.items()}
+    for row in manifest.get("failures", []):
+        rows.append({**row, **common, "state": "failed", "key": keys.get(row["scenario"]), "file": ""})
+    columns = ["scenario", "replication", "state", "seed", "engine", "window", "key", "file", "error"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _every(store: Store) -> Iterator[tuple[str, dict[int, CellFile]]]:
+    """The finished cells of every key."""
+    folders = sorted(path for path in store.cells.glob("*") if path.is_dir() and path.name != "set_aside")
+    for folder in folders:
+        if cells := listed(folder):
+            yield folder.name, cells
+
+
+def _about(cells: dict[int, CellFile]) -> dict[str, Any]:
+    """What the first cell that can be read says of itself; all of a key say the same."""
+    for _, cell in sorted(cells.items()):
+        with contextlib.suppress(DamagedCellError):
+            return cell.about()
+    return {}
+
+
+def rebuild(store: Store) -> tuple[dict[str, int], list[str]]:
+    """Make the manifest and the tables anew from the cells alone, all of them; damaged ones are set aside.
+
+    A name that several configurations had is numbered. Returns how many cells each scenario has, and what is to be
+    said. Raises PlaceError when there are none.
+    """
+    found: dict[str, dict[int, CellFile]] = {}
+    keys: dict[str, str] = {}
+    about: dict[str, Any] = {}
+    earlier = store.manifest
+    before = list(earlier.get("configuration", {}).get("scenarios", {}))
+    every = [(key, cells, _about(cells)) for key, cells in _every(store)]
+    place = {name: at for at, name in enumerate(before)}
+    every.sort(
+        key=lambda one: (place.get(str(one[2].get("scenario")), len(place)), str(one[2].get("scenario")), one[0])
+    )
+    for key, cells, words in every:
+        about = about or words
+        name = free_name(str(words.get("scenario", key)), keys)
+        keys[name], found[name] = key, cells
+    if not keys:
+        raise PlaceError(f"{store.out}: this folder holds no cells.")
+    notices: list[str] = []
+    note, damaged = assemble(store, keys, found)
+    while damaged:
+        for cell, reason in damaged:
+            notices.append(store.set_aside(cell, reason))
+            next(cells for name, cells in found.items() if keys[name] == cell.key).pop(cell.replication)
+        note, damaged = assemble(store, keys, found)
+    done = {name: len(cells) for name, cells in found.items()}
+    common = {name: about.get(name) for name in ("seed", "engine", "window", "window_minutes", "code", "libraries")}
+    store.write_manifest(
+        {
+            "command": "flowsim results rebuild",
+            "verb": "sweep" if earlier.get("verb") == "sweep" else "results",  # its points.csv is still there
+            "status": "rebuilt",
+            "replications": max(done.values()),
+            **{name: common[name] for name in ("seed", "engine", "window")},
+            "configuration": {"scenarios": keys, **common},
+            "counts": {name: max(cells, default=-1) + 1 for name, cells in found.items()},
+            "cells": done,
+            "assembled": note,
+            "versions": versions(),
+            "notices": notices,
+            "failures": [],
+        }
+    )
+    return done, notices
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# In SQL
+
+
+def ask(store: Store, sql: str) -> pd.DataFrame:
+    """The answer of DuckDB to a question about the folder. Raises PlaceError, in one sentence, for a mistake in it.
+
+    Views: `results` (scenario, replication, measure, where, unit, value), `totals` (those of the whole place), `census`
+    (scenario, replication, date, where, state, count), `cells` (see `catalogue`), `scenarios` (scenario, key,
+    replications, title, changes), `settings` (scenario, key, value: every number of every place).
+    """
+    try:
+        import duckdb
+    except ImportError:
+        raise PlaceError("results: SQL needs DuckDB; allowed: pip install duckdb, or no SQL.") from None
+    with duckdb.connect(":memory:") as connection:
+        for view, make in _VIEWS.items():
+            if re.search(rf"\b{view}\b", sql, re.IGNORECASE):
+                make(store, connection)
+        try:
+            answer = connection.execute(sql)
+            return answer.df() if answer.description else pd.DataFrame()
+        except duckdb.Error as mistake:
+            if unknown := re.search(r"Table with name (\S+) does not exist", str(mistake)):
+                raise refuse("results", unknown[1], "a table:", _VIEWS) from None
+            words = " ".join(str(mistake).split("\n\n")[0].split("LINE ")[0].split())
+            raise PlaceError(f"results: {sql!r} was given, which DuckDB does not take ({words.rstrip('.')}).") from None
+
+
+def _results(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
+    path = store.out / "results.parquet"
+    if not path.is_file():
+        raise PlaceError(f"{store.out}: there is no results.parquet; allowed: flowsim results {store.out} rebuild.")
+    _table(connection, "results", path)
+
+
+def _totals(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
+    """What holds of the whole place: in `results` a measure stands for each site, queue and so on beside it."""
+    _results(store, connection)
+    connection.execute("create temp view totals as select * from results where \"where\" = 'all'")
+
+
+def _census(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
+    path = store.out / "census.parquet"
+    if path.is_file():
+        _table(connection, "census", path)
+    else:
+        connection.register("census", store.census().astype({"scenario": str, "where": str, "state": str}))
+
+
+def _table(connection: duckdb.DuckDBPyConnection, view: str, path: Path) -> None:
+    import pyarrow.dataset as ds
+
+    connection.register(view, ds.dataset(path))
+
+
+def _cells(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
+    connection.register("cells", catalogue(store))
+
+
+def _scenarios(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
+    rows = []
+    counts = store.manifest.get("cells", {})
+    for name, key, config in _configurations(store):
+        told = config.get("scenario", {})
+        changes = "; ".join(f"place.{what}: {old} -> {new}" for what, (old, new) in told.get("changes", {}).items())
+        rows.append([name, key, counts.get(name, 0), told.get("title", ""), changes])
+    connection.register(
+        "scenarios", pd.DataFrame(rows, columns=["scenario", "key", "replications", "title", "changes"])
+    )
+
+
+def _settings(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
+    rows = []
+    for name, _, config in _configurations(store):
+        own = {part: value for part, value in config.items() if part not in ("before", "scenario", "run")}
+        own |= {part: {n: _as_open(service) for n, service in own.get(part, {}).items()} for part in SECTIONS}
+        every = [*flat(own, "place"), *config.get("run", {}).items()]
+        rows += [[name, key, str(value)] for key, value in every]
+    connection.register("settings", pd.DataFrame(rows, columns=["scenario", "key", "value"]))
+
+
+def _as_open(service: dict[str, Any]) -> dict[str, Any]:
+    """A service or pool with as much in each of its parts as is open there before anything changes it."""
+    total = service["capacity"]
+    parts = {split: service[split] for split in SPLITS if isinstance(total, float) and service.get(split)}
+    open_in = {split: shared_out(total, weights, service["unit"]) for split, weights in parts.items()}
+    return {**service, **{split: {n: float(x) for n, x in amounts.items()} for split, amounts in open_in.items()}}
+
+
+def _configurations(store: Store) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for name, key in store.manifest.get("configuration", {}).get("scenarios", {}).items():
+        path = store.config_file(name)
+        yield name, key, read_plain(path) if path.is_file() else {}
+
+
+_VIEWS: dict[str, Callable[[Store, Any], None]] = {
+    "results": _results,
+    "totals": _totals,
+    "census": _census,
+    "cells": _cells,
+    "scenarios": _scenarios,
+    "settings": _settings,
+}
+
+
+def write(answer: pd.DataFrame, path: Path) -> None:
+    """Write an answer as .csv or .parquet. Raises PlaceError for another ending or a folder that is not there."""
+    if path.suffix not in ENDINGS:
+        raise refuse("to", str(path), "a file ending in", ENDINGS)
+    try:
+        if path.suffix == ".csv":
+            answer.to_csv(path, index=False, float_format="%.10g", lineterminator="\n")
+        else:
+            answer.to_parquet(path, index=False)
+    except OSError as trouble:
+        raise PlaceError(
+            f"to: {str(path)!r} was given, which cannot be written ({trouble.strerror or trouble})."
+        ) from None

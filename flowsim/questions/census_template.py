@@ -1,0 +1,136 @@
+"""A place's own first morning, simulated, as a census: the template that a user fills in with what they count."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from flowsim.cells.replicate import simulate
+from flowsim.declare.census import (
+    COLUMNS,
+    DAYS,
+    HOURS,
+    IN_STAGE,
+    PEOPLE,
+    READY,
+    SERVICE,
+    STAGE,
+    STATE,
+    WAITING,
+    WAITING_FOR,
+    WHERE,
+)
+from flowsim.measures.history import History
+from flowsim.model.tables import NONE
+from flowsim.place import LEAVE, Place
+from flowsim.place.ways import leaves_of, plain_way
+
+BANDS = (0, 2, 7, 14, 21, 42)
+"""Days in an acute bed so far, as hospitals report them; the last band is open."""
+EXTRA = ("pathway", "locality")
+"""Attributes that the template shows, where the place has them; any other may be a column too."""
+
+
+def census_template(place: Place, seed: int = 1) -> str:
+    """CSV of who is there on `start_date` in one simulated run of the place, in the form that `census=` reads.
+
+    Typical numbers of the model, to be written over; neighbours' own services are left out, for they keep their own
+    caseload.
+    """
+    found = _present(place, seed)
+    rows = list(_lines(place, found))
+    extra = [name for name in EXTRA if any(row.get(name) for row in rows)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*COLUMNS, *extra], restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _present(place: Place, seed: int) -> pd.DataFrame:
+    """Everybody who is somewhere at the first minute that counts: one row a person, with the days so far."""
+    plain = place.before or place
+    warm_up = plain.run.model_copy(update={"days": 1, "census": None})
+    done = simulate(plain.model_copy(update={"run": warm_up}), seed, 0)
+    history = History(plain, done.network, done.journeys, done.spells)
+    rows, s, now = done.journeys.rows, done.spells, warm_up.measured_from
+    row = np.flatnonzero((s.started >= 0) & (s.started <= now) & ((s.left < 0) | (s.left > now)))
+    after = rows.next[row]
+    asked = (after != NONE) & (s.joined[after] >= 0) & (s.joined[after] <= now)
+    recognised = (s.recognised[row] >= 0) & (s.recognised[row] <= now)
+    since = np.where(asked, s.joined[after], np.where(recognised, s.recognised[row], s.started[row]))
+    stages = np.array([*done.journeys.stages, LEAVE], dtype=object)
+    frame = pd.DataFrame(
+        {
+            SERVICE: np.array(history.kind_names, dtype=object)[history.kind[rows.service[row]]],
+            WHERE: np.array(history.unit_name, dtype=object)[rows.service[row]],
+            STATE: np.where(asked, WAITING, np.where(recognised, READY, IN_STAGE)),
+            STAGE: stages[rows.stage[row]],
+            WAITING_FOR: np.where(asked | recognised, stages[np.where(after == NONE, -1, rows.stage[after])], ""),
+            DAYS: (now - since) / 1440,
+            HOURS: s.units[row] / 60,
+        }
+    )
+    for name in EXTRA:
+        words = np.array([*done.journeys.levels.get(name, ()), ""], dtype=object)
+        codes = done.journeys.attributes.get(name, np.full(len(done.journeys.spells.number), NONE))
+        frame[name] = words[codes[rows.spell[row]]]
+    return frame
+
+
+def _lines(place: Place, found: pd.DataFrame) -> Iterator[dict[str, object]]:
+    """The template's lines: each service, site and state, and what those who wait are waiting for."""
+    on_the_way = set().union(*(plain_way(place, stream) for stream in place.streams))
+    for name, service in place.services.items():
+        here = found[found[SERVICE] == name]
+        if service.capacity == "unlimited":
+            here = here[here[STATE] != IN_STAGE]  # the world outside: only who waits there for something
+        stages = [stage for stage in dict.fromkeys(here[STAGE]) if stage in on_the_way]
+        main = max(stages, key=lambda stage: int((here[STAGE] == stage).sum()), default=None)
+        own = service.by_site or service.by_locality or {"": 0}
+        for unit in own:
+            those = here[here[WHERE] == unit]
+            if main is not None:  # a stage that follows on giving up counts with the one that people come to
+                those = those.assign(**{STAGE: those[STAGE].where(those[STAGE].isin(stages), main)})
+            yield from _in_stage(place, name, unit, those[those[STATE] == IN_STAGE])
+            yield from _waiting(place, name, unit, those[those[STATE] != IN_STAGE])
+
+
+def _in_stage(place: Place, service: str, unit: str, people: pd.DataFrame) -> Iterator[dict[str, object]]:
+    declared = place.services[service]
+    for stage, those in people.groupby(STAGE, sort=True):
+        line: dict[str, object] = {SERVICE: service, WHERE: unit, STATE: IN_STAGE, STAGE: stage}
+        if declared.unit == "hours_a_week":
+            yield line | {HOURS: round(float(those[HOURS].sum()))}
+        elif declared.role == "ward":
+            edges = [*BANDS, max(float(those[DAYS].max()), BANDS[-1]) + 1]
+            for low, high in pairwise(edges):
+                n = int(((those[DAYS] >= low) & (those[DAYS] < high)).sum())
+                if n:
+                    yield line | {DAYS: f"{low} to {round(high)}", PEOPLE: n}
+        else:
+            yield line | {PEOPLE: len(those)}
+
+
+def _waiting(place: Place, service: str, unit: str, people: pd.DataFrame) -> Iterator[dict[str, object]]:
+    own = {name for name, locality in place.localities.items() if not locality.neighbour}
+    declared = place.services[service]
+    outside = declared.split_by is None and declared.role == "outside"
+    if declared.role != "ward":  # there alone people are delayed by pathway
+        people = people.assign(pathway="")
+    for (state, stage, target, pathway, locality), those in people.groupby(
+        [STATE, STAGE, WAITING_FOR, "pathway", "locality" if outside else WHERE], sort=True
+    ):
+        if outside and own and locality and locality not in own:
+            continue
+        targets = leaves_of(place.stages[str(stage)].next)
+        longest = max(2 * float(those[DAYS].mean()), 0.1)
+        line = {SERVICE: service, WHERE: unit, STATE: state, STAGE: stage, "pathway": pathway, PEOPLE: len(those)}
+        line[WAITING_FOR] = target if target in targets else ""
+        line[DAYS] = f"0 to {longest:.1f}"
+        yield line | ({"locality": locality} if outside else {})

@@ -1,0 +1,350 @@
+"""Scenarios side by side: because person k is the same person in every scenario, every difference is paired."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+
+from flowsim.cells.runner import run_all
+from flowsim.declare.settings import Settings
+from flowsim.folder.result import Result
+from flowsim.folder.store import free_name, write_csv
+from flowsim.measures.registry import HEADLINE, MEASURES
+from flowsim.place import Payer, Place, PlaceError, Service, refuse
+from flowsim.statistics.intervals import ratio_interval, smallest_detectable, t_interval, wide_values
+
+NO_CLEAR_CHANGE = "no clear change"
+NO_INTERVAL = "one replication: no interval"
+SERVICE_LOAD = "service_offered_load"
+SERVICE_WAIT = "service_wait_days_mean"
+COST_BY_SERVICE = "cost_by_service"
+COST_TOTAL = "cost_total"
+DELAYED_BED_DAYS = "delayed_bed_days"
+FEWEST_TO_JUDGE = 5
+"""Replications below which a ratio of variances says nothing."""
+ROUNDING = 1e-20
+"""Of two variances: below this share the smaller is nought but for rounding."""
+
+
+class Comparison(Result):
+    """A result of several scenarios, the first of which is the one compared with."""
+
+    @property
+    def baseline(self) -> str:
+        """The scenario compared with."""
+        return self.scenarios[0]
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The scenarios compared with it."""
+        return self.scenarios[1:]
+
+    @classmethod
+    def of(cls, result: Result) -> Comparison:
+        """The same result, seen as a comparison. Raises PlaceError when it has one scenario only."""
+        if len(result.places) < 2:
+            raise PlaceError(f"{result.out}: this folder holds one scenario; a comparison needs two.")
+        return cls(result.out, result.places, result.failures, result.notices, result.interrupted)
+
+    @cached_property
+    def differences(self) -> pd.DataFrame:
+        """Every paired difference; see `paired_differences`. The same rows as `comparison.csv`."""
+        return paired_differences(self.results, self.baseline, self.others)
+
+    def table(self) -> pd.DataFrame:
+        """The headline measures of `differences`, in their order, with a title."""
+        order = {measure: at for at, measure in enumerate(HEADLINE)}
+        found = self.differences
+        found = found[found["measure"].isin(list(order)) & (found["where"] == "all")]
+        found = found.sort_values("measure", key=lambda column: column.map(order), kind="stable")
+        titles = found["measure"].map({name: measure.title for name, measure in HEADLINE.items()})
+        found.insert(1, "title", titles)
+        return found.reset_index(drop=True)
+
+    def pairing_gain(self) -> pd.DataFrame:
+        """What it gains that the same people come in every scenario; see `pairing_gain`."""
+        return pairing_gain(self.results, self.baseline, self.others)
+
+    def what_breaks_next(self) -> pd.DataFrame:
+        """Services ranked by the change in their load and wait; see `what_breaks_next`."""
+        return what_breaks_next(self.differences)
+
+    def released_bed_days(self) -> pd.DataFrame:
+        """What a released bed-day costs in each scenario; see `cost_of_released_bed_days`."""
+        services = self.places[self.baseline].services
+        return cost_of_released_bed_days(self.results, self.baseline, self.others, services)
+
+    def net_cost(self, cashable: float | None = None) -> pd.DataFrame:
+        """What each scenario costs more or less, by payer, if the saving in acute beds comes and if it does not.
+
+        `cashable`: the share of the cost of beds no longer used that is saved in money; None for what each scenario's
+        place says (`place.metrics.cashable`, nought unless it is set). See `net_costs`.
+        """
+        if cashable is not None and not 0 <= cashable <= 1:
+            raise refuse("cashable", cashable, "a share from 0 to 1")
+        return net_costs(self.results, self.places, cashable)
+
+
+def compare(
+    places: Mapping[str, Place] | list[Place], settings: Settings, run: Callable[..., Result] = run_all
+) -> Comparison:
+    """Run every place with the same people and compare each with the first. Raises PlaceError.
+
+    A list is named by the places' scenarios (a name that comes again is numbered); a mapping gives its own names. All
+    places must have the same run: start, length, warm-up and scale. `run` does the replications: `runner.run_all`, or
+    something that stops when it knows enough (`precision.run_until`).
+    """
+    named = dict(places) if isinstance(places, Mapping) else name_places(places)
+    check_same_run(named)
+    result = run(named, settings, verb="compare")
+    comparison = Comparison.of(result)
+    write_csv(result.out / "comparison.csv", comparison.differences)
+    return comparison
+
+
+def check_same_run(places: Mapping[str, Place]) -> None:
+    """Raises PlaceError unless there are two places or more, all with the same start, length, warm-up and scale."""
+    if len(places) < 2:
+        raise PlaceError(f"scenarios: {', '.join(places) or 'none'} was given; allowed: at least two to compare.")
+    first_name, first = next(iter(places.items()))
+    for name, place in places.items():
+        spans = [(p.run.first_date, p.run.start_date, p.run.end_date, p.run.scale) for p in (first, place)]
+        if spans[0] != spans[1]:
+            raise PlaceError(f"scenarios: {name} and {first_name} have different start, days, warm_up_days or scale.")
+
+
+def name_places(places: list[Place]) -> dict[str, Place]:
+    """Places by their scenarios' names; the second of a name is ``name_2``."""
+    named: dict[str, Place] = {}
+    for place in places:
+        named[free_name(place.scenario.name, named)] = place
+    return named
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Paired differences
+
+
+def paired_differences(results: pd.DataFrame, baseline: str, others: tuple[str, ...]) -> pd.DataFrame:
+    """Every number of every scenario less the baseline's, replication by replication.
+
+    Takes the tidy results; returns one row a (scenario, measure, where) with: unit, n (replications that both have),
+    baseline and value (means), difference (its mean), low, high (95 % t interval), sd (of the paired differences),
+    smallest_detectable (80 % power) and change: "more", "less", "no change" (every replication equal), "no clear
+    change" (the interval includes none) or, with one replication, that there is no interval.
+    """
+    before = wide_values(results, baseline)
+    frames = [_differences_of(before, wide_values(results, name), name) for name in others]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _differences_of(before: pd.DataFrame, after: pd.DataFrame, scenario: str) -> pd.DataFrame:
+    """The rows of one scenario; both frames have one row a (measure, where, unit) and one column a replication."""
+    rows = before.index.union(after.index)
+    replications = before.columns.intersection(after.columns)
+    counts = rows.get_level_values("measure").isin([name for name, measure in MEASURES.items() if measure.adds_up])
+    old, new = (_values(wide, rows, replications, counts) for wide in (before, after))
+    both = np.isfinite(old) & np.isfinite(new)
+    n, difference, sd, low, high = t_interval(np.where(both, new - old, np.nan))
+    found = rows.to_frame(index=False)
+    found.insert(0, "scenario", scenario)
+    found = found.assign(
+        n=n,
+        baseline=t_interval(np.where(both, old, np.nan))[1],
+        value=t_interval(np.where(both, new, np.nan))[1],
+        difference=difference,
+        low=low,
+        high=high,
+        sd=sd,
+        smallest_detectable=smallest_detectable(n, sd),
+    )
+    found["change"] = _change(found)
+    return found[found["n"] > 0]
+
+
+def _values(wide: pd.DataFrame, rows: pd.Index, replications: pd.Index, counts: np.ndarray) -> np.ndarray:
+    """Shape (rows, replications): what is absent is nought where the measure adds up (`Measure.adds_up`), else NaN."""
+    values = wide.reindex(index=rows, columns=replications).to_numpy(dtype=float)
+    return np.where(np.isnan(values) & counts[:, None], 0.0, values)
+
+
+def _change(found: pd.DataFrame) -> np.ndarray:
+    same = (found["difference"] == 0) & ((found["sd"] == 0) | (found["n"] == 1))
+    return np.select(
+        [same, found["n"] == 1, found["low"] > 0, found["high"] < 0],
+        ["no change", NO_INTERVAL, "more", "less"],
+        NO_CLEAR_CHANGE,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What pairing gains
+
+
+def pairing_gain(results: pd.DataFrame, baseline: str, others: tuple[str, ...]) -> pd.DataFrame:
+    """How many times more replications would be needed if other people came in each scenario, by headline measure.
+
+    That is the variance of the difference of independent runs, ``var(scenario) + var(baseline)``, over that of the
+    paired differences. Columns scenario, measure, title, unit, n, correlation (between scenario and baseline over
+    replications), sd_unpaired and sd_paired (of one replication's difference), ratio (infinite where every paired
+    difference is the same). Measures of the whole place; none with fewer than two replications, or that never vary.
+    """
+    whole = results[(results["where"] == "all") & results["measure"].isin(list(HEADLINE))]
+    before = wide_values(whole, baseline)
+    rows = []
+    for scenario in others:
+        after = wide_values(whole, scenario).reindex(index=before.index, columns=before.columns)
+        for key, old, new in zip(before.index, before.to_numpy(dtype=float), after.to_numpy(dtype=float), strict=True):
+            both = np.isfinite(old) & np.isfinite(new)
+            n = int(both.sum())
+            if n < 2:
+                continue
+            covariance = np.cov(old[both], new[both], ddof=1)
+            apart = covariance[0, 0] + covariance[1, 1]
+            if apart <= 0:
+                continue
+            paired = float(np.var(new[both] - old[both], ddof=1))
+            spread = float(np.sqrt(covariance[0, 0] * covariance[1, 1]))
+            correlation = covariance[0, 1] / spread if spread else np.nan
+            ratio = apart / paired if paired > ROUNDING * apart else np.inf
+            measure = HEADLINE[str(key[0])]
+            sds = (float(np.sqrt(apart)), float(np.sqrt(paired)))
+            rows.append([scenario, measure.id, measure.title, measure.unit, n, correlation, *sds, ratio])
+    columns = ["scenario", "measure", "title", "unit", "n", "correlation", "sd_unpaired", "sd_paired", "ratio"]
+    found = pd.DataFrame(rows, columns=columns)
+    order = {measure: at for at, measure in enumerate(HEADLINE)}
+    place = {name: at for at, name in enumerate(others)}
+    by = pd.DataFrame({"measure": found["measure"].map(order), "scenario": found["scenario"].map(place)})
+    return found.loc[by.sort_values(["measure", "scenario"], kind="stable").index].reset_index(drop=True)
+
+
+def where_pairing_does_not_help(gain: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `pairing_gain` whose ratio is at most one, where there are enough replications to say so."""
+    return gain[(gain["ratio"] <= 1) & (gain["n"] >= FEWEST_TO_JUDGE)].reset_index(drop=True)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What breaks next
+
+
+def what_breaks_next(differences: pd.DataFrame) -> pd.DataFrame:
+    """Services of each scenario, the one whose load and wait rise most first.
+
+    The rank is the mean of two ranks: by the change in offered load and by the change in the mean wait. A service is a
+    kind of service, all its queues together. Columns scenario, service, load (a ratio, now), load_difference,
+    load_change, wait (now), wait_unit, wait_difference, wait_change.
+    """
+    keys = ["scenario", "where"]
+    differences = differences[~differences["where"].str.contains("/", regex=False)]
+    load = differences[differences["measure"] == SERVICE_LOAD].set_index(keys)
+    wait = differences[differences["measure"] == SERVICE_WAIT].set_index(keys)
+    found = pd.DataFrame(
+        {
+            "load": load["value"],
+            "load_difference": load["difference"],
+            "load_change": load["change"],
+            "wait": wait["value"],
+            "wait_unit": wait["unit"],
+            "wait_difference": wait["difference"],
+            "wait_change": wait["change"],
+        }
+    )
+    by_scenario = found.groupby(level="scenario")
+    ranks = [by_scenario[c].rank(ascending=False, na_option="bottom") for c in ("load_difference", "wait_difference")]
+    found["rank"] = (ranks[0] + ranks[1]) / 2
+    order = {name: at for at, name in enumerate(differences["scenario"].unique())}
+    found = found.reset_index().rename(columns={"where": "service"})
+    found["order"] = found["scenario"].map(order)
+    found = found.sort_values(["order", "rank", "service"], kind="stable")
+    return found.drop(columns=["order", "rank"]).reset_index(drop=True)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What a released bed-day costs
+
+
+def cost_of_released_bed_days(
+    results: pd.DataFrame, baseline: str, others: tuple[str, ...], services: Mapping[str, Service]
+) -> pd.DataFrame:
+    """The change in the cost of everything but acute beds, over the delayed bed-days that are no longer.
+
+    Columns scenario, released (bed-days a year), released_clear (its interval excludes nought), cost (change, pounds a
+    year), ratio, low, high (pounds a released bed-day, Fieller's 95 % interval over replications). The ratio is NaN
+    unless delayed bed-days clearly fall: a price of something that may not exist is no number.
+    """
+    acute = [name for name, service in services.items() if service.role == "ward"]
+    everywhere = results[results["where"] == "all"]
+    rows = []
+    for scenario in others:
+        cost = _paired_sum(results, baseline, scenario, COST_BY_SERVICE, without=acute)
+        released = -_paired_sum(everywhere, baseline, scenario, DELAYED_BED_DAYS)
+        common = cost.index.intersection(released.index)
+        if common.empty:
+            continue
+        above, below = cost[common].to_numpy(), released[common].to_numpy()
+        clear = bool(t_interval(below[None, :])[3][0] > 0)
+        ratio, low, high = ratio_interval(above, below) if clear else (np.nan, np.nan, np.nan)
+        rows.append([scenario, below.mean(), clear, above.mean(), ratio, low, high])
+    return pd.DataFrame(rows, columns=["scenario", "released", "released_clear", "cost", "ratio", "low", "high"])
+
+
+SAVING_COMES, SAVING_FAILS = "the saving comes", "the saving does not come"
+
+
+def net_costs(results: pd.DataFrame, places: Mapping[str, Place], cashable: float | None = None) -> pd.DataFrame:
+    """Every scenario's cost less that of the first of `places`, by payer: twice, since a bed-day released is no money.
+
+    Acute beds cost by the day in use. Where the saving comes, all of their change counts; where it does not, only the
+    share `cashable` of it (None: what the scenario's own place declares), for beds are staffed whether in use or not.
+    Columns scenario, case, cashable, payer ("all", then each), beds (the mean change in what acute beds cost), then n,
+    difference, low, high, sd, smallest_detectable and change as in `paired_differences`; pounds a year.
+    """
+    first, *others = places
+    total = {name: _by_where(results, name, COST_TOTAL).reindex(["all", *get_args(Payer)]) for name in places}
+    beds = {name: _cost_of_beds(results, name, place) for name, place in places.items()}
+    frames = []
+    for name in others:
+        saved = places[name].metrics.cashable if cashable is None else cashable
+        change, of_beds = total[name] - total[first], beds[name] - beds[first]
+        for case, share in ((SAVING_COMES, 1.0), (SAVING_FAILS, saved)):
+            samples = (change - (1 - share) * of_beds).to_numpy(dtype=float)
+            n, difference, sd, low, high = t_interval(samples)
+            least = smallest_detectable(n, sd)
+            found = pd.DataFrame({"scenario": name, "case": case, "cashable": share, "payer": change.index})
+            found = found.assign(beds=of_beds.mean(axis=1).to_numpy(), n=n, difference=difference)
+            found = found.assign(low=low, high=high, sd=sd, smallest_detectable=least)
+            frames.append(found.assign(change=_change(found))[n > 0])
+    return pd.concat(frames, ignore_index=True)
+
+
+def _by_where(results: pd.DataFrame, scenario: str, measure: str) -> pd.DataFrame:
+    """A measure of one scenario: one row a `where`, one column a replication."""
+    own = results[(results["scenario"] == scenario) & (results["measure"] == measure)]
+    return own.pivot(index="where", columns="replication", values="value")
+
+
+def _cost_of_beds(results: pd.DataFrame, scenario: str, place: Place) -> pd.DataFrame:
+    """What acute beds cost each payer: one row a payer ("all" too), one column a replication; nought where none."""
+    spent = _by_where(results, scenario, COST_BY_SERVICE)
+    found = pd.DataFrame(0.0, index=["all", *get_args(Payer)], columns=spent.columns)
+    for name, service in place.services.items():
+        if service.role == "ward" and service.cost is not None and name in spent.index:
+            found.loc["all"] += spent.loc[name]
+            for payer, share in service.cost.payers.items():
+                found.loc[payer] += share * spent.loc[name]
+    return found
+
+
+def _paired_sum(
+    results: pd.DataFrame, baseline: str, scenario: str, measure: str, without: Sequence[str] = ()
+) -> pd.Series:
+    """Scenario less baseline in each replication, summed over every `where` that is not left out."""
+    own = results[(results["measure"] == measure) & ~results["where"].isin(without)]
+    sums = own.groupby(["scenario", "replication"])["value"].sum()
+    if not {baseline, scenario} <= set(sums.index.get_level_values("scenario")):
+        return pd.Series(dtype=float)
+    return (sums[scenario] - sums[baseline]).dropna()

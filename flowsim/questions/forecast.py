@@ -1,0 +1,117 @@
+"""The weeks ahead of a census: bands over replications of who is delayed, which beds are in use, who waits for what;
+and how many beds are meant to be open."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from flowsim.folder.result import Result
+from flowsim.place import Place, Service
+from flowsim.place.queues import UNLIMITED, own_units, queue_name
+
+BANDS = {"low_10": 0.1, "low_25": 0.25, "median": 0.5, "high_75": 0.75, "high_90": 0.9}
+"""Columns of the bands and which part of the replications lies below each."""
+DELAYED = "Delayed patients"
+BEDS = "Beds occupied"
+BOARDING = "Waiting in the emergency department for a bed"
+QUEUED_FOR = ("community", "home_care", "care_home")
+"""Roles of services whose queues are shown."""
+WEEK = 7
+ENOUGH = 10
+"""Replications below which a band over them is hardly one: of three the middle 80 % lies between the three."""
+
+
+def is_forecast(result: Result) -> bool:
+    """Did the run start from a census?"""
+    return any(place.run.census is not None for place in result.places.values())
+
+
+def followed(place: Place) -> dict[str, list[tuple[str, str]]]:
+    """What a forecast follows, by its title: the entries (where, state) of the nightly census that add up to it.
+
+    Neighbours' own queues are left out.
+    """
+    found = {DELAYED: [("all", "delayed")]}
+    found |= {title: [(where, "occupied")] for where, title in _beds(place).items()}
+    departments = [
+        queue for name, service in place.services.items() if service.role == "ed" for queue in _queues(name, service)
+    ]
+    found |= {BOARDING: [(queue, "boarding") for queue in departments]} if departments else {}
+    for name, service in place.services.items():
+        if service.role in QUEUED_FOR and service.capacity != "unlimited":
+            found[f"Waiting for: {service.title}"] = [(queue, "waiting") for queue in _queues(name, service)]
+    return found
+
+
+def _beds(place: Place) -> dict[str, str]:
+    """Where beds are followed, and the title of that: each site, or all of a place that has one."""
+    if len(place.sites) < 2:
+        return {"all": BEDS}
+    return {name: f"{BEDS}, {site.title}" for name, site in place.sites.items()}
+
+
+def _queues(name: str, service: Service) -> list[str]:
+    return [queue_name(name, unit) for unit in own_units(service)]
+
+
+def open_beds(place: Place) -> dict[str, np.ndarray]:
+    """Beds that are meant to be open at 23:59 of each day of the run, by the titles of `followed`: (days,) float64.
+
+    Blocks, trends and a scenario's changes are in it; surge beds and shocks, which depend on chance, are not. NaN where
+    beds are without limit.
+    """
+    from flowsim.measures.history import Steps
+    from flowsim.model.cohort import Cohort
+    from flowsim.model.network import build_network
+
+    network = build_network(_undisturbed(place), Cohort(seed=1, replication=0))
+    steps = (network.step_service, network.step_minute, network.step_capacity)
+    levels = Steps.from_log(*steps, len(network.names), place.run.horizon)
+    midnight = np.arange(place.run.all_days) * 1440 + 1439
+    wards = {name: service for name, service in place.services.items() if service.role == "ward"}
+    found = {}
+    for where, title in _beds(place).items():
+        queues = [queue for name, ward in wards.items() for queue in _queues(name, ward)]
+        own = [queue for queue in queues if where == "all" or queue.endswith(f"/{where}")]
+        each = [levels.at(np.full(len(midnight), network.names.index(queue)), midnight) for queue in own]
+        beds = np.sum(each, axis=0, dtype=float) if each else np.full(len(midnight), np.nan)
+        found[title] = np.where(beds < UNLIMITED // 2, beds, np.nan)
+    return found
+
+
+def _undisturbed(place: Place) -> Place:
+    """The place without shocks."""
+    kinds = ("pools", "services")
+    calm = {
+        kind: {name: one.model_copy(update={"shocks": {}}) for name, one in getattr(place, kind).items()}
+        for kind in kinds
+    }
+    return place.model_copy(update={**calm, "before": place.before and _undisturbed(place.before)})
+
+
+def weekly(result: Result) -> pd.DataFrame:
+    """Each week's mean night, as bands over replications.
+
+    Returns columns scenario, series (see `followed`), week (its first date), n (replications), those of `BANDS`, in
+    people, and open (beds that are meant to be open, `open_beds`; NaN of what is no beds); weeks run from the first
+    day, and the last may be short.
+    """
+    census = result.census.astype({"scenario": str, "where": str, "state": str})
+    found = []
+    for scenario, place in result.places.items():
+        nights = census[census["scenario"] == scenario].set_index(["where", "state"]).sort_index()
+        first = np.datetime64(place.run.first_date, "D")
+        beds = open_beds(place)
+        for title, entries in followed(place).items():
+            rows = pd.concat([nights.loc[[entry]] for entry in entries if entry in nights.index])
+            day = (rows["date"].to_numpy().astype("datetime64[D]") - first).astype(int)
+            by_night = rows["count"].groupby([rows["replication"].to_numpy(), day]).sum()
+            nightly = by_night.unstack()  # replications by days
+            for begin in range(0, nightly.shape[1], WEEK):
+                values = nightly.iloc[:, begin : begin + WEEK].mean(axis=1)
+                bands = dict(zip(BANDS, np.quantile(values, list(BANDS.values())), strict=True))
+                bands["open"] = beds[title][begin : begin + WEEK].mean() if title in beds else np.nan
+                start = first + begin
+                found.append({"scenario": scenario, "series": title, "week": start, "n": len(values), **bands})
+    return pd.DataFrame(found, columns=["scenario", "series", "week", "n", *BANDS, "open"])

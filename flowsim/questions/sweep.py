@@ -1,0 +1,290 @@
+"""Many points of a place in one experiment: every point is a scenario, and the same people come in all of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from flowsim.cells.runner import run_all
+from flowsim.declare.composition import (
+    Composition,
+    Dimension,
+    Overruled,
+    compose,
+    dimensions,
+    tell_overruled,
+    value_now,
+    with_notices,
+)
+from flowsim.declare.settings import Settings
+from flowsim.folder.result import Result
+from flowsim.folder.store import Store, write_csv
+from flowsim.measures.registry import HEADLINE, MEASURES
+from flowsim.place import Place, PlaceError, refuse
+from flowsim.questions.compare import paired_differences
+from flowsim.questions.design import SCENARIO, Points, choose, plain_key, read_table, short_keys
+from flowsim.statistics.importance import is_full_grid, rank_settings, unrankable
+
+POINT = "point"
+POINTS_FILE = "points.csv"
+SWEPT = ("place", SCENARIO, "policy_start")
+"""What may be varied: what the same people can live through. Anything else makes another run."""
+DEFAULT_MEASURES = ("delayed_patients", "acute_occupancy", "boarding_hours_mean", "cost_total")
+"""What a sweep is judged and drawn by where nobody says; the first decides which points are best."""
+
+
+class Sweep(Result):
+    """A result of many points; the first scenario is the place as it is, with which each point is compared."""
+
+    @property
+    def base(self) -> str:
+        """The point that leaves every setting as it is."""
+        return self.scenarios[0]
+
+    @cached_property
+    def points(self) -> pd.DataFrame:
+        """One row a point, the base first: `point` and a column a setting (what the base has now, in its row)."""
+        return pd.read_csv(self.out / POINTS_FILE)
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The settings that were varied."""
+        return tuple(name for name in self.points.columns if name != POINT)
+
+    @property
+    def asked_measures(self) -> tuple[str, ...]:
+        """What it is judged and drawn by (by default, of those that vary); the first decides which points are best."""
+        if asked := self.manifest.get("measures"):
+            return tuple(asked)
+        values = self.results[self.results["where"] == "all"].groupby("measure")["value"].nunique()
+        return tuple(name for name in DEFAULT_MEASURES if values.get(name, 0) > 1) or DEFAULT_MEASURES[:1]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The settings that were varied, in few words."""
+        return short_keys(self.settings)
+
+    @cached_property
+    def results(self) -> pd.DataFrame:
+        """Of each cell the headline measures of the whole place, and the checks; `results.parquet` has all of them.
+
+        Columns scenario, replication, measure, where, unit, value.
+        """
+        checks = [name for name in MEASURES if name.startswith("check_")]
+        store = Store(self.out)
+        parts = [store.results(list(HEADLINE), ["all"]), store.results(checks)]
+        return pd.concat(parts, ignore_index=True)
+
+    @cached_property
+    def differences(self) -> pd.DataFrame:
+        """Every paired difference of a headline measure to the base; see `compare.paired_differences`."""
+        headline = self.results[self.results["where"] == "all"]
+        return paired_differences(headline, self.base, self.scenarios[1:])
+
+    def table(self, measure: str | None = None) -> pd.DataFrame:
+        """One row a (point, measure), as `sweep.csv`; with a name of a measure those of this one.
+
+        Columns: point, the settings, measure, unit, n, mean, low, high (95 % interval), difference (paired, to the
+        base), difference_low, difference_high and change. Raises PlaceError for a name that is none.
+        """
+        if measure is None:
+            return self._table
+        known = self._table["measure"].unique()
+        if measure not in known:
+            raise refuse("measure", measure, "one of", known)
+        return self._table[self._table["measure"] == measure].reset_index(drop=True)
+
+    @cached_property
+    def _table(self) -> pd.DataFrame:
+        means = self.summary().rename(columns={"scenario": POINT}).drop(columns="where")
+        paired = self.differences.rename(
+            columns={"scenario": POINT, "low": "difference_low", "high": "difference_high"}
+        )
+        paired = paired[[POINT, "measure", "difference", "difference_low", "difference_high", "change"]]
+        found = self.points.merge(means, on=POINT, how="left").merge(paired, on=[POINT, "measure"], how="left")
+        return found[found["measure"].notna()].reset_index(drop=True)
+
+    def best(self, measure: str | None = None) -> pd.DataFrame:
+        """Rows of a measure's `table` (default: the first asked for), the best point first; without the base."""
+        measure = measure or self.asked_measures[0]
+        found = self.table(measure)
+        found = found[found[POINT] != self.base]
+        return found.sort_values("mean", ascending=HEADLINE[measure].better <= 0, kind="stable", ignore_index=True)
+
+    def ranking(self, measure: str | None = None) -> pd.DataFrame:
+        """How much each setting matters to a measure (default: the first asked for); see `importance.rank_settings`.
+
+        No rows where `unrankable` says why.
+        """
+        found = self._tried(measure or self.asked_measures[0])
+        return rank_settings(found[list(self.settings)], found["mean"])
+
+    @property
+    def unrankable(self) -> str:
+        """Why these points cannot say which settings matter, in one sentence; empty where they can."""
+        return unrankable(self._tried(self.asked_measures[0])[list(self.settings)])
+
+    @property
+    def is_full_grid(self) -> bool:
+        """Is every combination of the settings' values a point, once?"""
+        return is_full_grid(self._tried(self.asked_measures[0])[list(self.settings)])
+
+    def _tried(self, measure: str) -> pd.DataFrame:
+        """Rows of a measure's table of the points, without the base, where it is known."""
+        found = self.table(measure)
+        return found[(found[POINT] != self.base) & found["mean"].notna()]
+
+
+def sweep(
+    overrides: Sequence[str],
+    settings: Settings,
+    *,
+    design: str = "grid",
+    points: int | None = None,
+    table: str | Path | None = None,
+    scenarios: Sequence[str] = (),
+    measures: Sequence[str] = (),
+    scenarios_dir: str | Path | None = None,
+) -> Sweep:
+    """Run every point of a design with the same people, and compare each with the place as it is.
+
+    Args:
+        overrides: as on the command line; those with several values, in Hydra's grammar, are varied.
+        settings: how it is done; its seed is that of lhs and sobol too.
+        design: grid, lhs or sobol.
+        points: how many, for lhs and sobol.
+        table: a CSV file of points, instead of a design; see `design.read_table`.
+        scenarios: each point is run in each of these; the first is the one compared with.
+        measures: what it is judged and drawn by; default `DEFAULT_MEASURES`.
+
+    Raises PlaceError.
+    """
+    places, frame = compose_sweep(
+        overrides,
+        design=design,
+        points=points,
+        table=table,
+        scenarios=scenarios,
+        seed=settings.seed,
+        scenarios_dir=scenarios_dir,
+    )
+    asked = {"measures": list(measures)}
+    result = run_all(places, settings, verb="sweep", census=False, beside={POINTS_FILE: frame}, asked=asked)
+    found = Sweep(result.out, result.places, result.failures, result.notices, result.interrupted)
+    if not found.results.empty:
+        write_csv(result.out / "sweep.csv", found.table())
+        found.table().to_parquet(result.out / "sweep.parquet", index=False)
+    return found
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# From overrides to places
+
+
+def compose_sweep(
+    overrides: Sequence[str],
+    *,
+    design: str = "grid",
+    points: int | None = None,
+    table: str | Path | None = None,
+    scenarios: Sequence[str] = (),
+    seed: int = 1,
+    scenarios_dir: str | Path | None = None,
+) -> tuple[dict[str, Place], pd.DataFrame]:
+    """The places of a sweep by the points' names, the base first, and the table of their settings.
+
+    Arguments as for `sweep`. Raises PlaceError, before anything runs, for the first point that cannot be.
+    """
+    varied, fixed = dimensions(overrides, scenarios_dir)
+    chosen = [f"{SCENARIO}={scenarios[0]}"] if scenarios else []
+    if chosen and any(text.startswith(f"{SCENARIO}=") for text in overrides):
+        raise PlaceError("scenario: it was given beside scenarios; allowed: one of the two.")
+    base = compose(*chosen, *fixed, scenarios_dir=scenarios_dir)
+    if table is None:
+        found = choose([_settled(one, base) for one in varied], design, points, seed)
+    elif varied or points is not None or design != "grid":
+        given = varied[0].key if varied else "points" if points is not None else "design"
+        raise PlaceError(f"table: {given} was given beside it; allowed: a table, or a design of settings with values.")
+    else:
+        found = read_table(table)
+    if len(scenarios) > 1:
+        found = found.in_each(scenarios)
+    for key in found.keys:
+        _check_key(key, found)
+    name = base.scenario.name if base.scenario.name not in found.settings else "as it is"
+    places = {name: base.read(tell=False)}
+    overruled = list(base.overruled)
+    for point, settings in found.settings.items():
+        composed, places[point] = _read(
+            fixed if SCENARIO in settings else (*chosen, *fixed), point, found, scenarios_dir
+        )
+        overruled += composed.overruled
+    told = tell_overruled(_worth_telling(overruled, found)).values()
+    places[name] = with_notices(places[name], told)
+    return places, _frame(name, base, found)
+
+
+def _worth_telling(overruled: Sequence[Overruled], points: Points) -> Iterator[Overruled]:
+    """What is told once of all points. A setting that is varied is there to overrule a scenario, unless several are
+    compared: then they are alike in it."""
+    varied = {plain_key(key) for key in points.keys}
+    for one in overruled:
+        if SCENARIO in varied and one.key in varied:
+            yield replace(one, setting=f"{one.key}, which is varied,", alone="")
+        elif one.key not in varied and (SCENARIO in varied or one.differs):
+            yield one
+
+
+def _check_key(key: str, points: Points) -> None:
+    if plain_key(key).split(".")[0] not in SWEPT:
+        where = f"{next(iter(points.lines.values())).rsplit(',', 1)[0]}, line 1: " if points.lines else ""
+        allowed = "place.KEY, scenario and policy_start; for others `flowsim run -m`, since other people come then"
+        raise PlaceError(f"{where}{key}: this cannot be varied in a sweep; allowed: {allowed}.")
+
+
+def _read(
+    fixed: Sequence[str], name: str, points: Points, scenarios_dir: str | Path | None
+) -> tuple[Composition, Place]:
+    """The place of one point; a mistake is told with the point, or the line and column of the table."""
+    settings = points.settings[name]
+    try:
+        texts = [f"{key}={value}" for key, value in settings.items()]
+        composed = compose(*fixed, *texts, scenarios_dir=scenarios_dir)
+        return composed, composed.read(tell=False)
+    except PlaceError as error:
+        if name not in points.lines:
+            raise PlaceError(f"{name}: {error}") from None
+        words = re.findall(r"[\w.]+", str(error))
+        column = next(
+            (key for key in settings if any(f"{plain_key(key)}.".startswith(f"{word}.") for word in words)), ""
+        )
+        where = f"{points.lines[name]}, column '{column}'" if column else points.lines[name]
+        raise PlaceError(f"{where}: {error}") from None
+
+
+def _settled(dimension: Dimension, base: Composition) -> Dimension:
+    """An interval of a setting that is a whole number now has whole numbers, unless it says otherwise itself."""
+    if dimension.ends is None or dimension.whole is not None:
+        return dimension
+    now = value_now(base, dimension.key)
+    return replace(dimension, whole=isinstance(now, int) and not isinstance(now, bool))
+
+
+def _frame(base_name: str, base: Composition, points: Points) -> pd.DataFrame:
+    """One row a point, the base first; numbers in the columns that have nothing else."""
+    now = [base.scenario.name if key == SCENARIO else value_now(base, key) for key in points.keys]
+    rows = [now, *([point.get(key) for key in points.keys] for point in points.settings.values())]
+    table = pd.DataFrame(rows, columns=[plain_key(key) for key in points.keys], dtype=object)
+    table = table.apply(_numbers)
+    table.insert(0, POINT, [base_name, *points.settings])
+    return table
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    numbers = pd.to_numeric(column, errors="coerce")
+    return column if (numbers.isna() & column.notna()).any() else numbers
