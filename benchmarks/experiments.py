@@ -119,11 +119,12 @@ def _dask(out: str, replications: int, *overrides: str) -> None:
 
 def _tiny(out: str, replications: int) -> None:
     """Five scenarios whose cells are made without being simulated."""
-    nights = pd.date_range("2024-04-01", periods=30).to_numpy()
-    results = pd.DataFrame({"measure": [f"m{n}" for n in range(100)], "where": "all", "unit": "people", "value": 1.5})
-    census = pd.DataFrame({"date": nights, "where": "all", "state": "delayed", "count": np.arange(30.0)})
+    dates = pd.date_range("2024-04-01", periods=30).to_numpy()
+    whole = {"where": "all", "of": ""}
+    results = pd.DataFrame({"measure": [f"m{n}" for n in range(100)], **whole, "unit": "people", "value": 1.5})
+    by_night = pd.DataFrame({"date": dates, **whole, "state": "delayed", "count": np.arange(30.0)})
     replicate.simulate = _nothing  # type: ignore[assignment]
-    replicate.measured = lambda *_: Measured(results=results, census=census)  # type: ignore[assignment]
+    replicate.measured = lambda *_: Measured(results=results, nights=by_night)  # type: ignore[assignment]
     base = load("days=21", "warm_up_days=9")
     places: dict[str, Place] = {
         f"tiny_{n}": base.model_copy(update={"title": f"tiny {n}"}) for n in range(TINY_SCENARIOS)

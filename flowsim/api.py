@@ -106,7 +106,7 @@ def _index(text: str) -> list[float] | None:
 
 
 class Result(_Shown, PlainResult):
-    """What one scenario's replications found: `results`, `census`, `summary()`, `chart()`, `show()`."""
+    """What one scenario's replications found: `results`, `nights`, `summary()`, `chart()`, `show()`."""
 
     def _repr_html_(self) -> str:
         return self.summary().to_html(index=False)

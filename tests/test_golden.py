@@ -36,9 +36,9 @@ def measured(scenario: str) -> pd.DataFrame:
     place = load(f"scenario={scenario}", start, *RUN, *SINCE_JULY.get(scenario, ()))
     done = simulate(place, SEED, REPLICATION, usable(DEFAULT_ENGINE))
     rows = measure(place, done.network, done.journeys, done.spells).results
-    rows = rows[~rows["where"].str.contains(r"[/|]")]
+    rows = rows[(rows["where"] == "all") | (rows["of"] == "")]
     text = [format(value, f".{FIGURES}g") for value in rows["value"]]
-    return rows.assign(value=text)[["measure", "where", "unit", "value"]].reset_index(drop=True)
+    return rows.assign(value=text)[["measure", "where", "of", "unit", "value"]].reset_index(drop=True)
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -47,11 +47,11 @@ def read(path: Path) -> pd.DataFrame:
 
 def differences(golden: pd.DataFrame, found: pd.DataFrame) -> list[str]:
     """One line for each number that differs, is new or is gone."""
-    key = ["measure", "where", "unit"]
+    key = ["measure", "where", "of", "unit"]
     both = golden.merge(found, on=key, how="outer", suffixes=("_golden", "_found")).fillna("absent")
     moved = both[both["value_golden"] != both["value_found"]]
     return [
-        f"{r.measure}, {r.where} ({r.unit}): {r.value_golden} before, {r.value_found} now" for r in moved.itertuples()
+        f"{r.measure}, {r.where}{r.of and ', ' + r.of} ({r.unit}): {r.value_golden} before, {r.value_found} now" for r in moved.itertuples()
     ]
 
 
@@ -83,7 +83,7 @@ def test_the_numbers_are_as_they_were(scenario, refresh_golden):
 
 
 def test_a_changed_number_is_named():
-    golden = pd.DataFrame({"measure": ["a", "b"], "where": "all", "unit": "days", "value": ["1", "2"]})
+    golden = pd.DataFrame({"measure": ["a", "b"], "where": "all", "of": "", "unit": "days", "value": ["1", "2"]})
     found = golden.assign(value=["1", "3"])
     assert differences(golden, found) == ["b, all (days): 2 before, 3 now"]
     assert differences(golden, found[:1]) == ["b, all (days): 2 before, absent now"]

@@ -210,7 +210,7 @@ def cell_file(
 ) -> tuple[str, bytes]:
     """The name (in the results folder) and the bytes of a finished cell."""
     words = {"scenario": scenario, "key": key, "replication": replication, **about}
-    data = encode(found.results, found.census, words)
+    data = encode(found.results, found.nights, words)
     return f"cells/{key}/{file_name(replication, data)}", data
 
 

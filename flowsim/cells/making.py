@@ -26,13 +26,13 @@ class Making:
     """What is to be done in a store, and how far it is."""
 
     def __init__(
-        self, store: Store, configuration: Configuration, counts: Mapping[str, int], settings: Settings, census: bool
+        self, store: Store, configuration: Configuration, counts: Mapping[str, int], settings: Settings, nights: bool
     ) -> None:
         self.store = store
         self.configuration = configuration
         self.counts = counts
         self.settings = settings
-        self.census = census
+        self.nights = nights
         self.interrupted = False
         self.assembled: dict[str, Any] = store.manifest.get("assembled", {})
         self.notices: list[str] = []
@@ -72,7 +72,7 @@ class Making:
 
     def _assemble(self) -> list[tuple[CellFile, str]]:
         keys, found = self.configuration.keys, self._found()
-        self.assembled, damaged = assemble(self.store, keys, found, self.census, self.assembled)
+        self.assembled, damaged = assemble(self.store, keys, found, self.nights, self.assembled)
         return damaged
 
     def _found(self) -> dict[str, dict[int, CellFile]]:

@@ -74,7 +74,7 @@ def run_all(
     *,
     verb: str,
     replications: Mapping[str, int] | None = None,
-    census: bool = True,
+    nights: bool = True,
     beside: Mapping[str, pd.DataFrame] | None = None,
     asked: Mapping[str, Any] | None = None,
 ) -> Result:
@@ -85,7 +85,7 @@ def run_all(
         settings: how it is done.
         verb: names the folder when `settings.out` is None, and stands in the manifest.
         replications: how many of each scenario, instead of `settings.replications`.
-        census: put the census together too; without, it is read from the cells when it is asked for.
+        nights: put the nights together too; without, they are read from the cells when they are asked for.
         beside: tables for the folder, by the names of their CSV files; they are there before the first cell is.
         asked: what else was asked, for the manifest.
 
@@ -124,7 +124,7 @@ def run_all(
     if settings.progress and notices:
         print(*notices, sep="\n", file=sys.stderr)
     notices = [*_told_when_read(places), *notices]
-    making = Making(store, configuration, counts, settings, census)
+    making = Making(store, configuration, counts, settings, nights)
     try:
         with store.at_work():
             making.run()
@@ -197,6 +197,6 @@ def _warm_up(store: Store, places: Mapping[str, Place]) -> list[str]:
     name, place = next(iter(places.items()))
     if place.scenario.changes:
         return []
-    census = store.census(["delayed"], ["all"], [name], REPLICATIONS_OF_WARM_UP)
-    notice = warm_up_notice(place, census)
+    nights = store.nights(["delayed"], ["all"], [""], [name], REPLICATIONS_OF_WARM_UP)
+    notice = warm_up_notice(place, nights)
     return [notice] if notice else []

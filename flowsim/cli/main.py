@@ -175,9 +175,9 @@ Usage: flowsim results OUT ['SQL'] [to=FILE.csv|FILE.parquet]
 
 Asks a results folder. Without SQL: the headline measures of every scenario. In SQL (DuckDB's) there are the views
 
-  totals       scenario, replication, measure, "where", unit, value: what holds of the whole place
-  results      the same, and beside it each site, locality, queue, pathway and cause: "where" says which
-  census       scenario, replication, date, "where", state, count
+  totals       scenario, replication, measure, "where", "of", unit, value: what holds of the whole place
+  results      the same, and beside it each site and locality ("where"), service, pathway, cause and so on ("of")
+  nights       scenario, replication, date, "where", "of", state, count
   cells        every finished or failed cell: scenario, replication, state, seed, engine, window, key, file, error
   scenarios    scenario, key, replications, title, changes
   settings     scenario, key, value: every number of every place

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flowsim.folder.cell_file import CENSUS_SCHEMA, COMPRESSION, RESULTS_SCHEMA, CellFile, DamagedCellError
+from flowsim.folder.cell_file import COMPRESSION, NIGHTS_SCHEMA, RESULTS_SCHEMA, CellFile, DamagedCellError
 from flowsim.folder.store import Store, renamed, told_trouble
 
 ROWS_A_GROUP = 2**18
@@ -25,16 +25,16 @@ def assemble(
     store: Store,
     keys: Mapping[str, str],
     found: Mapping[str, Mapping[int, CellFile]],
-    census: bool = True,
+    nights: bool = True,
     earlier: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], list[tuple[CellFile, str]]]:
-    """Write `results.parquet` and, if asked for, `census.parquet`, whose bytes depend on the cells alone.
+    """Write `results.parquet` and, if asked for, `nights.parquet`, whose bytes depend on the cells alone.
 
     Args:
         store: where.
         keys: the key of each scenario, in the order of the tables.
         found: the cells of each scenario by replication.
-        census: the census too; without, it stays in the cells (`Store.census` reads it there).
+        nights: the nights too; without, they stay in the cells (`Store.nights` reads them there).
         earlier: the note of an earlier call: when it says that the tables there are made of these very cells, nothing
             is read.
 
@@ -43,11 +43,11 @@ def assemble(
     """
     order = [[name, key, sorted(found[name])] for name, key in keys.items()]
     made_of = hashlib.sha256(json.dumps(order).encode()).hexdigest()
-    paths = [store.out / "results.parquet", *([store.out / "census.parquet"] if census else [])]
+    paths = [store.out / "results.parquet", *([store.out / "nights.parquet"] if nights else [])]
     damaged: list[tuple[CellFile, str]] = []
     with told_trouble(store.out):
-        if not census:
-            (store.out / "census.parquet").unlink(missing_ok=True)
+        if not nights:
+            (store.out / "nights.parquet").unlink(missing_ok=True)
         if _note(paths, made_of) != earlier:
             damaged = _write(keys, found, paths)
         return {} if damaged else _note(paths, made_of), damaged
@@ -70,7 +70,7 @@ def _write(
     with contextlib.suppress(_DamagedError), contextlib.ExitStack() as stack:
         tables = [
             stack.enter_context(_growing(path, schema))
-            for path, schema in zip(paths, (RESULTS_SCHEMA, CENSUS_SCHEMA), strict=False)
+            for path, schema in zip(paths, (RESULTS_SCHEMA, NIGHTS_SCHEMA), strict=False)
         ]
         for name in keys:
             for replication in sorted(found[name]):
@@ -79,7 +79,7 @@ def _write(
                 except DamagedCellError as reason:
                     damaged.append((found[name][replication], str(reason)))
                     continue
-                for table, part in zip(tables, (cell.results, cell.census), strict=False):
+                for table, part in zip(tables, (cell.results, cell.nights), strict=False):
                     if not damaged:
                         table.add(part(name))
         if damaged:

@@ -127,9 +127,10 @@ def rebuild(store: Store) -> tuple[dict[str, int], list[str]]:
 def ask(store: Store, sql: str) -> pd.DataFrame:
     """The answer of DuckDB to a question about the folder. Raises PlaceError, in one sentence, for a mistake in it.
 
-    Views: `results` (scenario, replication, measure, where, unit, value), `totals` (those of the whole place), `census`
-    (scenario, replication, date, where, state, count), `cells` (see `catalogue`), `scenarios` (scenario, key,
-    replications, title, changes), `settings` (scenario, key, value: every number of every place).
+    Views: `results` (scenario, replication, measure, where, of, unit, value), `totals` (those of everything in the
+    whole place), `nights` (scenario, replication, date, where, of, state, count), `cells` (see `catalogue`),
+    `scenarios` (scenario, key, replications, title, changes), `settings` (scenario, key, value: every number of every
+    place).
     """
     try:
         import duckdb
@@ -157,17 +158,18 @@ def _results(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _totals(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
-    """What holds of the whole place: in `results` a measure stands for each site, queue and so on beside it."""
+    """What holds of the whole place: in `results` a measure stands for each site, service and so on beside it."""
     _results(store, connection)
-    connection.execute("create temp view totals as select * from results where \"where\" = 'all'")
+    connection.execute("create temp view totals as select * from results where \"where\" = 'all' and \"of\" = ''")
 
 
-def _census(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
-    path = store.out / "census.parquet"
+def _nights(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
+    path = store.out / "nights.parquet"
     if path.is_file():
-        _table(connection, "census", path)
+        _table(connection, "nights", path)
     else:
-        connection.register("census", store.census().astype({"scenario": str, "where": str, "state": str}))
+        words = dict.fromkeys(("scenario", "where", "of", "state"), str)
+        connection.register("nights", store.nights().astype(words))
 
 
 def _table(connection: duckdb.DuckDBPyConnection, view: str, path: Path) -> None:
@@ -219,7 +221,7 @@ def _configurations(store: Store) -> Iterator[tuple[str, str, dict[str, Any]]]:
 _VIEWS: dict[str, Callable[[Store, Any], None]] = {
     "results": _results,
     "totals": _totals,
-    "census": _census,
+    "nights": _nights,
     "cells": _cells,
     "scenarios": _scenarios,
     "settings": _settings,

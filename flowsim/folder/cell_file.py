@@ -3,7 +3,7 @@
     cells/<key>/<replication>-<digest>.parquet
 
 ``key`` is the digest of all that decides the numbers (`store.Configuration.keys`), ``digest`` that of the file's own
-bytes. The first row group holds the results (``date`` is null), the second the census (``unit`` is null, ``measure``
+bytes. The first row group holds the results (``date`` is null), the second the nights (``unit`` is null, ``measure``
 is the state, ``value`` the count). The words of the file's metadata say which scenario, replication, seed and code made
 it, so that a folder of cells is its own catalogue.
 """
@@ -25,9 +25,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+KEYS = ("measure", "where", "of", "unit")
 WORDS = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema(
-    [("measure", WORDS), ("where", WORDS), ("unit", WORDS), ("date", pa.date32()), ("value", pa.float64())]
+    [*((name, WORDS) for name in KEYS), ("date", pa.date32()), ("value", pa.float64())]
 )
 RESULTS_SCHEMA = pa.schema(
     [
@@ -35,16 +36,18 @@ RESULTS_SCHEMA = pa.schema(
         ("replication", pa.int32()),
         ("measure", WORDS),
         ("where", WORDS),
+        ("of", WORDS),
         ("unit", WORDS),
         ("value", pa.float64()),
     ]
 )
-CENSUS_SCHEMA = pa.schema(
+NIGHTS_SCHEMA = pa.schema(
     [
         ("scenario", WORDS),
         ("replication", pa.int32()),
         ("date", pa.date32()),
         ("where", WORDS),
+        ("of", WORDS),
         ("state", WORDS),
         ("count", pa.float64()),
     ]
@@ -86,7 +89,7 @@ class CellFile:
         if self.name != file_name(self.replication, data):
             raise DamagedCellError("its checksum is wrong")
         try:
-            file = pq.ParquetFile(io.BytesIO(data), read_dictionary=["measure", "where", "unit"])
+            file = pq.ParquetFile(io.BytesIO(data), read_dictionary=["measure", "where", "of", "unit"])
         except pa.ArrowException:
             raise DamagedCellError("it is no parquet file") from None
         return Cell(file, self.replication)
@@ -113,11 +116,12 @@ class Cell:
 
     def results(self, scenario: str) -> pa.Table:
         """Rows of `RESULTS_SCHEMA`, under the name the scenario has in an experiment."""
-        return self._part(0, scenario, RESULTS_SCHEMA, {"measure": "measure", "where": "where", "unit": "unit"})
+        return self._part(0, scenario, RESULTS_SCHEMA, dict(zip(KEYS, KEYS, strict=True)))
 
-    def census(self, scenario: str) -> pa.Table:
-        """Rows of `CENSUS_SCHEMA`."""
-        return self._part(1, scenario, CENSUS_SCHEMA, {"date": "date", "where": "where", "state": "measure"})
+    def nights(self, scenario: str) -> pa.Table:
+        """Rows of `NIGHTS_SCHEMA`."""
+        columns = {"date": "date", "where": "where", "of": "of", "state": "measure"}
+        return self._part(1, scenario, NIGHTS_SCHEMA, columns)
 
     def _part(self, group: int, scenario: str, schema: pa.Schema, columns: Mapping[str, str]) -> pa.Table:
         table = self._file.read_row_group(group, use_threads=False).combine_chunks()
@@ -152,18 +156,18 @@ def listed(folder: Path) -> dict[int, CellFile]:
     return found
 
 
-def encode(results: pd.DataFrame, census: pd.DataFrame, about: Mapping[str, Any]) -> bytes:
+def encode(results: pd.DataFrame, nights: pd.DataFrame, about: Mapping[str, Any]) -> bytes:
     """The bytes of a cell file; the same tables and words give the same bytes, whatever the order of the rows.
 
     Args:
-        results: columns measure, where, unit, value.
-        census: columns date, where, state, count.
+        results: columns measure, where, of, unit, value.
+        nights: columns date, where, of, state, count.
         about: plain words and numbers for the metadata.
     """
-    nights = np.asarray(census["date"], dtype="datetime64[D]").astype(np.int32)
+    dates = np.asarray(nights["date"], dtype="datetime64[D]").astype(np.int32)
     tables = (
-        _table(results, ("measure", "where", "unit"), None, "value"),
-        _table(census, ("state", "where"), nights, "count"),
+        _table(results, KEYS, None, "value"),
+        _table(nights, ("state", "where", "of"), dates, "count"),
     )
     sink = io.BytesIO()
     metadata = {ABOUT: json.dumps(dict(about), sort_keys=True, ensure_ascii=False, default=str).encode()}
@@ -174,21 +178,21 @@ def encode(results: pd.DataFrame, census: pd.DataFrame, about: Mapping[str, Any]
     return sink.getvalue()
 
 
-def _table(frame: pd.DataFrame, words: Sequence[str], nights: np.ndarray | None, value: str) -> pa.Table:
-    """Rows in the order of their nights, then (results) of their words, (census) of where and state."""
+def _table(frame: pd.DataFrame, words: Sequence[str], dates: np.ndarray | None, value: str) -> pa.Table:
+    """Rows in the order of their nights, then (results) of their words, (nights) of `of`, where and state."""
     coded = {name: coded_words(frame[name]) for name in words}
-    order = np.zeros(len(frame), np.int64) if nights is None else nights.astype(np.int64)
-    for name in words if nights is None else reversed(words):
+    order = np.zeros(len(frame), np.int64) if dates is None else dates.astype(np.int64)
+    for name in words if dates is None else reversed(words):
         codes, known = coded[name]
         order = order * (len(known) + 1) + codes
     at = np.argsort(order, kind="stable") if (np.diff(order) < 0).any() else slice(None)
     columns: dict[str, Any] = {
         field: pa.DictionaryArray.from_arrays(pa.array(codes[at]), pa.array(known, pa.string()))
-        for field, (codes, known) in zip(("measure", "where", "unit"), coded.values(), strict=False)
+        for field, (codes, known) in zip(KEYS, coded.values(), strict=False)
     }
     none = pa.nulls(len(frame), pa.int32())
     columns.setdefault("unit", pa.DictionaryArray.from_arrays(none, pa.array([], pa.string())))
-    columns["date"] = (none if nights is None else pa.array(nights[at])).cast(pa.date32())
+    columns["date"] = (none if dates is None else pa.array(dates[at])).cast(pa.date32())
     columns["value"] = pa.array(frame[value].to_numpy(dtype=np.float64)[at], from_pandas=True)
     return pa.Table.from_pydict(columns, schema=SCHEMA)
 

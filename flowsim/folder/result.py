@@ -13,7 +13,7 @@ import pandas as pd
 from flowsim.cells.jobs import Outcome
 from flowsim.folder.store import Store, read_config
 from flowsim.place import Place, PlaceError
-from flowsim.statistics.intervals import mean_interval
+from flowsim.statistics.intervals import mean_interval, whole
 
 
 class Written(Mapping[str, Place]):
@@ -87,38 +87,37 @@ class Result:
 
     @cached_property
     def results(self) -> pd.DataFrame:
-        """Columns scenario, replication, measure, where, unit, value."""
+        """Columns scenario, replication, measure, where, of, unit, value."""
         return Store(self.out).results()
 
     @cached_property
-    def census(self) -> pd.DataFrame:
-        """Columns scenario, replication, date, where, state, count: every night at 23:59, warm-up included."""
-        return Store(self.out).census()
+    def nights(self) -> pd.DataFrame:
+        """Columns scenario, replication, date, where, of, state, count: every night at 23:59, warm-up included."""
+        return Store(self.out).nights()
 
-    def nights(self, **only: Any) -> pd.DataFrame:
-        """The rows of `census` with these states, where, scenarios or of the first replications; see `Store.census`.
+    def nights_of(self, **only: Any) -> pd.DataFrame:
+        """The rows of `nights` with these states, where, of, scenarios or of the first replications: `Store.nights`.
 
-        No others are read into memory, of which a large experiment's census has more than there is.
+        No others are read into memory, of which a large experiment has more than there is.
         """
-        return Store(self.out).census(**only)
+        return Store(self.out).nights(**only)
 
     @cached_property
     def delayed_nights(self) -> pd.DataFrame:
-        """The rows of `census` of people delayed in the whole place, in all and by pathway: kept, being drawn twice."""
-        rows = self.nights(where=["all"])
-        return rows[rows["state"].str.startswith("delayed")]
+        """The rows of `nights` of people delayed in the whole place, in all and by pathway: kept, being drawn twice."""
+        return self.nights_of(states=["delayed"], where=["all"])
 
     @cached_property
     def _means(self) -> pd.DataFrame:
         return mean_interval(self.results, self.scenarios)
 
     def summary(self, headline: bool = True) -> pd.DataFrame:
-        """Columns scenario, measure, where, unit, n, mean, low, high: means over replications with 95 % intervals."""
+        """Columns scenario, measure, where, of, unit, n, mean, low, high: means over replications, 95 % intervals."""
         found = self._means
         if headline:
             from flowsim.measures.registry import HEADLINE
 
             order = {measure: at for at, measure in enumerate(HEADLINE)}
-            found = found[found["measure"].isin(list(order)) & (found["where"] == "all")]
+            found = whole(found[found["measure"].isin(list(order))])
             found = found.sort_values("measure", key=lambda column: column.map(order), kind="stable")
         return found.reset_index(drop=True)

@@ -3,8 +3,8 @@
     manifest.json            how it was made: the only file with times and machines in it
     config/<scenario>.yaml   the composed place, enough to run it again; `config/earlier/`: others of its name
     cells/<key>/             one file a finished cell (see `cells.py`); damaged ones are moved to `cells/set_aside/`
-    results.parquet          scenario, replication, measure, where, unit, value
-    census.parquet           scenario, replication, date, where, state, count
+    results.parquet          scenario, replication, measure, where, of, unit, value
+    nights.parquet           scenario, replication, date, where, of, state, count
     spells/<scenario>-<key>/ every stage, task and capacity step of every spell (when asked for)
     earlier/<n>-<verb>/      what was drawn and written of another question in the same folder, with its manifest
 
@@ -43,7 +43,7 @@ from pydantic import BaseModel
 
 from flowsim.declare.reading import read_place
 from flowsim.declare.yaml_and_csv import load_yaml
-from flowsim.folder.cell_file import CENSUS_SCHEMA, CellFile, listed
+from flowsim.folder.cell_file import NIGHTS_SCHEMA, CellFile, listed
 from flowsim.place import Place, PlaceError, Table
 
 OURS = {"config", "spells"}
@@ -238,7 +238,7 @@ class StoreError(PlaceError):
 
 
 class Store:
-    """A results folder. `open` it with a configuration to write; `manifest`, `results` and `census` read it."""
+    """A results folder. `open` it with a configuration to write; `manifest`, `results` and `nights` read it."""
 
     def __init__(self, out: str | Path) -> None:
         self.out = Path(out)
@@ -416,46 +416,49 @@ class Store:
         self,
         measures: Collection[str] | None = None,
         where: Collection[str] | None = None,
+        of: Collection[str] | None = None,
         scenarios: Collection[str] | None = None,
     ) -> pd.DataFrame:
-        """Columns scenario, replication, measure, where, unit, value; one row a number.
+        """Columns scenario, replication, measure, where, of, unit, value; one row a number.
 
         All of them, or only those with these words; no others are read into memory.
         """
-        path, words = self.out / "results.parquet", {"measure": measures, "where": where, "scenario": scenarios}
+        path = self.out / "results.parquet"
+        words = {"measure": measures, "where": where, "of": of, "scenario": scenarios}
         chosen = [(name, "in", list(values)) for name, values in words.items() if values is not None]
         # of the two ways to read a file the one that cannot choose imports far less
         table = pq.read_table(path, filters=chosen) if chosen else pq.ParquetFile(path).read()
         return table.to_pandas()
 
-    def census(
+    def nights(
         self,
         states: Collection[str] | None = None,
         where: Collection[str] | None = None,
+        of: Collection[str] | None = None,
         scenarios: Collection[str] | None = None,
         replications: int | None = None,
     ) -> pd.DataFrame:
-        """Columns scenario, replication, date (datetime64), where, state, count; words are categories (it is long).
+        """Columns scenario, replication, date (datetime64), where, of, state, count; words are categories (it is long).
 
-        All of it, or only that with these words and of the first so many replications; no other is read into memory.
-        Where the census was not assembled (sweeps) it comes from the cells.
+        All of them, or only those with these words and of the first so many replications; no others are read.
+        Where the nights were not assembled (sweeps) they come from the cells.
         """
-        chosen = _Chosen({"scenario": scenarios, "where": where, "state": states}, replications)
-        path = self.out / "census.parquet"
-        table = chosen.read(path) if path.is_file() else self._census_of_cells(chosen, scenarios, replications)
+        chosen = _Chosen({"scenario": scenarios, "where": where, "of": of, "state": states}, replications)
+        path = self.out / "nights.parquet"
+        table = chosen.read(path) if path.is_file() else self._nights_of_cells(chosen, scenarios, replications)
         return table.to_pandas(date_as_object=False)
 
-    def _census_of_cells(
+    def _nights_of_cells(
         self, chosen: _Chosen, scenarios: Collection[str] | None, replications: int | None
     ) -> pa.Table:
         manifest = self.manifest
-        tables = [CENSUS_SCHEMA.empty_table()]
+        tables = [NIGHTS_SCHEMA.empty_table()]
         for name, key in manifest.get("configuration", {}).get("scenarios", {}).items():
             if scenarios is None or name in scenarios:
                 cells = listed(self.cells / key)
                 for replication in range(min(manifest["counts"].get(name, 0), replications or sys.maxsize)):
                     if replication in cells:
-                        tables.append(chosen.of(cells[replication].read().census(name)))
+                        tables.append(chosen.of(cells[replication].read().nights(name)))
         return pa.concat_tables(tables).unify_dictionaries()
 
 

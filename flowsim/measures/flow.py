@@ -22,13 +22,12 @@ from flowsim.measures.harm import expected_extra_deaths
 from flowsim.measures.history import History, count_each_day
 from flowsim.measures.national import National
 from flowsim.measures.registry import MEASURES
-from flowsim.measures.services import Services, Value, mean, percent, quantile, ratio
+from flowsim.measures.services import ALL, WHOLE, Services, Value, mean, percent, quantile, ratio
 from flowsim.measures.stays import EveryStay, Stays, has_level, went_home
 from flowsim.model.calendar import ALWAYS_OPEN
 from flowsim.model.tables import WAY_OUT, Journeys, Network
 from flowsim.place import WEEKDAYS, Place
 
-ALL = "all"
 NO_PATHWAY = "no pathway"
 READMISSION_WINDOW = 30 * 1440
 YEAR_DAYS = 365
@@ -39,15 +38,17 @@ class Measured:
     """What was measured in one run.
 
     Attributes:
-        results: columns measure, where, unit, value; the order depends on the place alone.
-        census: columns date, where and state (categories) and count; at 23:59 of every day of the run, warm-up
-            included. `where` is a site or "all" (states occupied, delayed, delayed PATHWAY), or a queue (in use, in
-            the service's own unit; waiting, in people; boarding, for emergency departments).
+        results: columns measure, where, of, unit, value; the order depends on the place alone. `where` is the whole
+            place ("all"), a site, a locality or "residents"; `of` is what is counted there, in one language a measure
+            (a service, a cause, a pathway, a weekday, an age band, a payer), and empty where it is everything.
+        nights: columns date, where, of and state (categories) and count; at 23:59 of every day of the run, warm-up
+            included. Of a site or of all: occupied and delayed, in all (`of` is empty) and by pathway; of each queue of
+            a service: in use (in the service's own unit), waiting (people) and, for emergency departments, boarding.
         warnings: sentences about what should not be trusted.
     """
 
     results: pd.DataFrame
-    census: pd.DataFrame
+    nights: pd.DataFrame
     warnings: tuple[str, ...] = ()
 
 
@@ -72,7 +73,7 @@ def measure(
 
 
 class _Measuring:
-    """One run's measures; each method gives (measure, where, value) in a fixed order."""
+    """One run's measures; each method gives (measure, where, of, value) in a fixed order."""
 
     def __init__(self, history: History, start: int, end: int) -> None:
         self.history, self.start, self.end = history, start, end
@@ -106,23 +107,23 @@ class _Measuring:
         values += self._checks(charges, len(overloaded))
         rank = {name: i for i, name in enumerate(MEASURES)}
         values.sort(key=lambda value: rank[value[0]])
-        names, where, numbers = zip(*values, strict=True)
+        names, where, of, numbers = zip(*values, strict=True)
+        units = [self._unit(measure, service) for measure, service in zip(names, of, strict=True)]
         results = pd.DataFrame(
-            {"measure": names, "where": where, "unit": [self._unit(m, w) for m, w in zip(names, where, strict=True)],
-             "value": np.array(numbers, dtype=np.float64)}
-        )  # fmt: skip
-        return Measured(results, self._census(), tuple(self._warnings(values, overloaded)))
+            {"measure": names, "where": where, "of": of, "unit": units, "value": np.array(numbers, dtype=np.float64)}
+        )
+        return Measured(results, self._nights(), tuple(self._warnings(values, overloaded)))
 
-    def _unit(self, name: str, where: str) -> str:
+    def _unit(self, name: str, of: str) -> str:
         """A measure's unit; a capacity has its service's."""
         if name != "service_capacity":
             return MEASURES[name].unit
-        return self.history.service_of(where.split("/", 1)[0]).unit.replace("_", " ")
+        return self.history.service_of(of).unit.replace("_", " ")
 
     def _warnings(self, values: list[Value], overloaded: list[tuple[str, float]]) -> Iterator[str]:
         for name, load in overloaded:
             yield f"{name} is offered {load:.2f} times what it can take (effective stay): queues grow or people give up"
-        for name, _, value in values:
+        for name, _, _, value in values:
             if name.startswith("check_") and name != "check_overloaded" and abs(value) > 1e-6:
                 what = MEASURES[name].title.removeprefix("Check: ")
                 yield f"a trust check failed: {what} ({value:g} {MEASURES[name].unit})"
@@ -188,12 +189,11 @@ class _Measuring:
         by_pathway = self._by_site(site, pathway, n_pathways, charges.total)
         shown = np.flatnonzero(self._can_hold_up(charges.names) | (by_cause[0] > 0))
         for i, where in enumerate([ALL, *self.sites]):
-            prefix = "" if where == ALL else f"{where} | "
-            yield "delayed_bed_days", where, float(by_cause[i].sum()) * scale
+            yield "delayed_bed_days", where, WHOLE, float(by_cause[i].sum()) * scale
             for cause in shown:
-                yield "delayed_bed_days_by_cause", prefix + charges.names[cause], float(by_cause[i, cause]) * scale
+                yield "delayed_bed_days_by_cause", where, charges.names[cause], float(by_cause[i, cause]) * scale
             for name, minutes in zip([*self.pathways, NO_PATHWAY], by_pathway[i], strict=True):
-                yield "delayed_bed_days_by_pathway", prefix + name, float(minutes) * scale
+                yield "delayed_bed_days_by_pathway", where, name, float(minutes) * scale
 
     def _by_site(self, site: np.ndarray, group: np.ndarray, n: int, minutes: np.ndarray) -> np.ndarray:
         """(1 + sites, n) minutes of everybody and of each site, by group."""
@@ -240,14 +240,14 @@ class _Measuring:
         for i, (where, here) in enumerate(self._everywhere(live.last)):
             counted = np.flatnonzero(here & overnight)
             delays = late.take(counted)
-            yield "delayed_share", where, 100 * mean(delays >= 1)
-            yield "delay_days_mean", where, mean(delays[delays >= 1])
+            yield "delayed_share", where, WHOLE, 100 * mean(delays >= 1)
+            yield "delay_days_mean", where, WHOLE, mean(delays[delays >= 1])
             nights = occupied.sum() if where == ALL else occupied[i - 1].sum()
-            yield "bed_days_lost_share", where, 100 * ratio(float(delays.sum()), float(nights))
+            yield "bed_days_lost_share", where, WHOLE, 100 * ratio(float(delays.sum()), float(nights))
             waits = (recognised - ready).take(counted)[recognised.take(counted) >= 0]
-            yield "hidden_wait_days_mean", where, mean(waits) / 1440
-            yield "discharged_by_17_share", where, percent(by_17, here)
-            yield "live_discharges_a_day", where, np.count_nonzero(here) / self.window_days
+            yield "hidden_wait_days_mean", where, WHOLE, mean(waits) / 1440
+            yield "discharged_by_17_share", where, WHOLE, percent(by_17, here)
+            yield "live_discharges_a_day", where, WHOLE, np.count_nonzero(here) / self.window_days
             yield from self._by_weekday(where, weekday[here])
         yield from self._pathway_shares(live)
 
@@ -258,7 +258,7 @@ class _Measuring:
         per_day = np.divide(np.bincount(weekday, minlength=7), days, out=np.full(7, np.nan), where=there)
         index = per_day / per_day[there].mean() if per_day[there].sum() > 0 else np.full(7, np.nan)
         for name, value in zip(WEEKDAYS, index, strict=True):
-            yield "discharges_by_weekday", name if where == ALL else f"{where} | {name}", float(value)
+            yield "discharges_by_weekday", where, name, float(value)
 
     def _pathway_shares(self, live: Stays) -> Iterator[Value]:
         pathway = self._pathway_of(live.spell)
@@ -266,7 +266,7 @@ class _Measuring:
         for where, here in self._everywhere(live.last):
             counts = np.bincount(pathway[here], minlength=n + 1)[:n]
             for name, count in zip(self.pathways, counts, strict=True):
-                yield "pathway_share", name if where == ALL else f"{where} | {name}", 100 * ratio(count, counts.sum())
+                yield "pathway_share", where, name, 100 * ratio(count, counts.sum())
 
     # stays and beds --------------------------------------------------------------------------------------------------
 
@@ -275,19 +275,19 @@ class _Measuring:
         emergency = self.is_emergency.take(over.spell)
         counted = np.flatnonzero(emergency & (over.nights >= 1))
         nights = over.nights.take(counted)
-        groups = self._everywhere(over.last)
+        groups = [(where, WHOLE, here) for where, here in self._everywhere(over.last)]
         for level in self.history.journeys.levels.get("age", ()):
-            groups.append((f"age {level}", has_level(self.history, "age", level)[over.spell]))
+            groups.append((ALL, f"age {level}", has_level(self.history, "age", level)[over.spell]))
         died = self.history.spells.ended[over.last] == DIED
-        for where, here in groups:
+        for where, of, here in groups:
             stay = nights[here.take(counted)]
-            yield "los_days_mean", where, mean(stay)
-            yield "los_days_median", where, quantile(stay, 0.5)
-            yield "in_hospital_death_share", where, percent(died, emergency & here)
+            yield "los_days_mean", where, of, mean(stay)
+            yield "los_days_median", where, of, quantile(stay, 0.5)
+            yield "in_hospital_death_share", where, of, percent(died, emergency & here)
         came = self.ward[self._inside(self.ward.started)]
         came = came[~self.history.initial[came.first]]
         for where, here in self._everywhere(came.first):
-            yield "admissions_a_day", where, np.count_nonzero(here) / self.window_days
+            yield "admissions_a_day", where, WHOLE, np.count_nonzero(here) / self.window_days
 
     @cached_property
     def occupied(self) -> np.ndarray:
@@ -322,10 +322,10 @@ class _Measuring:
             here = [q for q in queues if where == ALL or history.unit_name[q] == where]
             full, late = float(occupied[pick].sum()), float(delayed[pick].sum())
             open_beds = float(sum(beds[q] for q in here)) if history.is_limited[here].all() else float("nan")
-            yield "delayed_patients", where, late / max(len(midnight), 1)
-            yield "nctr_share", where, 100 * ratio(late, full)
-            yield "los_21_plus_share", where, 100 * ratio(float(long[pick].sum()), full)
-            yield "acute_occupancy", where, 100 * ratio(full, open_beds)
+            yield "delayed_patients", where, WHOLE, late / max(len(midnight), 1)
+            yield "nctr_share", where, WHOLE, 100 * ratio(late, full)
+            yield "los_21_plus_share", where, WHOLE, 100 * ratio(float(long[pick].sum()), full)
+            yield "acute_occupancy", where, WHOLE, 100 * ratio(full, open_beds)
 
     # emergency department --------------------------------------------------------------------------------------------
 
@@ -333,21 +333,21 @@ class _Measuring:
         history, s = self.history, self.history.spells
         came = self.in_ed & self._inside(s.joined) & ~history.initial & (history.previous < 0)
         for where, here in self._everywhere(np.flatnonzero(came)):
-            yield "ed_attendances_a_day", where, np.count_nonzero(here) / self.window_days
+            yield "ed_attendances_a_day", where, WHOLE, np.count_nonzero(here) / self.window_days
         out = self.stays.of(self.in_ed & self._inside(history.left))
         whole = out.left - s.joined.take(out.first)
         to_bed = self._admitted(out)
         boarding = out.left.take(to_bed) - s.ready.take(out.last.take(to_bed))
         held: list[tuple[str, np.ndarray]] = []
         for where, here in self._everywhere(out.last):
-            yield "ed_four_hour_share", where, percent(whole <= 240, here)
-            yield "ed_12_hour_share", where, percent(whole > 720, here)
+            yield "ed_four_hour_share", where, WHOLE, percent(whole <= 240, here)
+            yield "ed_12_hour_share", where, WHOLE, percent(whole > 720, here)
             these = np.flatnonzero(here.take(to_bed))
             waits = boarding.take(these)
             held.append((where, whole.take(to_bed.take(these))))
-            yield "boarding_hours_mean", where, mean(waits) / 60
-            yield "trolley_12_hour_count", where, float((waits > 720).sum()) * self.year
-            yield "ed_admissions_a_day", where, len(waits) / self.window_days
+            yield "boarding_hours_mean", where, WHOLE, mean(waits) / 60
+            yield "trolley_12_hour_count", where, WHOLE, float((waits > 720).sum()) * self.year
+            yield "ed_admissions_a_day", where, WHOLE, len(waits) / self.window_days
         yield from expected_extra_deaths(held, self.year)
 
     def _admitted(self, stays: Stays) -> np.ndarray:
@@ -365,18 +365,18 @@ class _Measuring:
         followed = live.left < self.end - READMISSION_WINDOW
         pathway = self._pathway_of(live.spell)
         for where, here in self._everywhere(live.last):
-            yield "usual_residence_share", where, percent(home, here)
-            yield "readmission_30_day_share", where, percent(again, here & followed)
+            yield "usual_residence_share", where, WHOLE, percent(home, here)
+            yield "readmission_30_day_share", where, WHOLE, percent(again, here & followed)
         for i, name in enumerate(self.pathways):
-            yield "readmission_30_day_share", name, percent(again, followed & (pathway == i))
+            yield "readmission_30_day_share", ALL, name, percent(again, followed & (pathway == i))
         if len(self.pathways) > 1:
             supported = followed & (pathway > 0) & (pathway < len(self.pathways))
-            yield "readmission_30_day_share", "after intermediate care", percent(again, supported)
+            yield "readmission_30_day_share", ALL, "after intermediate care", percent(again, supported)
         s = self.history.spells
         dead = np.flatnonzero((s.ended == DIED) & self._inside(s.left))
         dead = dead[self.history.queues_with("ward", "ed", "same_day")[self.history.service[dead]]]
         for where, here in self._everywhere(dead):
-            yield "deaths_in_hospital", where, np.count_nonzero(here) * self.year
+            yield "deaths_in_hospital", where, WHOLE, np.count_nonzero(here) * self.year
 
     def _after_reablement(self) -> Iterator[Value]:
         """Of those who left a community service with slots, who needed no long-term care."""
@@ -389,7 +389,7 @@ class _Measuring:
         for k, name in enumerate(history.kind_names):
             service = history.service_of(name)
             if service.role == "community" and service.unit == "slots":
-                yield "no_long_term_care_share", name, percent(~needs, kind == k)
+                yield "no_long_term_care_share", ALL, name, percent(~needs, kind == k)
 
     def _national(self) -> Iterator[Value]:
         found = National(
@@ -403,46 +403,47 @@ class _Measuring:
     def _costs(self) -> Iterator[Value]:
         spent = cost.costs(self.history, self.start, self.end)
         for payer, pounds in cost.by_payer(spent).items():
-            yield "cost_total", payer, pounds * self.year
+            yield "cost_total", ALL, WHOLE if payer == ALL else payer, pounds * self.year
         for name, pounds in cost.by_name(spent).items():
-            yield "cost_by_service", name, pounds * self.year
+            yield "cost_by_service", ALL, name, pounds * self.year
 
     def _checks(self, charges: Charges, overloaded: int) -> Iterator[Value]:
         history = self.history
         left_over = checks.unexplained_delay(history, charges, self.delayed, self.start, self.end)
-        yield "check_causes", ALL, float(left_over)
-        yield "check_conservation", ALL, float(checks.lost_people(history))
-        yield "check_littles_law", ALL, checks.littles_law_gap(history, self.start, self.end)
-        yield "check_log", ALL, float(checks.log_gap(history))
-        yield "check_capacity", ALL, float(checks.above_capacity(history))
-        yield "check_overloaded", ALL, float(overloaded)
+        yield "check_causes", ALL, WHOLE, float(left_over)
+        yield "check_conservation", ALL, WHOLE, float(checks.lost_people(history))
+        yield "check_littles_law", ALL, WHOLE, checks.littles_law_gap(history, self.start, self.end)
+        yield "check_log", ALL, WHOLE, float(checks.log_gap(history))
+        yield "check_capacity", ALL, WHOLE, float(checks.above_capacity(history))
+        yield "check_overloaded", ALL, WHOLE, float(overloaded)
 
-    # the census ------------------------------------------------------------------------------------------------------
+    # the nights ------------------------------------------------------------------------------------------------------
 
-    def _census(self) -> pd.DataFrame:
+    def _nights(self) -> pd.DataFrame:
         history, days = self.history, self.history.days
-        series: list[tuple[str, str, np.ndarray]] = []
+        series: list[tuple[str, str, str, np.ndarray]] = []
         for i, where in enumerate([ALL, *self.sites]):
             pick = slice(None) if where == ALL else slice(i - 1, i)
             late = self.late[pick].sum(axis=0)
-            series.append((where, "occupied", self.occupied[pick].sum(axis=0)))
-            series.append((where, "delayed", late.sum(axis=0)))
-            series += [(where, f"delayed {name}", late[p]) for p, name in enumerate([*self.pathways, NO_PATHWAY])]
+            series.append((where, WHOLE, "occupied", self.occupied[pick].sum(axis=0)))
+            series.append((where, WHOLE, "delayed", late.sum(axis=0)))
+            series += [(where, name, "delayed", late[p]) for p, name in enumerate([*self.pathways, NO_PATHWAY])]
         in_use, queueing = history.use.each_day(), history.queue_length.each_day()
         boarding = self._boarding()
         is_ed = history.queues_with("ed")
-        for q, name in enumerate(history.network.names):
-            units_each = history.service_of(history.kind_names[history.kind[q]]).units_each
-            series.append((name, "in use", in_use[q] / units_each))
-            series.append((name, "waiting", queueing[q]))
+        for q, kind in enumerate(history.kind):
+            where, service = history.unit_name[q] or ALL, history.kind_names[kind]
+            units_each = history.service_of(service).units_each
+            series.append((where, service, "in use", in_use[q] / units_each))
+            series.append((where, service, "waiting", queueing[q]))
             if is_ed[q]:
-                series.append((name, "boarding", boarding[q]))
+                series.append((where, service, "boarding", boarding[q]))
         first = np.datetime64(history.place.run.first_date, "s")
         dates = first + np.arange(days) * np.timedelta64(1, "D").astype("timedelta64[s]")
-        where, state, counts = zip(*series, strict=True)
+        where, of, state, counts = zip(*series, strict=True)
         return pd.DataFrame(
-            {"date": np.tile(dates, len(series)), "where": _each_day(where, days), "state": _each_day(state, days),
-             "count": np.concatenate(counts)}
+            {"date": np.tile(dates, len(series)), "where": _each_day(where, days), "of": _each_day(of, days),
+             "state": _each_day(state, days), "count": np.concatenate(counts)}
         )  # fmt: skip
 
     def _boarding(self) -> np.ndarray:

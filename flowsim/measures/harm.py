@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from flowsim.measures.services import Value
+from flowsim.measures.services import ALL, WHOLE, Value
 
 HELD = (6 * 60, 8 * 60)
 """Minutes from arrival: held for more than the first of these, and for more than the second."""
@@ -24,7 +24,7 @@ def expected_extra_deaths(hours_held: list[tuple[str, np.ndarray]], a_year: floa
         longest = minutes > HELD[1]
         long = (minutes > HELD[0]) & ~longest
         deaths = (long.sum() / ONE_DEATH_IN[0] + longest.sum() / ONE_DEATH_IN[1]) * a_year
-        yield "expected_extra_deaths_of_waiting", where, float(deaths)
-        if where == "all":
+        yield "expected_extra_deaths_of_waiting", where, WHOLE, float(deaths)
+        if where == ALL:
             for name, excess in EVIDENCE.items():
-                yield "expected_extra_deaths_of_waiting", name, float(deaths * excess / EXCESS)
+                yield "expected_extra_deaths_of_waiting", ALL, name, float(deaths * excess / EXCESS)

@@ -14,7 +14,7 @@ import numpy as np
 
 from flowsim.engine.stamps import DIED
 from flowsim.measures.history import History
-from flowsim.measures.services import Value, percent, ratio
+from flowsim.measures.services import WHOLE, Value, percent, ratio
 from flowsim.measures.stays import EveryStay, Stays, counts_as_home, has_level, in_slots
 from flowsim.model.calendar import DAY
 from flowsim.model.tables import NUMBERS_A_PERSON
@@ -59,7 +59,7 @@ def _declared(place: Place, key: str) -> float | Table | None:
 
 
 class National:
-    """The national measures within [start, end); each method gives (measure, where, value) in a fixed order.
+    """The national measures within [start, end); each method gives (measure, where, of, value) in a fixed order.
 
     Args:
         history: what happened.
@@ -121,7 +121,7 @@ class National:
         population = _declared(self.history.place, f"population.{of}")
         if name not in self.missing and isinstance(population, (int, float)):
             people = population * self.history.place.run.scale
-            yield name, ALL, weight / self.days * YEAR_DAYS / times_a_year / people * PER
+            yield name, ALL, WHOLE, weight / self.days * YEAR_DAYS / times_a_year / people * PER
 
     def _counted(self, measure: str, spell: np.ndarray) -> np.ndarray:
         """The share of each of these people that counts by a table of `metrics`, nothing where there is none: (n,)."""
@@ -147,21 +147,21 @@ class National:
         late = np.where(recognised >= 0, self.ward.left[self.overnight] // DAY - recognised // DAY, 0)
         for where, here in self._groups(self.overnight):
             lost = float(late @ here)
-            yield "drd_days_mean", where, ratio(lost, float(here.sum()))
-            yield "drd_on_day_share", where, percent(late == 0, here)
+            yield "drd_days_mean", where, WHOLE, ratio(lost, float(here.sum()))
+            yield "drd_on_day_share", where, WHOLE, percent(late == 0, here)
             if where == RESIDENTS:
-                yield "delay_days_mean", where, ratio(lost, float((here & (late >= 1)).sum()))
+                yield "delay_days_mean", where, WHOLE, ratio(lost, float((here & (late >= 1)).sum()))
 
     def _long_stays(self) -> Iterator[Value]:
         started, left = self.ward.started, self.ward.left
         nights = self._nights(started, left)
         long = self._nights((started // DAY + LONG_STAYS[0]) * DAY, left)
         for where, here in self.groups:
-            yield "los_14_plus_share", where, 100 * ratio(float(long @ here), float(nights @ here))
+            yield "los_14_plus_share", where, WHOLE, 100 * ratio(float(long @ here), float(nights @ here))
         stay = self.nights[self.overnight]
         for where, here in self._groups(self.overnight):
             for days in LONG_STAYS:
-                yield f"los_{days}_plus_discharges", where, percent(stay >= days, here)
+                yield f"los_{days}_plus_discharges", where, WHOLE, percent(stay >= days, here)
 
     # admissions ------------------------------------------------------------------------------------------------------
 
@@ -205,6 +205,7 @@ class National:
             yield (
                 "home_at_91_days_share",
                 where,
+                WHOLE,
                 100 * ratio(float(weight @ (here & home)), float(weight @ here)),
             )
 
@@ -214,12 +215,12 @@ class National:
         again = (back >= left) & (back - left <= SIX_MONTHS)
         followed = left < self.end - SIX_MONTHS
         for where, here in self._groups(self.live):
-            yield "readmission_6_month_share", where, percent(again, here & followed)
+            yield "readmission_6_month_share", where, WHOLE, percent(again, here & followed)
             if where == RESIDENTS:
-                yield "usual_residence_share", where, percent(self.home, here)
+                yield "usual_residence_share", where, WHOLE, percent(self.home, here)
         died = self.history.spells.ended[self.ward.last[self.over]] == DIED
         for where, here in self._groups(self.over):
-            yield "deaths_share_of_discharges", where, percent(died, here)
+            yield "deaths_share_of_discharges", where, WHOLE, percent(died, here)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

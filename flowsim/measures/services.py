@@ -10,8 +10,12 @@ from flowsim.engine.stamps import DISPLACED
 from flowsim.measures.history import History
 from flowsim.measures.stays import EveryStay
 
-Value = tuple[str, str, float]
-"""(measure, where, value)"""
+ALL = "all"
+"""`where` of what holds of the whole place."""
+WHOLE = ""
+"""`of` of what counts everything that is there."""
+Value = tuple[str, str, str, float]
+"""(measure, where, of, value)"""
 
 
 class Services:
@@ -25,13 +29,13 @@ class Services:
         self.minutes = end - start
         self.n = history.n_queues
         counted = ~(history.queues_with("outside"))
-        self.groups: list[tuple[str, np.ndarray]] = []
+        self.groups: list[tuple[tuple[str, str], np.ndarray]] = []
         for k, kind in enumerate(history.kind_names):
             queues = np.flatnonzero((history.kind == k) & counted)
             ours = queues[~history.is_neighbour[queues]]
             if len(ours) and any(history.unit_name[q] for q in queues):
-                self.groups.append((kind, ours))
-            self.groups += [(history.network.names[q], np.array([q])) for q in queues]
+                self.groups.append(((ALL, kind), ours))
+            self.groups += [((history.unit_name[q] or ALL, kind), np.array([q])) for q in queues]
         self.load = self._offered()
         every = np.full(self.n, start), np.full(self.n, end)
         open_share = history.open_between(history.network.calendar, *every) / max(self.minutes, 1)
@@ -50,23 +54,20 @@ class Services:
 
     def overloaded(self) -> list[tuple[str, float]]:
         """Queues with an offered load at or above one, and the load."""
-        found = []
-        for name, queues in self.groups:
-            if len(queues) == 1 and self.history.network.names[queues[0]] == name:
-                load = self._ratio(self.load, self.can_do, queues)
-                if load >= 1 and self.history.is_limited[queues].all():
-                    found.append((name, load))
-        return found
+        load = [self._ratio(self.load, self.can_do, np.array([queue])) for queue in range(self.n)]
+        counted = self.history.is_limited & ~self.history.queues_with("outside")
+        names = self.history.network.names
+        return [(names[queue], load[queue]) for queue in np.flatnonzero(counted) if load[queue] >= 1]
 
     def _use(self) -> Iterator[Value]:
-        for name, queues in self.groups:
-            yield "service_queue_mean", name, _total(self.queued, queues) / self.minutes
+        for (where, kind), queues in self.groups:
+            yield "service_queue_mean", where, kind, _total(self.queued, queues) / self.minutes
             if self.history.is_limited[queues].all():
-                service = self.history.service_of(name.split("/", 1)[0])
-                yield "service_capacity", name, _total(self.capacity, queues) / self.minutes / service.units_each
-                yield "service_occupancy", name, 100 * self._ratio(self.used, self.can_do, queues)
-                yield "service_offered_load", name, self._ratio(self.load, self.can_do, queues)
-                yield "service_effective_stay_days", name, self._ratio(self.effective, self.asked, queues) / 1440
+                service = self.history.service_of(kind)
+                yield "service_capacity", where, kind, _total(self.capacity, queues) / self.minutes / service.units_each
+                yield "service_occupancy", where, kind, 100 * self._ratio(self.used, self.can_do, queues)
+                yield "service_offered_load", where, kind, self._ratio(self.load, self.can_do, queues)
+                yield "service_effective_stay_days", where, kind, self._ratio(self.effective, self.asked, queues) / 1440
 
     def _ratio(self, above: np.ndarray, below: np.ndarray, queues: np.ndarray) -> float:
         return ratio(_total(above, queues), _total(below, queues))
@@ -82,24 +83,24 @@ class Services:
         gave_up = np.bincount(history.service.take(lost), minlength=self.n)
         came = history.starts(self.start, self.end)
         came[:pools] = taken[:pools]
-        for name, queues, waits in self._grouped(of_queue):
-            yield "service_wait_days_mean", name, mean(waits) / 1440
-            yield "service_wait_days_p90", name, quantile(waits, 0.9) / 1440
-            yield "service_gave_up_share", name, 100 * self._ratio(gave_up, gave_up + taken, queues)
-            yield "service_starts_a_week", name, _total(came, queues) / self.minutes * 10080
+        for (where, kind), queues, waits in self._grouped(of_queue):
+            yield "service_wait_days_mean", where, kind, mean(waits) / 1440
+            yield "service_wait_days_p90", where, kind, quantile(waits, 0.9) / 1440
+            yield "service_gave_up_share", where, kind, 100 * self._ratio(gave_up, gave_up + taken, queues)
+            yield "service_starts_a_week", where, kind, _total(came, queues) / self.minutes * 10080
 
     def _stays(self) -> Iterator[Value]:
         history = self.history
         of_queue = history.by_queue.split(self.stays.minutes, self.stays.ends & self._inside(history.left))
-        for name, queues, stay in self._grouped(of_queue):
+        for (where, kind), queues, stay in self._grouped(of_queue):
             if queues[0] >= history.network.n_pools:
-                yield "service_stay_days_mean", name, mean(stay) / 1440
-                yield "service_stay_days_median", name, quantile(stay, 0.5) / 1440
+                yield "service_stay_days_mean", where, kind, mean(stay) / 1440
+                yield "service_stay_days_median", where, kind, quantile(stay, 0.5) / 1440
 
     def _inside(self, minute: np.ndarray) -> np.ndarray:
         return (minute >= self.start) & (minute < self.end)
 
-    def _grouped(self, of_queue: list[np.ndarray]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    def _grouped(self, of_queue: list[np.ndarray]) -> Iterator[tuple[tuple[str, str], np.ndarray, np.ndarray]]:
         """Each group with its queues and the values of all of them."""
         for name, queues in self.groups:
             one = len(queues) == 1  # as most are

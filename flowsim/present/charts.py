@@ -31,7 +31,7 @@ from flowsim.cells.window import dates_of_changes
 from flowsim.folder.result import Result
 from flowsim.measures.causes import TRANSPORT
 from flowsim.measures.registry import HEADLINE
-from flowsim.place import SITE_MARK, WEEKDAYS, PlaceError, notice, refuse
+from flowsim.place import WEEKDAYS, PlaceError, notice, refuse
 from flowsim.present.words import (
     KEY_MEASURES,
     cause_title,
@@ -70,7 +70,7 @@ SMOOTHING = 7
 LONGEST_LINE, LONGEST_LABEL, LONGEST_HEADING = 24, 46, 42
 """Characters of a line of a scenario's title beside an axis, of a legend, and above one of three panels."""
 MOST_BANDS = 3
-"""Scenarios that have bands in the nightly census and by weekday; of more the lines alone are clearer."""
+"""Scenarios that have bands by night and by weekday; of more the lines alone are clearer."""
 
 
 Published = Mapping[str, Mapping[str, list[float]]]
@@ -80,7 +80,7 @@ Published = Mapping[str, Mapping[str, list[float]]]
 def save(result: Result, path: str | Path, kind: str = "differences", **options: Any) -> Path:
     """Draw one chart and write it; the ending of `path` (.png or .svg) decides the format.
 
-    Kinds: differences, forecast, emergency, census, causes, weekdays, warm_up. Raises PlaceError for another kind or
+    Kinds: differences, forecast, emergency, delayed, causes, weekdays, warm_up. Raises PlaceError for another kind or
     ending, or when the result has nothing to show of that kind.
     """
     if kind not in KINDS:
@@ -372,25 +372,25 @@ def _emergency_panel(axes: Axes, rows: pd.DataFrame, result: Result, name: str) 
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The delayed census
+# Delayed people each night
 
 
-def census(result: Result) -> Figure:
+def delayed(result: Result) -> Figure:
     """Delayed people each night: in all and by pathway, one line a scenario, with bands over replications of a few."""
-    delayed = _delayed(result)
-    if not delayed:
-        raise PlaceError("kind: 'census' has nothing to show: nobody is counted as delayed.")
-    states = [state for state, own in delayed.items() if any(counts.any() for _, counts in own.values())]
+    counts_of = _delayed(result)
+    if not counts_of:
+        raise PlaceError("kind: 'delayed' has nothing to show: nobody is counted as delayed.")
+    states = [state for state, own in counts_of.items() if any(counts.any() for _, counts in own.values())]
     if not states:
-        raise PlaceError("kind: 'census' has nothing to show: nobody is delayed on any night.")
+        raise PlaceError("kind: 'delayed' has nothing to show: nobody is delayed on any night.")
     shown = result.scenarios[: len(SCENARIO_STYLES)]
     figure = Figure(figsize=(10, 2.1 * len(states) + 1.4))
     grid = figure.subplots(len(states), 1, sharex=True, squeeze=False)[:, 0]
     for axes, state in zip(grid, states, strict=True):
         for at, scenario in enumerate(shown):
-            if scenario in delayed[state]:
-                _census_line(axes, *delayed[state][scenario], titled(result, scenario), at, len(shown))
-        words = state.removeprefix("delayed").strip().replace("_", " ")
+            if scenario in counts_of[state]:
+                _delayed_line(axes, *counts_of[state][scenario], titled(result, scenario), at, len(shown))
+        words = state.replace("_", " ")
         axes.set_title(f"Delayed, {words}" if words else "Delayed, all pathways")
         axes.set_ylabel("people at 23:59")
         axes.set_ylim(bottom=0)
@@ -419,18 +419,18 @@ def census(result: Result) -> Figure:
 
 
 def _delayed(result: Result) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """Each state of being delayed and each scenario: the nights, and people of shape (replications, nights)."""
+    """Each pathway ("" for all) and each scenario: the nights, and people of shape (replications, nights)."""
     found: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
-    for (scenario, state), rows in result.delayed_nights.groupby(["scenario", "state"], observed=True):
+    for (scenario, pathway), rows in result.delayed_nights.groupby(["scenario", "of"], observed=True):
         nights, column = np.unique(rows["date"].to_numpy(), return_inverse=True)
         replications, row = np.unique(rows["replication"].to_numpy(), return_inverse=True)
         counts = np.zeros((len(replications), len(nights)))
         counts[row, column] = rows["count"]
-        found.setdefault(str(state), {})[str(scenario)] = nights, counts
+        found.setdefault(str(pathway), {})[str(scenario)] = nights, counts
     return dict(sorted(found.items()))
 
 
-def _census_line(axes: Axes, nights: np.ndarray, counts: np.ndarray, title: str, at: int, scenarios: int) -> None:
+def _delayed_line(axes: Axes, nights: np.ndarray, counts: np.ndarray, title: str, at: int, scenarios: int) -> None:
     smooth = _running_mean(counts)
     colour, _ = SCENARIO_STYLES[at % len(SCENARIO_STYLES)]
     style = LINE_STYLES[at % len(LINE_STYLES)]
@@ -468,11 +468,11 @@ def _mark_dates(axes: Axes, result: Result) -> None:
 def causes(result: Result) -> Figure:
     """Delayed bed-days a year by what people wait for: one stacked bar a scenario."""
     rows = result.results[result.results["measure"] == "delayed_bed_days_by_cause"]
-    rows = rows[~rows["where"].str.contains(SITE_MARK, regex=False)]
+    rows = rows[rows["where"] == "all"]
     if rows.empty:
         raise PlaceError("kind: 'causes' has nothing to show: no delayed bed-days by cause were found.")
     replications = rows.groupby("scenario")["replication"].nunique()
-    table = rows.groupby(["scenario", "where"])["value"].sum().unstack("where").fillna(0).div(replications, axis=0)
+    table = rows.groupby(["scenario", "of"])["value"].sum().unstack("of").fillna(0).div(replications, axis=0)
     table = table.loc[[s for s in result.scenarios if s in table.index]]
     largest = table.max().sort_values(ascending=False, kind="stable").index
     largest = largest[(table[largest] > 0).any()]
@@ -574,12 +574,11 @@ def weekdays(result: Result, published: Published | None = None) -> Figure:
 
 def _weekday_patterns(result: Result, where: str) -> dict[str, np.ndarray]:
     """Each scenario's index at a site or in "all" of them: (7, replications), where all seven days are known."""
-    days = [day if where == "all" else f"{where}{SITE_MARK}{day}" for day in WEEKDAYS]
     rows = result.results[result.results["measure"] == "discharges_by_weekday"]
     found = {}
     for scenario in result.scenarios:
-        own = rows[(rows["scenario"] == scenario) & rows["where"].isin(days)]
-        wide = own.pivot_table(index="where", columns="replication", values="value").reindex(days)
+        own = rows[(rows["scenario"] == scenario) & (rows["where"] == where)]
+        wide = own.pivot_table(index="of", columns="replication", values="value").reindex(WEEKDAYS)
         if len(own) and wide.notna().any(axis=1).all():
             found[scenario] = wide.to_numpy(dtype=float)
     return found
@@ -609,7 +608,7 @@ def warm_up(result: Result) -> Figure:
     """Delayed people from the first day of the warm-up, and what MSER-5 would leave out: is the warm-up long enough?"""
     name, place = next(iter(result.places.items()))
     if place.scenario.changes or place.run.census is not None:
-        raise PlaceError("kind: 'warm_up' needs a place without a scenario, which is meant to change the census.")
+        raise PlaceError("kind: 'warm_up' needs a place without a scenario, which is meant to change who is delayed.")
     own = result.delayed_nights[result.delayed_nights["scenario"] == name]
     series = delayed_series(own)
     days = truncation_days(own)
@@ -710,7 +709,7 @@ KINDS: dict[str, Callable[..., Figure]] = {
     "differences": differences,
     "forecast": forecast,
     "emergency": emergency,
-    "census": census,
+    "delayed": delayed,
     "causes": causes,
     "weekdays": weekdays,
     "warm_up": warm_up,

@@ -149,7 +149,7 @@ def failed_checks(result: Result) -> Iterator[str]:
     for (scenario, measure), rows in checks.groupby(["scenario", "measure"], sort=True):
         worst = rows.iloc[int(rows["value"].abs().to_numpy().argmax())]
         yield (
-            f"{MEASURES[str(measure)].title} ({scenario}): {worst['value']:g} {worst['unit']} at {worst['where']} in "
+            f"{MEASURES[str(measure)].title} ({scenario}): {worst['value']:g} {worst['unit']} in "
             f"replication {worst['replication']}; {len(rows)} numbers are not nought."
         )
 
@@ -330,8 +330,8 @@ def payers(result: Result) -> Iterator[Section]:
     summary = result.summary(headline=False)
     cost = summary[summary["measure"] == "cost_total"]
     if len(cost):
-        cost = cost.sort_values("where", key=lambda payer: payer == "all", kind="stable")
-        named = cost["where"].replace("all", "all payers")
+        cost = cost.sort_values("of", key=lambda payer: payer == "", kind="stable")
+        named = cost["of"].replace("", "all payers")
         told = (_mean_text(row, "cost_total") for row in cost.to_dict("records"))
         rows = tuple(zip(named, told, strict=True))
         yield Section("What it costs", ("payer", scaled(str(cost["unit"].iloc[0]), result)), rows)
@@ -364,12 +364,12 @@ def services(result: Result) -> Iterator[Section]:
     """Every queue with its load, occupancy and wait."""
     shown = (SERVICE_LOAD, "service_occupancy", "service_queue_mean", SERVICE_WAIT)
     table = result.summary(headline=False)
-    wide = table[table["measure"].isin(shown)].pivot(index="where", columns="measure", values="mean")
+    wide = table[table["measure"].isin(shown)].pivot(index=["where", "of"], columns="measure", values="mean")
     wide = wide.reindex(columns=list(shown)).sort_values(SERVICE_LOAD, ascending=False, kind="stable")
     wide = wide[wide[SERVICE_LOAD].notna()]
     rows = tuple(
-        (service_title(result, str(queue)), *(number(float(value)) for value in values))
-        for queue, values in zip(wide.index, wide.to_numpy(), strict=True)
+        (service_title(result, of, where), *(number(float(value)) for value in values))
+        for (where, of), values in zip(wide.index, wide.to_numpy(), strict=True)
     )
     if rows:
         columns = ("service", "offered load", "occupancy %", "people waiting", "mean wait, days")
@@ -393,10 +393,11 @@ def worth(result: Result, assumptions: str) -> Iterator[Section]:
     place = next(iter(result.places.values()))
     theirs = {name for name, locality in place.localities.items() if locality.neighbour}
     overloaded = _overloaded(result)
-    own = [name for name in overloaded.index if name.partition("/")[2] not in theirs]
+    own = [(where, of) for where, of in overloaded.index if where not in theirs]
     if own:
         named = "; ".join(
-            f"{service_title(result, name)} ({number(overloaded[name])})" for name in own[:MOST_OVERLOADED]
+            f"{service_title(result, of, where)} ({number(overloaded[where, of])})"
+            for where, of in own[:MOST_OVERLOADED]
         )
         more = len(overloaded) - len(own[:MOST_OVERLOADED])
         rest = f"; and {more} more, neighbours' own included" if more else ""
@@ -408,9 +409,9 @@ def worth(result: Result, assumptions: str) -> Iterator[Section]:
 def _overloaded(result: Result) -> pd.Series:
     """Queues with an offered load at or above one in some scenario (its mean over replications), highest first."""
     load = result.results[result.results["measure"] == SERVICE_LOAD]
-    highest = load.groupby(["scenario", "where"])["value"].mean().groupby("where").max()
-    split = {str(name).partition("/")[0] for name in highest.index if "/" in str(name)}
-    highest = highest[[name not in split for name in highest.index]]
+    highest = load.groupby(["scenario", "where", "of"])["value"].mean().groupby(["where", "of"]).max()
+    split = {of for where, of in highest.index if where != "all"}
+    highest = highest[[where != "all" or of not in split for where, of in highest.index]]
     return highest[highest >= 1].sort_values(ascending=False, kind="stable")
 
 
@@ -493,20 +494,20 @@ def national(result: Result) -> Section:
     """The national set by theme: of one scenario the means, of several the differences as well."""
     others = result.others if isinstance(result, Comparison) else ()
     first = result.scenarios[0]
-    means = result.summary(headline=False)
-    means = means[means["scenario"] == first].set_index(["measure", "where"])
+    summary = result.summary(headline=False)
+    means: Any = summary[summary["scenario"] == first].set_index(["measure", "where", "of"])
     changes: Any = means
     if isinstance(result, Comparison):
-        changes = result.differences.set_index(["scenario", "measure", "where"])
+        changes = result.differences.set_index(["scenario", "measure", "where", "of"])
     rows: list[tuple[str, ...]] = []
     for theme, names in NATIONAL.items():
-        shown = [(name, where) for name in names for where in ("all", *EVIDENCE) if (name, where) in means.index]
-        for at, (name, where) in enumerate(shown):
+        shown = [(name, of) for name in names for of in ("", *EVIDENCE) if (name, "all", of) in means.index]
+        for at, (name, of) in enumerate(shown):
             unit = MEASURES[name].unit
-            title = with_scaled_unit(name, result) if where == "all" else f"{MEASURES[name].title}: {where}"
-            keys = [(scenario, name, where) for scenario in others]
+            title = with_scaled_unit(name, result) if not of else f"{MEASURES[name].title}: {of}"
+            keys = [(scenario, name, "all", of) for scenario in others]
             cells = [difference_text(changes.loc[key], unit) if key in changes.index else "-" for key in keys]
-            rows.append(("" if at else theme, title, _mean_text(means.loc[(name, where)], name), *cells))
+            rows.append(("" if at else theme, title, _mean_text(means.loc[(name, "all", of)], name), *cells))
     sentences = [
         f"Not measured: {MEASURES[name].title}; the place would have to declare "
         f"{' and '.join(f'metrics.{key}' for key in keys)}."

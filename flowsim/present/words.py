@@ -175,10 +175,9 @@ def with_scaled_unit(measure: str, result: Result) -> str:
     return f"{MEASURES[measure].title} ({scaled(MEASURES[measure].unit, result)})"
 
 
-def service_title(result: Result, queue: str) -> str:
-    """``reablement/south_sefton`` in words."""
+def service_title(result: Result, service: str, unit: str = "all") -> str:
+    """A service in words, in one of its sites or localities or in all of them."""
     place = next(iter(result.places.values()))
-    service, _, unit = queue.partition("/")
     known = {**place.services, **place.pools}
     name = known[service].title if service in known else service
     where = {key: each.title for key, each in place.sites.items()}

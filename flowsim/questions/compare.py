@@ -15,7 +15,7 @@ from flowsim.folder.result import Result
 from flowsim.folder.store import free_name, write_csv
 from flowsim.measures.registry import HEADLINE, MEASURES
 from flowsim.place import Payer, Place, PlaceError, Service, refuse
-from flowsim.statistics.intervals import ratio_interval, smallest_detectable, t_interval, wide_values
+from flowsim.statistics.intervals import ratio_interval, smallest_detectable, t_interval, whole, wide_values
 
 NO_CLEAR_CHANGE = "no clear change"
 NO_INTERVAL = "one replication: no interval"
@@ -59,7 +59,7 @@ class Comparison(Result):
         """The headline measures of `differences`, in their order, with a title."""
         order = {measure: at for at, measure in enumerate(HEADLINE)}
         found = self.differences
-        found = found[found["measure"].isin(list(order)) & (found["where"] == "all")]
+        found = whole(found[found["measure"].isin(list(order))])
         found = found.sort_values("measure", key=lambda column: column.map(order), kind="stable")
         titles = found["measure"].map({name: measure.title for name, measure in HEADLINE.items()})
         found.insert(1, "title", titles)
@@ -132,7 +132,7 @@ def name_places(places: list[Place]) -> dict[str, Place]:
 def paired_differences(results: pd.DataFrame, baseline: str, others: tuple[str, ...]) -> pd.DataFrame:
     """Every number of every scenario less the baseline's, replication by replication.
 
-    Takes the tidy results; returns one row a (scenario, measure, where) with: unit, n (replications that both have),
+    Takes the tidy results; returns one row a (scenario, measure, where, of) with: unit, n (replications both have),
     baseline and value (means), difference (its mean), low, high (95 % t interval), sd (of the paired differences),
     smallest_detectable (80 % power) and change: "more", "less", "no change" (every replication equal), "no clear
     change" (the interval includes none) or, with one replication, that there is no interval.
@@ -143,7 +143,7 @@ def paired_differences(results: pd.DataFrame, baseline: str, others: tuple[str, 
 
 
 def _differences_of(before: pd.DataFrame, after: pd.DataFrame, scenario: str) -> pd.DataFrame:
-    """The rows of one scenario; both frames have one row a (measure, where, unit) and one column a replication."""
+    """The rows of one scenario; both frames have one row a (measure, where, of, unit) and one column a replication."""
     rows = before.index.union(after.index)
     replications = before.columns.intersection(after.columns)
     counts = rows.get_level_values("measure").isin([name for name, measure in MEASURES.items() if measure.adds_up])
@@ -193,11 +193,11 @@ def pairing_gain(results: pd.DataFrame, baseline: str, others: tuple[str, ...]) 
     replications), sd_unpaired and sd_paired (of one replication's difference), ratio (infinite where every paired
     difference is the same). Measures of the whole place; none with fewer than two replications, or that never vary.
     """
-    whole = results[(results["where"] == "all") & results["measure"].isin(list(HEADLINE))]
-    before = wide_values(whole, baseline)
+    headline = whole(results[results["measure"].isin(list(HEADLINE))])
+    before = wide_values(headline, baseline)
     rows = []
     for scenario in others:
-        after = wide_values(whole, scenario).reindex(index=before.index, columns=before.columns)
+        after = wide_values(headline, scenario).reindex(index=before.index, columns=before.columns)
         for key, old, new in zip(before.index, before.to_numpy(dtype=float), after.to_numpy(dtype=float), strict=True):
             both = np.isfinite(old) & np.isfinite(new)
             n = int(both.sum())
@@ -238,8 +238,8 @@ def what_breaks_next(differences: pd.DataFrame) -> pd.DataFrame:
     kind of service, all its queues together. Columns scenario, service, load (a ratio, now), load_difference,
     load_change, wait (now), wait_unit, wait_difference, wait_change.
     """
-    keys = ["scenario", "where"]
-    differences = differences[~differences["where"].str.contains("/", regex=False)]
+    keys = ["scenario", "of"]
+    differences = differences[differences["where"] == "all"]
     load = differences[differences["measure"] == SERVICE_LOAD].set_index(keys)
     wait = differences[differences["measure"] == SERVICE_WAIT].set_index(keys)
     found = pd.DataFrame(
@@ -257,7 +257,7 @@ def what_breaks_next(differences: pd.DataFrame) -> pd.DataFrame:
     ranks = [by_scenario[c].rank(ascending=False, na_option="bottom") for c in ("load_difference", "wait_difference")]
     found["rank"] = (ranks[0] + ranks[1]) / 2
     order = {name: at for at, name in enumerate(differences["scenario"].unique())}
-    found = found.reset_index().rename(columns={"where": "service"})
+    found = found.reset_index().rename(columns={"of": "service"})
     found["order"] = found["scenario"].map(order)
     found = found.sort_values(["order", "rank", "service"], kind="stable")
     return found.drop(columns=["order", "rank"]).reset_index(drop=True)
@@ -277,7 +277,7 @@ def cost_of_released_bed_days(
     unless delayed bed-days clearly fall: a price of something that may not exist is no number.
     """
     acute = [name for name, service in services.items() if service.role == "ward"]
-    everywhere = results[results["where"] == "all"]
+    everywhere = whole(results)
     rows = []
     for scenario in others:
         cost = _paired_sum(results, baseline, scenario, COST_BY_SERVICE, without=acute)
@@ -304,7 +304,8 @@ def net_costs(results: pd.DataFrame, places: Mapping[str, Place], cashable: floa
     difference, low, high, sd, smallest_detectable and change as in `paired_differences`; pounds a year.
     """
     first, *others = places
-    total = {name: _by_where(results, name, COST_TOTAL).reindex(["all", *get_args(Payer)]) for name in places}
+    payers = ["", *get_args(Payer)]
+    total = {name: _by_what(results, name, COST_TOTAL).reindex(payers).rename({"": "all"}) for name in places}
     beds = {name: _cost_of_beds(results, name, place) for name, place in places.items()}
     frames = []
     for name in others:
@@ -321,15 +322,15 @@ def net_costs(results: pd.DataFrame, places: Mapping[str, Place], cashable: floa
     return pd.concat(frames, ignore_index=True)
 
 
-def _by_where(results: pd.DataFrame, scenario: str, measure: str) -> pd.DataFrame:
-    """A measure of one scenario: one row a `where`, one column a replication."""
+def _by_what(results: pd.DataFrame, scenario: str, measure: str) -> pd.DataFrame:
+    """A measure of one scenario: one row an `of`, one column a replication."""
     own = results[(results["scenario"] == scenario) & (results["measure"] == measure)]
-    return own.pivot(index="where", columns="replication", values="value")
+    return own.pivot(index="of", columns="replication", values="value")
 
 
 def _cost_of_beds(results: pd.DataFrame, scenario: str, place: Place) -> pd.DataFrame:
     """What acute beds cost each payer: one row a payer ("all" too), one column a replication; nought where none."""
-    spent = _by_where(results, scenario, COST_BY_SERVICE)
+    spent = _by_what(results, scenario, COST_BY_SERVICE)
     found = pd.DataFrame(0.0, index=["all", *get_args(Payer)], columns=spent.columns)
     for name, service in place.services.items():
         if service.role == "ward" and service.cost is not None and name in spent.index:
@@ -342,8 +343,8 @@ def _cost_of_beds(results: pd.DataFrame, scenario: str, place: Place) -> pd.Data
 def _paired_sum(
     results: pd.DataFrame, baseline: str, scenario: str, measure: str, without: Sequence[str] = ()
 ) -> pd.Series:
-    """Scenario less baseline in each replication, summed over every `where` that is not left out."""
-    own = results[(results["measure"] == measure) & ~results["where"].isin(without)]
+    """Scenario less baseline in each replication, summed over every `of` that is not left out."""
+    own = results[(results["measure"] == measure) & ~results["of"].isin(without)]
     sums = own.groupby(["scenario", "replication"])["value"].sum()
     if not {baseline, scenario} <= set(sums.index.get_level_values("scenario")):
         return pd.Series(dtype=float)

@@ -27,20 +27,19 @@ def is_forecast(result: Result) -> bool:
     return any(place.run.census is not None for place in result.places.values())
 
 
-def followed(place: Place) -> dict[str, list[tuple[str, str]]]:
-    """What a forecast follows, by its title: the entries (where, state) of the nightly census that add up to it.
+def followed(place: Place) -> dict[str, list[tuple[str, str, str]]]:
+    """What a forecast follows, by its title: the entries (where, of, state) of the nights that add up to it.
 
     Neighbours' own queues are left out.
     """
-    found = {DELAYED: [("all", "delayed")]}
-    found |= {title: [(where, "occupied")] for where, title in _beds(place).items()}
-    departments = [
-        queue for name, service in place.services.items() if service.role == "ed" for queue in _queues(name, service)
-    ]
-    found |= {BOARDING: [(queue, "boarding") for queue in departments]} if departments else {}
+    found = {DELAYED: [("all", "", "delayed")]}
+    found |= {title: [(where, "", "occupied")] for where, title in _beds(place).items()}
+    departments = {name: service for name, service in place.services.items() if service.role == "ed"}
+    boarding = [entry for name, service in departments.items() for entry in _each(name, service, "boarding")]
+    found |= {BOARDING: boarding} if boarding else {}
     for name, service in place.services.items():
         if service.role in QUEUED_FOR and service.capacity != "unlimited":
-            found[f"Waiting for: {service.title}"] = [(queue, "waiting") for queue in _queues(name, service)]
+            found[f"Waiting for: {service.title}"] = _each(name, service, "waiting")
     return found
 
 
@@ -49,6 +48,10 @@ def _beds(place: Place) -> dict[str, str]:
     if len(place.sites) < 2:
         return {"all": BEDS}
     return {name: f"{BEDS}, {site.title}" for name, site in place.sites.items()}
+
+
+def _each(name: str, service: Service, state: str) -> list[tuple[str, str, str]]:
+    return [(unit or "all", name, state) for unit in own_units(service)]
 
 
 def _queues(name: str, service: Service) -> list[str]:
@@ -97,10 +100,10 @@ def weekly(result: Result) -> pd.DataFrame:
     people, and open (beds that are meant to be open, `open_beds`; NaN of what is no beds); weeks run from the first
     day, and the last may be short.
     """
-    census = result.census.astype({"scenario": str, "where": str, "state": str})
+    every = result.nights.astype(dict.fromkeys(("scenario", "where", "of", "state"), str))
     found = []
     for scenario, place in result.places.items():
-        nights = census[census["scenario"] == scenario].set_index(["where", "state"]).sort_index()
+        nights = every[every["scenario"] == scenario].set_index(["where", "of", "state"]).sort_index()
         first = np.datetime64(place.run.first_date, "D")
         beds = open_beds(place)
         for title, entries in followed(place).items():

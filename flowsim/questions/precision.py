@@ -26,7 +26,7 @@ from flowsim.folder.result import Result
 from flowsim.folder.store import Store
 from flowsim.measures.registry import HEADLINE
 from flowsim.place import Place, PlaceError, refuse
-from flowsim.statistics.intervals import LEVEL, t_interval, t_quantile
+from flowsim.statistics.intervals import LEVEL, t_interval, t_quantile, whole
 
 FIRST_ROUND = 10
 MOST = 500
@@ -249,7 +249,7 @@ def in_rounds(run: Callable[[int], pd.DataFrame | None], precision: Precision, e
 def samples_of(result: Result, measures: Sequence[str]) -> pd.DataFrame:
     """Index (scenario, measure, unit), a column a replication: values, or, of several scenarios, paired differences."""
     found = result.results
-    found = found[(found["where"] == "all") & found["measure"].isin(list(measures))]
+    found = whole(found[found["measure"].isin(list(measures))])
     wide = found.set_index(["scenario", "measure", "unit", "replication"])["value"].unstack("replication")
     first, *others = result.scenarios
     if others:

@@ -27,7 +27,7 @@ from flowsim.measures.registry import HEADLINE
 from flowsim.place import Place, PlaceError, refuse
 from flowsim.questions.compare import Comparison, check_same_run
 from flowsim.questions.precision import FIRST_ROUND, MOST, as_measures, as_most, as_seconds
-from flowsim.statistics.intervals import t_interval
+from flowsim.statistics.intervals import t_interval, whole
 
 SELECTED, LEFT, STILL_IN = "selected", "left", "still in"
 SMALLEST_ROUND = 4
@@ -295,7 +295,7 @@ def select(places: Mapping[str, Place], settings: Settings, question: Question) 
 def samples_of(result: Result, measure: str) -> dict[str, np.ndarray]:
     """The values of a measure of the whole place in each scenario, by replication; none of a scenario not begun."""
     found = result.results
-    found = found[(found["where"] == "all") & (found["measure"] == measure)].sort_values("replication", kind="stable")
+    found = whole(found[found["measure"] == measure]).sort_values("replication", kind="stable")
     samples = {str(name): rows["value"].to_numpy(dtype=float) for name, rows in found.groupby("scenario")}
     return {name: samples.get(name, np.empty(0)) for name in result.scenarios}
 

@@ -29,6 +29,7 @@ from flowsim.place import Place, PlaceError, refuse
 from flowsim.questions.compare import paired_differences
 from flowsim.questions.design import SCENARIO, Points, choose, plain_key, read_table, short_keys
 from flowsim.statistics.importance import is_full_grid, rank_settings, unrankable
+from flowsim.statistics.intervals import whole
 
 POINT = "point"
 POINTS_FILE = "points.csv"
@@ -61,7 +62,7 @@ class Sweep(Result):
         """What it is judged and drawn by (by default, of those that vary); the first decides which points are best."""
         if asked := self.manifest.get("measures"):
             return tuple(asked)
-        values = self.results[self.results["where"] == "all"].groupby("measure")["value"].nunique()
+        values = whole(self.results).groupby("measure")["value"].nunique()
         return tuple(name for name in DEFAULT_MEASURES if values.get(name, 0) > 1) or DEFAULT_MEASURES[:1]
 
     @property
@@ -73,18 +74,17 @@ class Sweep(Result):
     def results(self) -> pd.DataFrame:
         """Of each cell the headline measures of the whole place, and the checks; `results.parquet` has all of them.
 
-        Columns scenario, replication, measure, where, unit, value.
+        Columns scenario, replication, measure, where, of, unit, value.
         """
         checks = [name for name in MEASURES if name.startswith("check_")]
         store = Store(self.out)
-        parts = [store.results(list(HEADLINE), ["all"]), store.results(checks)]
+        parts = [store.results(list(HEADLINE), ["all"], [""]), store.results(checks)]
         return pd.concat(parts, ignore_index=True)
 
     @cached_property
     def differences(self) -> pd.DataFrame:
         """Every paired difference of a headline measure to the base; see `compare.paired_differences`."""
-        headline = self.results[self.results["where"] == "all"]
-        return paired_differences(headline, self.base, self.scenarios[1:])
+        return paired_differences(whole(self.results), self.base, self.scenarios[1:])
 
     def table(self, measure: str | None = None) -> pd.DataFrame:
         """One row a (point, measure), as `sweep.csv`; with a name of a measure those of this one.
@@ -101,7 +101,7 @@ class Sweep(Result):
 
     @cached_property
     def _table(self) -> pd.DataFrame:
-        means = self.summary().rename(columns={"scenario": POINT}).drop(columns="where")
+        means = self.summary().rename(columns={"scenario": POINT}).drop(columns=["where", "of"])
         paired = self.differences.rename(
             columns={"scenario": POINT, "low": "difference_low", "high": "difference_high"}
         )
@@ -174,7 +174,7 @@ def sweep(
         scenarios_dir=scenarios_dir,
     )
     asked = {"measures": list(measures)}
-    result = run_all(places, settings, verb="sweep", census=False, beside={POINTS_FILE: frame}, asked=asked)
+    result = run_all(places, settings, verb="sweep", nights=False, beside={POINTS_FILE: frame}, asked=asked)
     found = Sweep(result.out, result.places, result.failures, result.notices, result.interrupted)
     if not found.results.empty:
         write_csv(result.out / "sweep.csv", found.table())

@@ -14,7 +14,13 @@ import pandas as pd
 
 LEVEL = 0.95
 POWER = 0.80
-KEYS = ["measure", "where", "unit"]
+KEYS = ["measure", "where", "of", "unit"]
+"""Columns that say what a number is of: `where` a place, `of` what is counted there."""
+
+
+def whole(rows: pd.DataFrame) -> pd.DataFrame:
+    """Those of the rows that are of everything in the whole place."""
+    return rows[(rows["where"] == "all") & (rows["of"] == "")]
 
 
 def t_quantile(probability: float, freedom: Any) -> Any:
@@ -49,8 +55,8 @@ def smallest_detectable(n: np.ndarray, sd: np.ndarray) -> np.ndarray:
 def mean_interval(results: pd.DataFrame, scenarios: Sequence[str]) -> pd.DataFrame:
     """Mean over replications of every number, with its interval.
 
-    Takes scenario, replication, measure, where, unit, value; returns scenario, measure, where, unit, n, mean, low,
-    high.
+    Takes scenario, replication, measure, where, of, unit, value; returns scenario, measure, where, of, unit, n,
+    mean, low, high.
     """
     frames = []
     for scenario in scenarios:
@@ -63,7 +69,7 @@ def mean_interval(results: pd.DataFrame, scenarios: Sequence[str]) -> pd.DataFra
 
 
 def wide_values(results: pd.DataFrame, scenario: str) -> pd.DataFrame:
-    """One row a (measure, where, unit), one column a replication."""
+    """One row a (measure, where, of, unit), one column a replication."""
     own = results[results["scenario"] == scenario]
     return own.set_index([*KEYS, "replication"])["value"].unstack("replication")
 

@@ -1,4 +1,4 @@
-"""Is the warm-up long enough? MSER-5 on the daily delayed census.
+"""Is the warm-up long enough? MSER-5 on the people delayed each night.
 
 K. P. White (1997), "An effective truncation heuristic for bias reduction in simulation output", Simulation 69; with
 batches of five (MSER-5) as in White, Cobb and Spratt (2000).
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from flowsim.place import Place
+from flowsim.statistics.intervals import whole
 
 BATCH = 5
 """Days a batch."""
@@ -39,27 +40,27 @@ def batch_means(series: np.ndarray) -> np.ndarray:
     return np.asarray(series[: batches * BATCH], dtype=float).reshape(batches, BATCH).mean(axis=1)
 
 
-def delayed_series(census: pd.DataFrame) -> np.ndarray:
+def delayed_series(nights: pd.DataFrame) -> np.ndarray:
     """Delayed people each night, all sites together, mean over replications; shape (days,)."""
-    delayed = census[(census["state"] == "delayed") & (census["where"] == "all")]
+    delayed = whole(nights[nights["state"] == "delayed"])
     return delayed.groupby("date")["count"].mean().sort_index().to_numpy(dtype=float)
 
 
-def truncation_days(census: pd.DataFrame) -> int | None:
-    """MSER-5's truncation of one scenario's delayed census, in days; None when there is too little to judge."""
-    series = delayed_series(census)
+def truncation_days(nights: pd.DataFrame) -> int | None:
+    """MSER-5's truncation of the people delayed each night in one scenario, in days; None when too little."""
+    series = delayed_series(nights)
     return mser5(series) if len(series) >= SHORTEST and series.any() else None
 
 
-def warm_up_notice(place: Place, census: pd.DataFrame) -> str | None:
-    """A sentence when the warm-up looks too short; `census` is that of this place.
+def warm_up_notice(place: Place, nights: pd.DataFrame) -> str | None:
+    """A sentence when the warm-up looks too short; `nights` are those of this place.
 
-    Judged on a place without a scenario only: a scenario is meant to change the census, which is no start-up effect. A
+    Judged on a place without a scenario only: a scenario is meant to change them, which is no start-up effect. A
     run that starts from a census has no warm-up.
     """
     if place.scenario.changes or place.run.census is not None:
         return None
-    days = truncation_days(census)
+    days = truncation_days(nights)
     if days is None or days <= place.run.warm_up_days:
         return None
     return (
