@@ -12,7 +12,8 @@ import yaml
 
 import flowsim
 from flowsim.cli import main as cli
-from flowsim.declare.composition import compose, load, load_settings, sweep
+from flowsim.declare.composition import compose, load, load_settings
+from flowsim.declare.overrides import sweep
 from flowsim.declare.reading import read_place
 from flowsim.declare.yaml_and_csv import read_yaml
 from flowsim.place import PlaceError

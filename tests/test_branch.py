@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from flowsim.cells import jobs
 from flowsim.cells.replicate import Prepared, prepare
-from flowsim.declare.composition import load, options
+from flowsim.declare.composition import load
 from flowsim.declare.settings import Settings
+from flowsim.declare.yaml_and_csv import options
 from flowsim.engine import branch, compiled
 from flowsim.engine.stamps import differing, first_difference
 from flowsim.model.calendar import DAY

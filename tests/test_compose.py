@@ -5,8 +5,9 @@ import warnings
 
 import pytest
 
-from flowsim.declare import composition as composing
-from flowsim.declare.composition import compose, load, load_scenarios, load_settings, sweep
+from flowsim.declare import hydra
+from flowsim.declare.composition import compose, load, load_scenarios, load_settings
+from flowsim.declare.overrides import sweep
 from flowsim.declare.yaml_and_csv import shipped_folder
 from flowsim.place import FlowsimNotice, PlaceError
 
@@ -28,16 +29,16 @@ def test_baseline_has_no_before():
 @pytest.mark.parametrize("scenario", ["baseline", "all_three", "weekend_hospital_only"])
 def test_files_that_hydra_knows_only_by_name_come_out_as_if_it_had_seen_all_of_them(scenario, monkeypatch):
     by_name = compose(f"scenario={scenario}")
-    composing._composed_by_hydra.cache_clear()
-    monkeypatch.setattr(composing, "_speaks_to_omegaconf", lambda path: True)
+    hydra._composed_by_hydra.cache_clear()
+    monkeypatch.setattr(hydra, "_speaks_to_omegaconf", lambda path: True)
     seen = compose(f"scenario={scenario}")
-    composing._composed_by_hydra.cache_clear()
+    hydra._composed_by_hydra.cache_clear()
     assert by_name == seen
     assert list(by_name.place) == list(seen.place)
 
 
 def test_hydra_is_asked_once_whatever_the_settings_and_plain_scenarios():
-    composing._composed_by_hydra.cache_clear()
+    hydra._composed_by_hydra.cache_clear()
     for words in (
         ("seed=1",),
         ("seed=2", "days=30"),
@@ -45,9 +46,9 @@ def test_hydra_is_asked_once_whatever_the_settings_and_plain_scenarios():
         ("scenario=seven_day_working+end_of_life",),
     ):
         compose(*words)
-    assert composing._composed_by_hydra.cache_info().misses == 1
+    assert hydra._composed_by_hydra.cache_info().misses == 1
     compose("scenario=all_three")  # a stack by its list of defaults
-    assert composing._composed_by_hydra.cache_info().misses == 2
+    assert hydra._composed_by_hydra.cache_info().misses == 2
     assert compose("seed=2").settings.seed == 2
     assert compose().settings.seed == 1
 

@@ -13,8 +13,9 @@ import pytest
 from acceptance import SINCE_JULY
 
 from flowsim.cells.replicate import simulate
-from flowsim.declare.composition import load, options
+from flowsim.declare.composition import load
 from flowsim.declare.settings import DEFAULT_ENGINE
+from flowsim.declare.yaml_and_csv import options
 from flowsim.engine import usable
 from flowsim.measures.flow import measure
 

@@ -4,9 +4,10 @@ import copy
 
 import pytest
 
-from flowsim.declare.composition import compose, load, options
-from flowsim.declare.reading import overlay, read_place, resolve_likes
-from flowsim.declare.yaml_and_csv import read_yaml, shipped_folder
+from flowsim.declare.composition import compose, load
+from flowsim.declare.reading import read_place
+from flowsim.declare.trees import overlay, resolve_likes
+from flowsim.declare.yaml_and_csv import options, read_yaml, shipped_folder
 from flowsim.place import Place, PlaceError, parse_hours
 from flowsim.place.ways import ways_on
 

@@ -15,10 +15,10 @@ from rich.console import Console
 
 from flowsim.cells.replicate import Simulated, simulate
 from flowsim.cli import main as cli
-from flowsim.declare.composition import Composition, compose, load, options
+from flowsim.declare.composition import Composition, compose, load
 from flowsim.declare.evidence import read_register
 from flowsim.declare.settings import DEFAULT_ENGINE
-from flowsim.declare.yaml_and_csv import folders, read_yaml
+from flowsim.declare.yaml_and_csv import folders, options, read_yaml
 from flowsim.engine import usable
 from flowsim.measures.registry import MEASURES
 from flowsim.place import Place, PlaceError

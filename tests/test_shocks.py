@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from acceptance import ENGINES, small_place
 
-from flowsim.declare.reading import overlay, read_place
+from flowsim.declare.reading import read_place
 from flowsim.declare.rules import check_scenario
+from flowsim.declare.trees import overlay
 from flowsim.measures.flow import measure
 from flowsim.model.changes import months_later
 from flowsim.model.cohort import Cohort

@@ -12,8 +12,8 @@ import pytest
 
 import flowsim
 from flowsim.cli import main as cli
-from flowsim.declare import composition as compose
-from flowsim.declare.composition import Dimension, dimensions, sweep
+from flowsim.declare import hydra
+from flowsim.declare.overrides import Dimension, dimensions, sweep
 from flowsim.place import PlaceError
 from flowsim.present import charts, report, sweep_charts, sweep_sections
 from flowsim.questions.design import choose, named, read_table, short_keys
@@ -209,9 +209,9 @@ def test_whole_numbers_where_the_setting_is_one() -> None:
 
 
 def test_hydra_composes_once_for_all_points() -> None:
-    compose._composed_by_hydra.cache_clear()
+    hydra._composed_by_hydra.cache_clear()
     compose_sweep([*SMALL, f"{SUPPORT}=range(1,41)"], scenarios_dir=PLACES)
-    assert compose._composed_by_hydra.cache_info().misses == 1
+    assert hydra._composed_by_hydra.cache_info().misses == 1
 
 
 def test_a_changed_file_is_composed_anew(tmp_path: Path) -> None:

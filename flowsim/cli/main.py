@@ -17,7 +17,7 @@ from flowsim.cells.memory import end_quickly
 from flowsim.place import FlowsimNotice, PlaceError, nearest, refuse
 
 if TYPE_CHECKING:
-    from flowsim.declare.composition import Configured
+    from flowsim.declare.settings import Configured
     from flowsim.folder.result import Result
 
 MISTAKE = 2
@@ -308,7 +308,8 @@ def _notices() -> Callable[..., None]:
 
 def _refuse_foreign(name: str, verb: Verb, overrides: list[str]) -> None:
     """Keys that mean nothing to this verb."""
-    from flowsim.declare.composition import parse, setting_names
+    from flowsim.declare.overrides import parse
+    from flowsim.declare.yaml_and_csv import setting_names
 
     known = [*verb.keys, *(key for key in setting_names() if key not in verb.refused)]
     for one in parse(overrides):
@@ -322,7 +323,7 @@ def _refuse_foreign(name: str, verb: Verb, overrides: list[str]) -> None:
 
 def _take(overrides: list[str], *names: str) -> tuple[dict[str, Any], list[str]]:
     """The values of a verb's own keys, and the other overrides."""
-    from flowsim.declare.composition import parse, single_value
+    from flowsim.declare.overrides import parse, single_value
 
     taken = {one.key_or_group: single_value(one) for one in parse(overrides) if one.key_or_group in names}
     rest = [text for text, one in zip(overrides, parse(overrides), strict=True) if one.key_or_group not in names]
@@ -392,7 +393,8 @@ def _run_each(overrides: list[str]) -> int:
     """One run for each combination, in folders of their own; all are checked before the first begins."""
     import datetime as dt
 
-    from flowsim.declare.composition import compose, parse, sweep
+    from flowsim.declare.composition import compose
+    from flowsim.declare.overrides import parse, sweep
 
     own, rest = _take(overrides, "out")
     until = [text for text, one in zip(rest, parse(rest), strict=True) if one.key_or_group in PRECISION]
@@ -432,7 +434,8 @@ def _compare(words: list[str]) -> int:
 
 def _sweep(words: list[str]) -> int:
     _no_words(words)
-    from flowsim.declare.composition import dimensions, load_settings
+    from flowsim.declare.composition import load_settings
+    from flowsim.declare.overrides import dimensions
 
     own, rest = _take(words, "design", "points", "table", "measure", "scenarios")
     settings = load_settings(*dimensions(rest)[1])
@@ -447,7 +450,8 @@ def _sweep(words: list[str]) -> int:
 
 def _select(words: list[str]) -> int:
     _no_words(words)
-    from flowsim.declare.composition import dimensions, load_scenarios, load_settings
+    from flowsim.declare.composition import load_scenarios, load_settings
+    from flowsim.declare.overrides import dimensions
 
     own, rest = _take(words, "measure", "indifference", "probability", "budget", "most")
     varied, fixed = dimensions(rest)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flowsim.declare.layers import Layer
 from flowsim.place import PlaceError, parse_hours, refuse
 
 if TYPE_CHECKING:
@@ -32,16 +33,6 @@ class Entry:
     unit: str
     grade: str
     why: str
-
-
-@dataclass(frozen=True)
-class Layer:
-    """What one file (or the user) says of a place: `raw` is the place's mapping, `name` is told to people, and `key` is
-    that under which the user would say it (``scenario.NAME.place`` for a scenario alone)."""
-
-    name: str
-    raw: Mapping[str, Any]
-    key: str = "place"
 
 
 def read_register(folders: Iterable[Path]) -> dict[str, Entry]:

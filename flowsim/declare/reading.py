@@ -9,16 +9,14 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from flowsim.declare.rules import check_names
-from flowsim.place import KINDS, Place, PlaceError, nearest, refuse
+from flowsim.declare.trees import with_likes
+from flowsim.place import Place, PlaceError, nearest
 
 
 def read_place(raw: Mapping[str, Any], file: str = "place") -> Place:
     """Validate a mapping as read from YAML; `file` names where it came from. Raises PlaceError."""
     try:
-        data = dict(raw)
-        if isinstance(data.get("stages"), Mapping):
-            data["stages"] = resolve_likes(data["stages"])
-        place = Place.model_validate(said(data))
+        place = Place.model_validate(said(with_likes(raw)))
         check_names(place)
     except ValidationError as error:
         raise PlaceError(f"{file}: {explain(error, Place)}") from None
@@ -33,45 +31,6 @@ def said(raw: Any) -> Any:
     if not isinstance(raw, Mapping):
         return raw
     return {k: said(v) for k, v in raw.items() if k != "source" and v is not None}
-
-
-def resolve_likes(stages: Mapping[str, Any]) -> dict[str, Any]:
-    """Give every stage that is `like` another that other's keys where it says nothing itself; null takes one away."""
-    done: dict[str, Any] = {}
-
-    def resolve(name: str, path: tuple[str, ...]) -> Any:
-        if name in done:
-            return done[name]
-        if name in path:
-            raise refuse(f"place.stages.{name}.like", " -> ".join((*path, name)), "no circle of likes")
-        stage = stages[name]
-        if isinstance(stage, Mapping) and stage.get("like") is not None:
-            model = stage["like"]
-            if model not in stages:
-                raise refuse(f"place.stages.{name}.like", model, "a stage:", stages)
-            stage = overlay(resolve(model, (*path, name)), {k: v for k, v in stage.items() if k != "like"})
-        done[name] = stage
-        return stage
-
-    return {name: resolve(name, ()) for name in stages}
-
-
-def overlay(below: Any, above: Any) -> Any:
-    """`above` laid over `below`: mappings are merged, everything else is replaced whole, and so are a table by another
-    attribute or by what is no product, and a distribution of another kind (its unit and limits stay). Neither is
-    changed."""
-    if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
-        return above
-    if ("by" in above and above["by"] != below.get("by")) or ("times" in above and "times" not in below):
-        return above
-    parameters = {"mean", "median", "sigma", "sd"}  # of a lognormal, which takes two: another two are another answer
-    if len(parameters & set(above)) == 2 and parameters & set(above) != parameters & set(below):
-        return above
-    another_kind = set(KINDS) - set(above) if set(KINDS) & set(above) else set()
-    merged = {key: value for key, value in below.items() if key not in another_kind}
-    for key, value in above.items():
-        merged[key] = overlay(below[key], value) if key in merged else value
-    return merged
 
 
 def explain(error: ValidationError, model: type[BaseModel], root: str = "place.") -> str:
@@ -156,8 +115,8 @@ def _shown(given: Any) -> str:
 
 def fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     """The keys allowed at a location of a model."""
-    found = _model_at(model, loc)
-    return [] if found is None else [f.alias or n for n, f in found.model_fields.items()]
+    there = _model_at(model, loc)
+    return [] if there is None else [f.alias or n for n, f in there.model_fields.items()]
 
 
 def _bounds(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:

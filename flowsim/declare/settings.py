@@ -71,5 +71,11 @@ class Settings(BaseModel):
         return self.model_copy(update=changed)
 
 
+class Configured(Settings):
+    """The settings of `config.yaml`: with what `flowsim compare` compares."""
+
+    scenarios: tuple[str, ...] = Field(default=(), strict=False)
+
+
 CONFIGURED = tuple(name for name, field in Settings.model_fields.items() if not field.exclude)
 """Those that are keys of `config.yaml`."""

@@ -6,13 +6,14 @@ import contextlib
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
 
+from flowsim.declare.trees import copied
 from flowsim.place import PlaceError
 
 
@@ -30,6 +31,49 @@ def folders(scenarios_dir: str | Path | None = None) -> tuple[Path, ...]:
     shipped = shipped_folder()
     mine = (own.resolve(),) if own.is_dir() and own.resolve() != shipped else ()
     return (*mine, shipped)
+
+
+def main_file(where: Sequence[Path]) -> Path:
+    """The `config.yaml` that counts."""
+    return next(folder / "config.yaml" for folder in where if (folder / "config.yaml").is_file())
+
+
+def main_keys(main: Path) -> list[str]:
+    """The keys of `config.yaml` that can be set."""
+    return [key for key in read_yaml(main) if key != "defaults"]
+
+
+def main_choices(main: Path) -> dict[str, list[str]]:
+    """The files that `config.yaml` chooses of each group."""
+    listed = read_yaml(main).get("defaults") or []
+    pairs = [pair for entry in listed if isinstance(entry, dict) for pair in entry.items()]
+    return {str(k): [str(n) for n in (v if isinstance(v, list) else [v])] for k, v in pairs}
+
+
+def groups(where: Sequence[Path]) -> list[str]:
+    """The kinds of files to choose from, each a folder: `place`, `scenario`."""
+    names = {folder.name for one in where for folder in one.iterdir() if folder.is_dir()}
+    return sorted(names - {"evidence", "template"})
+
+
+def options(group: str, scenarios_dir: str | Path | None = None) -> dict[str, Path]:
+    """The files of a group (`place`, `scenario`) by name; the user's own come before the shipped ones."""
+    files: dict[str, Path] = {}
+    for folder in folders(scenarios_dir):
+        for path in sorted((folder / group).glob("*.yaml")):
+            files.setdefault(path.stem, path)
+    return files
+
+
+def setting_names(scenarios_dir: str | Path | None = None) -> list[str]:
+    """What can be set: the keys of `config.yaml`, and the groups of files."""
+    where = folders(scenarios_dir)
+    return [*main_keys(main_file(where)), *groups(where)]
+
+
+def file_in_words(path: Path) -> str:
+    """A file of a group as people are told of it: ``scenarios/place/sefton.yaml``."""
+    return f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
 
 
 @contextlib.contextmanager
@@ -95,13 +139,6 @@ def load_yaml(path: Path, loader: Any) -> Any:
         raise PlaceError(f"{path}{line}: this is not YAML: {error.problem}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise PlaceError(f"{path}: this is not YAML: {' '.join(str(error).split())}.") from None
-
-
-def copied(value: Any) -> Any:
-    """Plain data with mappings and lists of its own."""
-    if isinstance(value, dict):  # not any Mapping: this is asked of every scalar, and an abstract class is slow to ask
-        return {k: copied(v) for k, v in value.items()}
-    return [copied(v) for v in value] if isinstance(value, list) else value
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]

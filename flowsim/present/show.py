@@ -13,7 +13,8 @@ import yaml
 from rich.console import Console
 from rich.text import Text
 
-from flowsim.declare.composition import NO_SCENARIO, Composition, compose, options
+from flowsim.declare.composition import NO_SCENARIO, Composition, compose
+from flowsim.declare.yaml_and_csv import options
 from flowsim.measures.registry import MEASURES
 from flowsim.place import (
     ALWAYS,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flowsim.declare.composition import Dimension, parse, single_value
+from flowsim.declare.overrides import Dimension, parse, single_value
 from flowsim.declare.yaml_and_csv import read_csv
 from flowsim.folder.store import free_name
 from flowsim.place import PlaceError, nearest, refuse

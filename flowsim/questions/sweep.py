@@ -11,17 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from flowsim.cells.runner import run_all
-from flowsim.declare.composition import (
-    Composition,
-    Dimension,
-    Overruled,
-    compose,
-    dimensions,
-    tell_overruled,
-    value_now,
-    with_notices,
-)
+from flowsim.declare.composition import Composition, compose, value_now, with_notices
+from flowsim.declare.overrides import Dimension, dimensions
 from flowsim.declare.settings import Settings
+from flowsim.declare.user import Overruled, tell_overruled
 from flowsim.folder.result import Result
 from flowsim.folder.store import Store, write_csv
 from flowsim.measures.registry import HEADLINE, MEASURES

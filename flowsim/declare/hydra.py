@@ -1,0 +1,186 @@
+"""Hydra as a plug-in: where it finds the files of a composition, and how it is asked as rarely as can be."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_module
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from flowsim.declare.yaml_and_csv import folders, main_choices, main_file, options, read_yaml
+from flowsim.place import PlaceError
+
+FILE = "flowsim file: "
+"""Marks, inside a composition, the name of a file that is yet to be filled in."""
+
+
+class _Folder(ConfigSource):
+    """A folder of YAML files, read by YAML 1.2; a scenario's file goes to `scenario.NAME` without having to say so.
+
+    With `by_name` Hydra is given the name of a plain place only, for its content is thousands of nodes to it.
+    """
+
+    by_name = True
+
+    @staticmethod
+    def scheme() -> str:
+        return "flowsim"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        path = self._file(config_path)
+        if not path.is_file():
+            raise ConfigLoadError(f"{path} does not exist")
+        header = self.header(path)
+        if config_path.startswith("scenario/") and header["package"] is None:
+            header["package"] = f"scenario.{path.stem}"
+        content = read_yaml(path)
+        if self.by_name and config_path.startswith("place/") and _is_plain(path):
+            content = {f"{FILE}{path}": None}
+        return ConfigResult(self.provider, self.full_path(), OmegaConf.create(content), header)
+
+    @classmethod
+    def header(cls, path: Path) -> dict[str, str | None]:
+        """What the lines before a file's content say to Hydra, such as the `package` it belongs to."""
+        return cls._get_header_dict(path.read_text(encoding="utf-8")[:512])
+
+    def available(self) -> bool:
+        return Path(self.path).is_dir()
+
+    def is_group(self, config_path: str) -> bool:
+        return (Path(self.path) / config_path).is_dir()
+
+    def is_config(self, config_path: str) -> bool:
+        return self._file(config_path).is_file()
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        results: list[str] = []
+        for file in sorted(os.listdir(Path(self.path) / config_path)):
+            self._list_add_result(results, f"{config_path}/{file}".lstrip("/"), file, results_filter)
+        return sorted(set(results))
+
+    def _file(self, config_path: str) -> Path:
+        return Path(self.path) / self._normalize_file_name(config_path)
+
+
+class _Folders(SearchPathPlugin):
+    """Tells Hydra where to look; only while flowsim composes."""
+
+    current: tuple[Path, ...] = ()
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        for folder in self.current:
+            search_path.append("flowsim", f"flowsim://{folder}")
+
+
+for _plugin in (_Folder, _Folders):
+    Plugins.instance().register(_plugin)
+
+
+def compose_files(
+    chosen: Mapping[str, Sequence[str]], settings: Mapping[str, Any], scenarios_dir: str | Path | None
+) -> dict[str, Any]:
+    """`config.yaml` with the chosen files of each group and the user's settings, as Hydra composes them.
+
+    Hydra takes far longer than all the rest, so it is asked once for the same files, whatever the settings, and not
+    at all for scenarios that are only put where they belong.
+    """
+    where = folders(scenarios_dir)
+    plain = _plain_scenarios(chosen["scenario"], options("scenario", scenarios_dir))
+    try:
+        if plain:
+            config = _with_settings({**chosen, "scenario": []}, settings, where)
+            if not config.get("scenario"):  # else `config.yaml` itself has a say in them
+                return {**config, "scenario": plain}
+        return _with_settings(chosen, settings, where)
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        if isinstance(error, PlaceError):
+            raise
+        reason = " ".join(str(error).split())
+        raise PlaceError(f"{where[0]}: these files do not fit together: {reason}.") from None
+
+
+def _plain_scenarios(names: Sequence[str], files: Mapping[str, Path]) -> dict[str, Any]:
+    """What is in the files of these scenarios, by name; empty when Hydra has something to do with one of them."""
+    scenarios = {}
+    for name in names:
+        path = files.get(name)
+        if path is None or not _is_plain(path) or _Folder.header(path)["package"] not in (None, f"scenario.{name}"):
+            return {}
+        scenarios[name] = read_yaml(path)
+    return scenarios
+
+
+def _with_settings(
+    chosen: Mapping[str, Sequence[str]], settings: Mapping[str, Any], where: tuple[Path, ...]
+) -> dict[str, Any]:
+    """A composition of files with the user's settings, as plain data."""
+    files = sorted(path for folder in where for level in ("*.yaml", "*/*.yaml") for path in folder.glob(level))
+    state = tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in files)
+    usual = main_choices(main_file(where))
+    words = (f"{group}=[{','.join(names)}]" for group, names in chosen.items() if names != usual.get(group))
+    config = _composed_by_hydra(tuple(words), where, state)
+    if settings:
+        config = deepcopy(config)  # the other is kept, for other settings
+    for key, value in settings.items():
+        OmegaConf.update(config, key, value)
+    return _filled_in(OmegaConf.to_container(config, resolve=True))
+
+
+@lru_cache(maxsize=64)
+def _composed_by_hydra(words: tuple[str, ...], where: tuple[Path, ...], state: tuple[Any, ...]) -> DictConfig:
+    """The composition, with the name of a plain place where its content belongs (`_filled_in`)."""
+    somebody_elses = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    _Folders.current = where
+    try:
+        # a package with no config.yaml: given none, Hydra looks for its caller on the whole stack, which takes long
+        with initialize_config_module("hydra.conf", job_name="flowsim", version_base="1.3"):
+            for by_name in (True, False):
+                _Folder.by_name = by_name
+                config = hydra_compose("config", overrides=list(words))
+                with contextlib.suppress(_MixedError):
+                    _filled_in(OmegaConf.to_container(config))
+                    return config
+    finally:
+        _Folders.current = ()
+        GlobalHydra.instance().hydra = somebody_elses
+    raise AssertionError("a composition without names is never mixed")
+
+
+class _MixedError(Exception):
+    """Files are laid over one another: Hydra has to see what is in them."""
+
+
+def _filled_in(tree: Any) -> dict[str, Any]:
+    """A composition with what is in the files it names. Raises _MixedError."""
+    named = [key for key in tree if str(key).startswith(FILE)]
+    if named and len(tree) > 1:
+        raise _MixedError
+    if named:
+        return read_yaml(Path(named[0].removeprefix(FILE)))
+    return {str(key): _filled_in(value) if isinstance(value, dict) else value for key, value in tree.items()}
+
+
+def _is_plain(path: Path) -> bool:
+    """Is a file nothing but its content: no list of defaults, interpolations or values that are missing?"""
+    return "defaults" not in read_yaml(path) and not _speaks_to_omegaconf(path)
+
+
+def _speaks_to_omegaconf(path: Path) -> bool:
+    text = path.read_text(encoding="utf-8")
+    return "${" in text or "???" in text
