@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flowsim.engine.stamps import Spells
+from flowsim.engine.stamps import Stamps
 from flowsim.model.tables import Journeys, Network
 
 SOURCE = Path(__file__).with_name("loop.c")
@@ -37,9 +37,9 @@ def run(journeys: Journeys, network: Network, repeats: int = 1) -> tuple[np.ndar
     return found, [float(line) for line in done.stdout.split()]
 
 
-def agrees(stamps: np.ndarray, spells: Spells) -> bool:
+def agrees(table: np.ndarray, stamps: Stamps) -> bool:
     """Are these the stamps of flowsim's engines, in every row?"""
-    return all(np.array_equal(stamps[:, k], getattr(spells, name)) for k, name in enumerate(STAMPS))
+    return all(np.array_equal(table[:, k], getattr(stamps, name)) for k, name in enumerate(STAMPS))
 
 
 def _as_words(journeys: Journeys, network: Network) -> np.ndarray:

@@ -20,7 +20,7 @@ from flowsim.cells.memory import keep_memory
 from flowsim.cells.replicate import prepare
 from flowsim.declare.composition import load
 from flowsim.engine import engine as engine_named
-from flowsim.engine.stamps import Spells
+from flowsim.engine.stamps import Stamps
 from flowsim.folder.store import Store
 from flowsim.measures.flow import measure
 from flowsim.model.tables import Journeys, Network
@@ -37,10 +37,10 @@ def measured(engine: str, repeats: int, *overrides: str) -> dict[str, Any]:
     return {**json.loads(done.output), "memory": done.memory}
 
 
-def events(journeys: Journeys, spells: Spells) -> int:
+def events(journeys: Journeys, stamps: Stamps) -> int:
     """Arrivals, ends of stages and ends of tasks that happened."""
-    arrived = spells.joined[journeys.spells.first_row] >= 0
-    return int(arrived.sum() + (spells.ready >= 0).sum() + (spells.task_ended >= 0).sum())
+    arrived = stamps.joined[journeys.spells.first_row] >= 0
+    return int(arrived.sum() + (stamps.ready >= 0).sum() + (stamps.task_ended >= 0).sum())
 
 
 class _Clock:
@@ -69,19 +69,19 @@ def main(engine: str, repeats: int, *overrides: str) -> None:
     print(json.dumps({"seconds": clock.seconds, **sizes}))
 
 
-def _one(clock: _Clock, place: Place, run: Callable[[Journeys, Network], Spells], replication: int) -> dict[str, int]:
+def _one(clock: _Clock, place: Place, run: Callable[[Journeys, Network], Stamps], replication: int) -> dict[str, int]:
     """Do a cell's steps; returns how much there was to do."""
     made = clock.of("sampling and planning", lambda: prepare(place, 1, replication))
     journeys, network = made.journeys, made.network
-    spells = clock.of("engine", lambda: run(journeys, network))
-    found = clock.of("measuring", lambda: measure(place, network, journeys, spells))
+    stamps = clock.of("engine", lambda: run(journeys, network))
+    found = clock.of("measuring", lambda: measure(place, network, journeys, stamps))
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
         clock.of("writing", lambda: store.write(*cell_file("baseline", "key", replication, {"seed": 1}, found)))
     return {
         "spells": len(journeys.spells.number),
-        "rows": int(np.count_nonzero(spells.joined >= 0)),
-        "events": events(journeys, spells),
+        "rows": int(np.count_nonzero(stamps.joined >= 0)),
+        "events": events(journeys, stamps),
     }
 
 

@@ -90,9 +90,9 @@ def contenders(effort: Effort) -> Iterator[Row]:
     here = "A small model: department, ward, community service"
     making, (journeys, network) = timed(lambda: tables(effort.town, 0), effort.seldom)
     compiled.run(journeys, network)  # loads the compiled code
-    running, spells = timed(lambda: compiled.run(journeys, network), effort.often)
+    running, stamps = timed(lambda: compiled.run(journeys, network), effort.often)
     loop = [_loop(journeys, network) for _ in range(effort.often)]
-    events = len(journeys.spells.number) + int((spells.ready >= 0).sum())
+    events = len(journeys.spells.number) + int((stamps.ready >= 0).sum())
     yield row(here, "arrivals and ends of stages", float(events), "")
     yield row(here, "flowsim, people and tables", making, "s")
     flow = row(here, "flowsim, compiled engine", running, "s")
@@ -100,14 +100,14 @@ def contenders(effort: Effort) -> Iterator[Row]:
     kernel = row(here, "of which the kernel's loop", loop, "s")
     yield kernel
     if c_loop.compiler():
-        stamps, seconds = c_loop.run(journeys, network, effort.often)
-        _same(c_loop.agrees(stamps, spells), "the loop in C")
+        table, seconds = c_loop.run(journeys, network, effort.often)
+        _same(c_loop.agrees(table, stamps), "the loop in C")
         by_hand = row(here, "C by hand (-O2), for this model only", seconds, "s")
         yield by_hand
         what = "kernel, for every model / C by hand, for this one"
         yield row(here, what, kernel.median / by_hand.median, "times")
     slow, by_simpy = timed(lambda: reference.run(journeys, network), effort.seldom)
-    _same(not differing(by_simpy, spells), "the reference engine")
+    _same(not differing(by_simpy, stamps), "the reference engine")
     yield row(here, "flowsim, reference engine (SimPy)", slow, "s")
     whole = row("", "", making, "s").median + flow.median
     others = [("plain SimPy, its own resources", stock_simpy.run)]

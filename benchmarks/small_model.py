@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowsim.declare.reading import read_place
-from flowsim.engine.stamps import Spells
+from flowsim.engine.stamps import Stamps
 from flowsim.model.cohort import Cohort
 from flowsim.model.network import build_network
 from flowsim.model.plan import plan
@@ -156,14 +156,14 @@ def tables(model: Model, replication: int) -> tuple[Journeys, Network]:
     return plan(place, cohort, network), network
 
 
-def visits_of(journeys: Journeys, spells: Spells) -> Visits:
+def visits_of(journeys: Journeys, stamps: Stamps) -> Visits:
     """What an engine of flowsim found."""
-    came = np.flatnonzero(spells.joined >= 0)
+    came = np.flatnonzero(stamps.joined >= 0)
 
     def minute(stamp: np.ndarray) -> np.ndarray:
         return np.where(stamp[came] >= 0, stamp[came], NOT_YET)
 
-    started = minute(spells.started)
+    started = minute(stamps.started)
     return Visits(
-        journeys.rows.service[came], minute(spells.joined), started, minute(spells.ready), minute(spells.left)
+        journeys.rows.service[came], minute(stamps.joined), started, minute(stamps.ready), minute(stamps.left)
     )

@@ -17,7 +17,7 @@ from scipy import stats
 
 from flowsim.declare.composition import load
 from flowsim.engine import reference
-from flowsim.engine.stamps import GAVE_UP, NEVER, TURNED_AWAY, Spells
+from flowsim.engine.stamps import GAVE_UP, NEVER, TURNED_AWAY, Stamps
 from flowsim.model.cohort import Cohort
 from flowsim.model.network import build_network
 from flowsim.model.plan import plan
@@ -38,7 +38,7 @@ SINCE_JULY = {
 }
 """Of scenarios that begin in July: settings with which that is over by the autumn of 2024, in which they are run."""
 
-Engine = Callable[[Journeys, Network], Spells]
+Engine = Callable[[Journeys, Network], Stamps]
 
 
 def _engines() -> dict[str, Engine]:
@@ -67,7 +67,7 @@ class Observed:
     place: Place
     network: Network
     journeys: Journeys
-    spells: Spells
+    stamps: Stamps
 
     @cached_property
     def window(self) -> tuple[int, int]:
@@ -77,47 +77,47 @@ class Observed:
     def rows(self, stage: str) -> np.ndarray:
         """Indices of the rows of a stage that were joined."""
         code = self.journeys.stages.index(stage)
-        return np.flatnonzero((self.journeys.rows.stage == code) & (self.spells.joined != NEVER))
+        return np.flatnonzero((self.journeys.rows.stage == code) & (self.stamps.joined != NEVER))
 
     def arrived(self, stage: str) -> np.ndarray:
         """Of these, those joined in the window."""
         rows = self.rows(stage)
-        joined = self.spells.joined[rows]
+        joined = self.stamps.joined[rows]
         return rows[(joined >= self.window[0]) & (joined < self.window[1])]
 
     def waits(self, stage: str) -> np.ndarray:
         """Minutes from joining to acceptance of those who joined in the window and were accepted."""
         rows = self.arrived(stage)
-        rows = rows[self.spells.accepted[rows] != NEVER]
-        return self.spells.accepted[rows] - self.spells.joined[rows]
+        rows = rows[self.stamps.accepted[rows] != NEVER]
+        return self.stamps.accepted[rows] - self.stamps.joined[rows]
 
     def lost(self, stage: str) -> float:
         """The share of those who joined in the window that was turned away or gave up."""
-        return float(np.isin(self.spells.ended[self.arrived(stage)], (TURNED_AWAY, GAVE_UP)).mean())
+        return float(np.isin(self.stamps.ended[self.arrived(stage)], (TURNED_AWAY, GAVE_UP)).mean())
 
     def left(self, stage: str) -> int:
         """How many left a stage in the window."""
-        left = self.spells.left[self.rows(stage)]
+        left = self.stamps.left[self.rows(stage)]
         return int(((left >= self.window[0]) & (left < self.window[1])).sum())
 
     def in_service(self, service: str) -> np.ndarray:
         """People in a service at the end of each minute of the run, (horizon,)."""
-        here = (self.journeys.rows.service == self.network.names.index(service)) & (self.spells.accepted != NEVER)
-        return self._levels(self.spells.accepted[here], self.spells.freed[here])
+        here = (self.journeys.rows.service == self.network.names.index(service)) & (self.stamps.accepted != NEVER)
+        return self._levels(self.stamps.accepted[here], self.stamps.freed[here])
 
     def in_queue(self, service: str) -> np.ndarray:
         """People waiting for a service at the end of each minute of the run, (horizon,)."""
-        here = (self.journeys.rows.service == self.network.names.index(service)) & (self.spells.joined != NEVER)
-        given_up = np.isin(self.spells.ended, (TURNED_AWAY, GAVE_UP))
+        here = (self.journeys.rows.service == self.network.names.index(service)) & (self.stamps.joined != NEVER)
+        given_up = np.isin(self.stamps.ended, (TURNED_AWAY, GAVE_UP))
         if (here & given_up).any():
             raise NotImplementedError("nobody may give up where the queue is counted")
-        return self._levels(self.spells.joined[here], self.spells.accepted[here])
+        return self._levels(self.stamps.joined[here], self.stamps.accepted[here])
 
     def waiting_to_leave(self, stage: str) -> np.ndarray:
         """People who are ready to leave a stage and still there, at the end of each minute of the run, (horizon,)."""
         rows = self.rows(stage)
-        ready = rows[self.spells.ready[rows] != NEVER]
-        return self._levels(self.spells.ready[ready], self.spells.left[ready])
+        ready = rows[self.stamps.ready[rows] != NEVER]
+        return self._levels(self.stamps.ready[ready], self.stamps.left[ready])
 
     def measured(self, levels: np.ndarray) -> np.ndarray:
         """The part of a series by minute that counts."""

@@ -158,14 +158,14 @@ def test_long_term_admissions_to_care_homes() -> None:
     }
     kinds = {"ward": service("ward"), "homes": service("care_home")}
     case = Case(b, kinds, attributes=attributes, localities=HERE, metrics={**PEOPLE, "aged_65_and_over": OLD})
-    assert case.spells.started[case.journeys.spells.first_row[4]] >= 0  # the one who comes back was in hospital
+    assert case.stamps.started[case.journeys.spells.first_row[4]] >= 0  # the one who comes back was in hospital
     assert case.values()["residential_admissions_65", "all"] == pytest.approx(3 * 365 / 60 / 200 * 100_000)
 
 
 def test_a_table_of_who_counts() -> None:
     case = ward_case(*[(0, [stay(DAY)])] * 3, attributes={"age": ["old", "young", "old"], "sex": ["m", "m", "f"]})
     journeys = replace(case.journeys, attributes=case.journeys.attributes | {"sex": np.array([0, -1, 1])})
-    history = History(case.place, case.network, journeys, case.spells)
+    history = History(case.place, case.network, journeys, case.stamps)
     everybody = np.arange(3)
 
     def told(raw: Any) -> list[float]:

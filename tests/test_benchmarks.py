@@ -79,17 +79,17 @@ def test_the_services_are_crowded() -> None:
 def test_the_loop_in_c_gives_the_same_stamps(name: str) -> None:
     for replication in range(3):
         journeys, network = tables(VILLAGE, replication)
-        stamps, _ = c_loop.run(journeys, network)
-        assert c_loop.agrees(stamps, ENGINES[name](journeys, network))
+        table, _ = c_loop.run(journeys, network)
+        assert c_loop.agrees(table, ENGINES[name](journeys, network))
 
 
 def test_a_wrong_stamp_would_be_seen() -> None:
     journeys, network = tables(VILLAGE, 0)
-    spells = reference.run(journeys, network)
-    stamps = np.column_stack([getattr(spells, name) for name in c_loop.STAMPS])
-    assert c_loop.agrees(stamps, spells)
-    stamps[-1, 0] += 1
-    assert not c_loop.agrees(stamps, spells)
+    stamps = reference.run(journeys, network)
+    table = np.column_stack([getattr(stamps, name) for name in c_loop.STAMPS])
+    assert c_loop.agrees(table, stamps)
+    table[-1, 0] += 1
+    assert not c_loop.agrees(table, stamps)
 
 
 @pytest.mark.skipif(c_loop.compiler() is None, reason="no C compiler")

@@ -31,8 +31,8 @@ def hospital(engine: Engine, *overrides: str, replication: int = 0) -> Observed:
 def mean_wait(o: Observed, stage: str) -> float:
     """Minutes, of all who joined in the window; who still waits counts until the end."""
     rows = o.arrived(stage)
-    end = np.where(o.spells.accepted[rows] == NEVER, o.place.run.horizon, o.spells.accepted[rows])
-    return float((end - o.spells.joined[rows]).mean())
+    end = np.where(o.stamps.accepted[rows] == NEVER, o.place.run.horizon, o.stamps.accepted[rows])
+    return float((end - o.stamps.joined[rows]).mean())
 
 
 def delayed(o: Observed) -> float:
@@ -42,9 +42,9 @@ def delayed(o: Observed) -> float:
 
 def test_nobody_comes(engine: Engine) -> None:
     o = hospital(engine, *NOBODY, NO_CASELOAD)
-    assert len(o.journeys.spells.number) == len(o.spells.joined) == 0
-    assert (o.spells.log_in_use == 0).all()
-    assert (o.spells.log_minute == 0).all()  # no capacity ever changes
+    assert len(o.journeys.spells.number) == len(o.stamps.joined) == 0
+    assert (o.stamps.log_in_use == 0).all()
+    assert (o.stamps.log_minute == 0).all()  # no capacity ever changes
 
 
 def test_one_person_comes(engine: Engine) -> None:
@@ -52,15 +52,15 @@ def test_one_person_comes(engine: Engine) -> None:
                         "+place.streams.people.at_start=1")  # fmt: skip
     o = simulate(place, 0, engine)
     stay = int(o.journeys.rows.duration[0])
-    assert o.spells.joined.tolist() == o.spells.accepted.tolist() == [0]
-    assert o.spells.left.tolist() == o.spells.freed.tolist() == [stay]
+    assert o.stamps.joined.tolist() == o.stamps.accepted.tolist() == [0]
+    assert o.stamps.left.tolist() == o.stamps.freed.tolist() == [stay]
 
 
 def test_demand_of_nought_sends_everybody_away(engine: Engine) -> None:
     o = hospital(
         engine, "+place.streams.emergency.demand={none: 0}", "+place.streams.planned.demand={none: 0}", NO_CASELOAD
     )
-    assert len(o.spells.joined) == 0
+    assert len(o.stamps.joined) == 0
 
 
 def test_only_the_caseload_and_it_drains(engine: Engine) -> None:
@@ -75,10 +75,10 @@ def test_only_the_caseload_and_it_drains(engine: Engine) -> None:
 
 def test_endless_beds_make_nobody_wait(engine: Engine) -> None:
     o = hospital(engine, *ENDLESS)
-    asked = o.spells.joined != NEVER
+    asked = o.stamps.joined != NEVER
     assert asked.sum() > 1000
-    assert (o.spells.accepted == o.spells.joined)[asked].all()
-    assert not np.isin(o.spells.ended, GAVE_UP).any()
+    assert (o.stamps.accepted == o.stamps.joined)[asked].all()
+    assert not np.isin(o.stamps.ended, GAVE_UP).any()
 
 
 def test_no_place_and_patience_sends_everybody_to_the_fallback(engine: Engine) -> None:
@@ -86,18 +86,18 @@ def test_no_place_and_patience_sends_everybody_to_the_fallback(engine: Engine) -
         engine, "place.services.support.capacity=0", "place.services.support.neighbours={elsewhere: 0}", NO_CASELOAD
     )
     rows = o.rows("support")
-    over = rows[o.spells.joined[rows] < o.place.run.horizon - 11 * 1440]
+    over = rows[o.stamps.joined[rows] < o.place.run.horizon - 11 * 1440]
     assert len(over) > 100
-    assert (o.spells.accepted[rows] == NEVER).all()
-    assert (o.spells.ended[over] == GAVE_UP).all()
+    assert (o.stamps.accepted[rows] == NEVER).all()
+    assert (o.stamps.ended[over] == GAVE_UP).all()
     fallback = o.journeys.rows.otherwise[over]
-    assert (o.spells.joined[fallback] == o.spells.joined[over] + 10 * 1440).all()
+    assert (o.stamps.joined[fallback] == o.stamps.joined[over] + 10 * 1440).all()
 
 
 def test_no_place_and_no_patience_keeps_everybody_waiting(engine: Engine) -> None:
     o = hospital(engine, "place.services.ed.capacity=0")
     rows = o.rows("ed")
-    assert (o.spells.accepted[rows] == NEVER).all()
+    assert (o.stamps.accepted[rows] == NEVER).all()
     assert o.in_queue("ed")[-1] == len(rows)
 
 
@@ -136,12 +136,12 @@ def test_direction(push: str) -> None:
 def test_everybody_is_somewhere(engine: Engine) -> None:
     """Conservation: of each spell that began, one row at most is still open, and where none is, the spell has ended."""
     o = hospital(engine)
-    rows, spells = o.journeys.rows, o.spells
-    entered = spells.joined != NEVER
+    rows, stamps = o.journeys.rows, o.stamps
+    entered = stamps.joined != NEVER
     n = len(o.journeys.spells.number)
-    still = np.bincount(rows.spell[entered & (spells.ended == STILL_IN)], minlength=n)
-    goes_on = (spells.ended == MOVED_ON) | ((spells.ended == GAVE_UP) & (rows.otherwise >= 0))
-    over = np.bincount(rows.spell[entered & (spells.ended != STILL_IN) & ~goes_on], minlength=n)
+    still = np.bincount(rows.spell[entered & (stamps.ended == STILL_IN)], minlength=n)
+    goes_on = (stamps.ended == MOVED_ON) | ((stamps.ended == GAVE_UP) & (rows.otherwise >= 0))
+    over = np.bincount(rows.spell[entered & (stamps.ended != STILL_IN) & ~goes_on], minlength=n)
     began = np.bincount(rows.spell[entered], minlength=n) > 0
     assert (still > 0).any()
     assert (over[began & (still == 0)] >= 1).all()  # given up in a queue while readmitted from the row before: two rows
@@ -162,7 +162,7 @@ def test_twice_the_scale_is_twice_the_people_and_places() -> None:
 @pytest.mark.parametrize("days", [1, 2])
 def test_shortest_runs(engine: Engine, days: int) -> None:
     o = simulate(small_place("two_ways_out", f"days={days}", "warm_up_days=0"), 0, engine)
-    assert (o.spells.left < days * 1440).all()
+    assert (o.stamps.left < days * 1440).all()
 
 
 @pytest.mark.skipif(len(ENGINES) < 2, reason="there is one engine only")
@@ -184,10 +184,10 @@ def test_engines_agree_where_people_come_back_from_two_stages() -> None:
         "+place.stages.support.readmission={to: ed, chance: 0.6, gap: {fixed: 12, unit: days}}",
     )  # fmt: skip
     one, other = (simulate(place, 0, engine) for engine in ENGINES.values())
-    assert differing(one.spells, other.spells) == []
-    back = np.flatnonzero((one.journeys.rows.child != NONE) & (one.spells.left != NEVER))
-    due = one.spells.left[back] + one.journeys.rows.readmission_gap[back]
-    came = one.spells.joined[one.journeys.spells.first_row[one.journeys.rows.child[back]]]
-    inside = (due < place.run.horizon) & (one.spells.ended[back] != UNFIT_AGAIN)
+    assert differing(one.stamps, other.stamps) == []
+    back = np.flatnonzero((one.journeys.rows.child != NONE) & (one.stamps.left != NEVER))
+    due = one.stamps.left[back] + one.journeys.rows.readmission_gap[back]
+    came = one.stamps.joined[one.journeys.spells.first_row[one.journeys.rows.child[back]]]
+    inside = (due < place.run.horizon) & (one.stamps.ended[back] != UNFIT_AGAIN)
     assert inside.sum() > 100
     assert (came == due)[inside].all()

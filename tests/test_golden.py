@@ -36,7 +36,7 @@ def measured(scenario: str) -> pd.DataFrame:
     start = f"start_date={OTHER_STARTS.get(scenario, START)}"
     place = load(f"scenario={scenario}", start, *RUN, *SINCE_JULY.get(scenario, ()))
     done = simulate(place, SEED, REPLICATION, usable(DEFAULT_ENGINE))
-    rows = measure(place, done.network, done.journeys, done.spells).results
+    rows = measure(place, done.network, done.journeys, done.stamps).results
     rows = rows[(rows["where"] == "all") | (rows["of"] == "")]
     text = [format(value, f".{FIGURES}g") for value in rows["value"]]
     return rows.assign(value=text)[["measure", "where", "of", "unit", "value"]].reset_index(drop=True)

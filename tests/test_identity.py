@@ -29,7 +29,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowsim.engine import compiled, reference
-from flowsim.engine.stamps import Spells, Standstill, differing, first_difference
+from flowsim.engine.stamps import Stamps, Standstill, differing, first_difference
 from flowsim.model.tables import Journeys, Network
 
 KERNEL = Path(compiled.__file__).with_name("kernel.py")
@@ -271,7 +271,7 @@ def test_places_made_by_hand_come_out_the_same(k: int) -> None:
 
 
 @cache
-def expected(seed: int) -> Spells:
+def expected(seed: int) -> Stamps:
     return compiled.run(*case(seed))
 
 
@@ -294,7 +294,7 @@ def as_python(*changes: tuple[str, str], extra: str = "") -> ModuleType:
     return module
 
 
-def run_as(kernel: ModuleType, seed: int, monkeypatch: pytest.MonkeyPatch) -> Spells | None:
+def run_as(kernel: ModuleType, seed: int, monkeypatch: pytest.MonkeyPatch) -> Stamps | None:
     """A case in such a kernel; none if it broke down, which is noticed too."""
     journeys, network = case(seed)
     with monkeypatch.context() as m:

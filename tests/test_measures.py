@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowsim.engine import reference
-from flowsim.engine.stamps import GAVE_UP, TURNED_AWAY, UNFIT_AGAIN, Spells
+from flowsim.engine.stamps import GAVE_UP, TURNED_AWAY, UNFIT_AGAIN, Stamps
 from flowsim.measures.causes import charge
 from flowsim.measures.flow import Measured, measure
 from flowsim.measures.history import ByQueue, History, Intervals, Steps
@@ -71,10 +71,10 @@ class Case:
         }
         self.journeys = replace(journeys, task_names=tasks, attributes=codes, levels=levels)
         self.place = place_for(self.network, services, **more)
-        self.spells = reference.run(self.journeys, self.network)
+        self.stamps = reference.run(self.journeys, self.network)
 
     def measure(self, *window: int) -> Measured:
-        return measure(self.place, self.network, self.journeys, self.spells, (window[0], window[1]) if window else None)
+        return measure(self.place, self.network, self.journeys, self.stamps, (window[0], window[1]) if window else None)
 
     def values(self, *window: int) -> dict[tuple[str, str], float]:
         results = self.measure(*window).results
@@ -246,7 +246,7 @@ def test_the_queue_before_and_after_becoming_unfit_both_count() -> None:
     ])  # fmt: skip
     b.spell(0, [{"service": "reablement", "duration": 4 * DAY}], initial=True)
     case = Case(b, WARD)
-    assert case.spells.ended[0] == UNFIT_AGAIN
+    assert case.stamps.ended[0] == UNFIT_AGAIN
     assert case.causes() == {"capacity: reablement": 2 * DAY}  # day 1 for one row and day 3 for the other
     assert case.values()["service_queue_mean", "reablement"] == pytest.approx(2 / 8)
     assert case.values()["check_causes", "all"] == 0
@@ -257,7 +257,7 @@ def test_the_queue_before_and_after_becoming_unfit_both_count() -> None:
 
 def slowly(history: History, rows: np.ndarray) -> dict[tuple[int, str], int]:
     """Minutes by (row, cause): each minute of each delay looked at by itself."""
-    j, s, network = history.journeys, history.spells, history.network
+    j, s, network = history.journeys, history.stamps, history.network
     horizon = history.horizon
     use = np.zeros((history.n_queues, horizon + 1), dtype=int)
     for intervals in history.in_use:
@@ -346,7 +346,7 @@ def slowly(history: History, rows: np.ndarray) -> dict[tuple[int, str], int]:
     return found
 
 
-def random_run(seed: int, roles: tuple[str, ...]) -> tuple[Place, Network, Journeys, Spells]:
+def random_run(seed: int, roles: tuple[str, ...]) -> tuple[Place, Network, Journeys, Stamps]:
     journeys, network = random_case(seed, days=6)
     names = network.names[network.n_pools :]
     services = {name: service(roles[i % len(roles)]) for i, name in enumerate(names)}
@@ -356,9 +356,9 @@ def random_run(seed: int, roles: tuple[str, ...]) -> tuple[Place, Network, Journ
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_every_delayed_minute_is_charged_as_the_slow_reading_charges_it(seed: int) -> None:
-    place, network, journeys, spells = random_run(seed, ("ward",))
-    history = History(place, network, journeys, spells)
-    rows = np.flatnonzero((spells.recognised >= 0) & (history.left > spells.recognised))
+    place, network, journeys, stamps = random_run(seed, ("ward",))
+    history = History(place, network, journeys, stamps)
+    rows = np.flatnonzero((stamps.recognised >= 0) & (history.left > stamps.recognised))
     charges = charge(history, rows, 0, network.horizon)
     fast: dict[tuple[int, str], int] = {}
     for row, cause, minutes in zip(charges.row[charges.case], charges.cause, charges.minutes, strict=True):
@@ -370,9 +370,9 @@ def test_every_delayed_minute_is_charged_as_the_slow_reading_charges_it(seed: in
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_trust_checks_hold_on_crowded_random_cases(seed: int) -> None:
-    place, network, journeys, spells = random_run(seed, ("ward", "community", "ed", "home_care", "care_home"))
+    place, network, journeys, stamps = random_run(seed, ("ward", "community", "ed", "home_care", "care_home"))
     for window in ((0, network.horizon), (DAY, 3 * DAY), (100, 4000)):
-        results = measure(place, network, journeys, spells, window).results.set_index(["measure", "where"])["value"]
+        results = measure(place, network, journeys, stamps, window).results.set_index(["measure", "where"])["value"]
         for name in CHECKS:
             assert results[name, "all"] == pytest.approx(0, abs=1e-9), name
         total = results["delayed_bed_days", "all"]
@@ -389,11 +389,11 @@ def test_trust_checks_notice_wrong_stamps() -> None:
     case = Case(b, WARD)
 
     def wrong(**stamps: np.ndarray) -> dict[str, float]:
-        results = measure(case.place, case.network, case.journeys, replace(case.spells, **stamps)).results
+        results = measure(case.place, case.network, case.journeys, replace(case.stamps, **stamps)).results
         return dict(zip(results["measure"], results["value"], strict=True))
 
     def moved(column: str, row: int, minutes: int) -> dict[str, np.ndarray]:
-        stamps = getattr(case.spells, column).copy()
+        stamps = getattr(case.stamps, column).copy()
         stamps[row] += minutes
         return {column: stamps}
 
@@ -444,10 +444,10 @@ def test_step_functions_are_the_minutes_counted_one_by_one(given_ones: list[tupl
 @given(st.integers(0, 2**32 - 1), st.integers(0, 6 * DAY))
 def test_open_minutes_of_work_are_those_of_the_calendar(seed: int, cut: int) -> None:
     """In a task's own calendar, of which a whole task takes what was planned, and in others; whole and in two parts."""
-    place, network, journeys, spells = random_run(seed, ("ward",))
-    history = History(place, network, journeys, spells)
-    task = np.flatnonzero((spells.task_granted >= 0) & (history.task_over > spells.task_granted))
-    granted, over = spells.task_granted[task], history.task_over[task]
+    place, network, journeys, stamps = random_run(seed, ("ward",))
+    history = History(place, network, journeys, stamps)
+    task = np.flatnonzero((stamps.task_granted >= 0) & (history.task_over > stamps.task_granted))
+    granted, over = stamps.task_granted[task], history.task_over[task]
     middle = np.clip(cut, granted, over)
     others = range(ALWAYS_OPEN, len(network.calendars.names))
     for calendar in (journeys.tasks.calendar[task], *(np.full(len(task), c, dtype=np.int32) for c in others)):
@@ -461,13 +461,13 @@ def test_open_minutes_of_work_are_those_of_the_calendar(seed: int, cut: int) -> 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_stays_are_rows_that_follow_each_other_in_one_kind_of_service(seed: int) -> None:
-    place, network, journeys, spells = random_run(seed, ("ward", "community", "ward", "care_home"))
-    history = History(place, network, journeys, spells)
+    place, network, journeys, stamps = random_run(seed, ("ward", "community", "ward", "care_home"))
+    history = History(place, network, journeys, stamps)
     group = np.where(history.queues_with("ward"), -1, history.kind)
     expected: list[list[int]] = []
     for spell in range(len(journeys.spells.number)):
-        rows = np.flatnonzero((journeys.rows.spell == spell) & (spells.started >= 0))
-        rows = rows[np.argsort(spells.started[rows], kind="stable")]
+        rows = np.flatnonzero((journeys.rows.spell == spell) & (stamps.started >= 0))
+        rows = rows[np.argsort(stamps.started[rows], kind="stable")]
         kinds = group[journeys.rows.service[rows]]
         for k, row in enumerate(rows):
             if k and kinds[k] == kinds[k - 1]:
@@ -511,7 +511,7 @@ def test_tables_of_narrow_numbers_give_the_same() -> None:
     case = Case(b, {"ward": service("ward"), "home_care": service("home_care")})
     wide = case.measure()
     case.journeys = replace(case.journeys, rows=narrow(case.journeys.rows), tasks=narrow(case.journeys.tasks))
-    case.spells = narrow(case.spells)
+    case.stamps = narrow(case.stamps)
     found = case.measure()
     pd.testing.assert_frame_equal(found.results, wide.results, check_exact=True)
     pd.testing.assert_frame_equal(found.census, wide.census, check_exact=True)

@@ -581,10 +581,10 @@ def test_signs_units_and_intervals(comparison: flowsim.Comparison) -> None:
 def test_a_way_tells_the_units_taken_and_the_planned_ones_only_while_nothing_is_taken() -> None:
     place = load("place=small", "days=28", "warm_up_days=14", scenarios_dir=PLACES)
     done = simulate(place, 1, 0)
-    taken = done.spells.accepted != NEVER
+    taken = done.stamps.accepted != NEVER
     row = int(np.flatnonzero(taken)[0])
     number_of = int(done.journeys.spells.number[done.journeys.rows.spell[row]])
-    larger = replace(done, spells=replace(done.spells, units=np.where(taken, 7, 0)))
+    larger = replace(done, stamps=replace(done.stamps, units=np.where(taken, 7, 0)))
     told = " ".join(event.text for event in story(place, larger, number_of).events)
     assert re.search(r", (7 \w+|0\.1 hours a week)", told), told
 

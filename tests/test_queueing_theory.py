@@ -97,10 +97,10 @@ def test_two_priorities_follow_cobham() -> None:
     def read(o: Observed) -> tuple[float, float]:
         rows = o.arrived("stay")
         spell = o.journeys.rows.spell[rows]
-        wait = o.spells.accepted[rows] - o.spells.joined[rows]
+        wait = o.stamps.accepted[rows] - o.stamps.joined[rows]
         stream = o.journeys.attributes["stream"][spell]
         urgent, routine = (o.journeys.levels["stream"].index(name) for name in ("urgent", "routine"))
-        done = o.spells.accepted[rows] >= 0
+        done = o.stamps.accepted[rows] >= 0
         return wait[done & (stream == urgent)].mean(), wait[done & (stream == routine)].mean()
 
     seen = replicate(place, 60, read)

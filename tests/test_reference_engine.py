@@ -24,7 +24,7 @@ from flowsim.engine.stamps import (
     STILL_IN,
     TURNED_AWAY,
     UNFIT_AGAIN,
-    Spells,
+    Stamps,
     differing,
 )
 from flowsim.model.calendar import DAY
@@ -42,10 +42,10 @@ class Told:
 
     def __init__(self, b: Builder) -> None:
         self.b = b
-        self.spells = reference.run(*b.build())
+        self.stamps = reference.run(*b.build())
 
     def __call__(self, stamp: str, number: int, k: int = 0) -> int:
-        return int(getattr(self.spells, stamp)[self.b.row(number, k)])
+        return int(getattr(self.stamps, stamp)[self.b.row(number, k)])
 
     def all(self, number: int, k: int = 0) -> tuple[int, ...]:
         """joined, accepted, started, ready, recognised, left, freed, ended"""
@@ -54,12 +54,12 @@ class Told:
     def task(self, number: int, k: int = 0, which: int = 0) -> tuple[int, int, int]:
         """began, granted, ended"""
         t = self.b.task(number, k, which)
-        s = self.spells
+        s = self.stamps
         return int(s.task_began[t]), int(s.task_granted[t]), int(s.task_ended[t])
 
     def log(self, service: str) -> list[tuple[int, ...]]:
         """minute, capacity, in use, queue, reason of the service's entries"""
-        s = self.spells
+        s = self.stamps
         columns = (s.log_minute, s.log_capacity, s.log_in_use, s.log_queue, s.log_reason)
         mine = s.log_service == self.b.index(service)
         return list(zip(*(c[mine].tolist() for c in columns), strict=True))
@@ -962,7 +962,7 @@ def test_random_cases_reach_everything() -> None:
     assert min(seen.values()) >= 20, seen
 
 
-def _handed_over(journeys: Journeys, s: Spells, horizon: int) -> list[tuple[int, int, int, int]]:
+def _handed_over(journeys: Journeys, s: Stamps, horizon: int) -> list[tuple[int, int, int, int]]:
     """Units that passed to the next row in the same service, for a while counted in both: service, from, to, units."""
     rows = journeys.rows
     found = []
@@ -979,7 +979,7 @@ def _handed_over(journeys: Journeys, s: Spells, horizon: int) -> list[tuple[int,
     return found
 
 
-def _in_use(journeys: Journeys, network: Network, s: Spells) -> np.ndarray:
+def _in_use(journeys: Journeys, network: Network, s: Stamps) -> np.ndarray:
     """Units in use as each minute ended, (services, horizon), from the stamps alone."""
     horizon = network.horizon
     change = np.zeros((len(network.names), horizon + 1), dtype=np.int64)

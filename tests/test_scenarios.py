@@ -129,7 +129,7 @@ def test_scenarios_stack(stack: str) -> None:
 def started(done: Simulated, stage: str) -> np.ndarray:
     """The minutes at which people started in a stage."""
     here = done.journeys.rows.stage == done.journeys.stages.index(stage)
-    minutes = np.asarray(done.spells.started)[here]
+    minutes = np.asarray(done.stamps.started)[here]
     return np.sort(minutes[minutes >= 0])
 
 
@@ -220,18 +220,18 @@ def test_a_step_down_flat_takes_one_block_and_no_python(tmp_path: Path, monkeypa
     verdict = next(verify_engines(place, seed=1, replications=1))
     assert not verdict.difference
     done = run(place)
-    rows, stages, spells = done.journeys.rows, done.journeys.stages, done.spells
+    rows, stages, stamps = done.journeys.rows, done.journeys.stages, done.stamps
     asked = started(done, "step_down_flat")
     assert len(asked) > 10
-    flat = np.flatnonzero((rows.stage == stages.index("step_down_flat")) & (spells.accepted >= 0))
-    days = [place.run.date_of(int(minute)).weekday() for minute in spells.accepted[flat]]
+    flat = np.flatnonzero((rows.stage == stages.index("step_down_flat")) & (stamps.accepted >= 0))
+    days = [place.run.date_of(int(minute)).weekday() for minute in stamps.accepted[flat]]
     assert max(days) < 5
 
-    in_turn = np.flatnonzero((rows.stage == stages.index("reablement_in_turn")) & (spells.accepted >= 0))
+    in_turn = np.flatnonzero((rows.stage == stages.index("reablement_in_turn")) & (stamps.accepted >= 0))
     assert len(in_turn) > 10
-    first_asked = spells.joined[rows.since[in_turn]]
-    assert (spells.joined[in_turn] - first_asked >= 3 * 1440).all()
-    assert (spells.accepted[in_turn] >= spells.joined[in_turn]).all()
+    first_asked = stamps.joined[rows.since[in_turn]]
+    assert (stamps.joined[in_turn] - first_asked >= 3 * 1440).all()
+    assert (stamps.accepted[in_turn] >= stamps.joined[in_turn]).all()
 
 
 # -- the plans' 33 rows ------------------------------------------------------------------------------------------------

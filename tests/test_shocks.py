@@ -466,8 +466,8 @@ def test_nobody_waits_for_the_way_out_to_go_on_in_the_same_service() -> None:
     journeys = plan(place, cohort, network)
     tasks = dict(zip((journeys.stages[s] for s in journeys.rows.stage), journeys.rows.n_after, strict=True))
     assert tasks == {"ward": 0, "rehab": 1, "homes": 0}
-    spells = next(iter(ENGINES.values()))(journeys, network)
-    left = dict(zip((journeys.stages[s] for s in journeys.rows.stage), (spells.left / DAY).tolist(), strict=True))
+    stamps = next(iter(ENGINES.values()))(journeys, network)
+    left = dict(zip((journeys.stages[s] for s in journeys.rows.stage), (stamps.left / DAY).tolist(), strict=True))
     assert left == {"ward": 11, "rehab": 15, "homes": 25}  # rehab is ready on day 12
     dying = tiny({"services.ward.shocks.outbreak": {**OUTBREAK, "closes_way_out": True}, "stages.ward.dies": "dies",
                   "choices.dies": {"chance": 1}})  # fmt: skip
@@ -488,10 +488,10 @@ def test_a_way_out_that_is_shut_until_the_run_ends_is_no_standstill(run: Callabl
     cohort = Appointed({"shock/homes/outbreak/": [15]})
     network = build_network(place, cohort)
     journeys = plan(place, cohort, network)
-    spells = run(journeys, network)
+    stamps = run(journeys, network)
     homes = journeys.rows.stage == journeys.stages.index("homes")
-    assert (spells.ready[homes] >= 0).sum() == 1
-    assert (spells.left[homes] >= 0).sum() == 0
+    assert (stamps.ready[homes] >= 0).sum() == 1
+    assert (stamps.left[homes] >= 0).sum() == 0
 
 
 def test_packages_handed_back_queue_again() -> None:
@@ -502,9 +502,9 @@ def test_packages_handed_back_queue_again() -> None:
     cohort = Appointed({"shock/care/fails/north": [4]})
     network = build_network(place, cohort)
     journeys = plan(place, cohort, network)
-    spells = next(iter(ENGINES.values()))(journeys, network)
+    stamps = next(iter(ENGINES.values()))(journeys, network)
     again = journeys.rows.stage == journeys.stages.index("care_again")
-    assert (spells.joined[again] == 4 * DAY).sum() == 40  # half of 60 hours in packages of 45 minutes
+    assert (stamps.joined[again] == 4 * DAY).sum() == 40  # half of 60 hours in packages of 45 minutes
 
 
 @pytest.mark.skipif(len(ENGINES) < 2, reason="there is one engine only")

@@ -15,7 +15,7 @@ from flowsim.place import Place
 
 if TYPE_CHECKING:
     from flowsim.engine.branch import Trunk
-    from flowsim.engine.stamps import Spells
+    from flowsim.engine.stamps import Stamps
     from flowsim.measures.flow import Measured
     from flowsim.model.cohort import Cohort
     from flowsim.model.tables import Journeys, Network
@@ -35,7 +35,7 @@ class Simulated:
 
     network: Network
     journeys: Journeys
-    spells: Spells
+    stamps: Stamps
 
 
 class Beginnings:
@@ -58,14 +58,14 @@ class Beginnings:
             self._name, self._trunk = name, None
         return self
 
-    def run(self, made: Prepared, minute: int) -> Spells:
+    def run(self, made: Prepared, minute: int) -> Stamps:
         """What the compiled engine returns."""
         from flowsim.engine.branch import run_from, run_to_share
 
         if self._trunk is not None:
             return run_from(self._trunk, made.journeys, made.network)[0]
-        spells, self._trunk = run_to_share(made.journeys, made.network, minute)
-        return spells
+        stamps, self._trunk = run_to_share(made.journeys, made.network, minute)
+        return stamps
 
 
 def prepare(place: Place, seed: int, replication: int, cohort: Cohort | None = None) -> Prepared:
@@ -114,7 +114,7 @@ def measured(place: Place, done: Simulated, span: tuple[int, int] | None = None)
     """What a replication comes to over `span`."""
     from flowsim.measures.flow import measure
 
-    return measure(place, done.network, done.journeys, done.spells, span or measured_period(place))
+    return measure(place, done.network, done.journeys, done.stamps, span or measured_period(place))
 
 
 def measured_period(place: Place) -> tuple[int, int]:
@@ -127,22 +127,22 @@ def spell_tables(done: Simulated) -> dict[str, pd.DataFrame]:
     from flowsim.engine.stamps import ENDINGS
     from flowsim.model.tables import REASONS
 
-    spells, journeys = done.spells, done.journeys
+    stamps, journeys = done.stamps, done.journeys
     rows, tasks = journeys.rows, journeys.tasks
     services = np.array(done.network.names, dtype=object)
 
     def words(names: Iterable[str], codes: np.ndarray) -> np.ndarray:
         return np.array(list(names), dtype=object)[codes]
 
-    stamps = ("joined", "accepted", "started", "ready", "recognised", "left", "freed", "units")
+    of_rows = ("joined", "accepted", "started", "ready", "recognised", "left", "freed", "units")
     stages = pd.DataFrame(
         {
             "spell": journeys.spells.number[rows.spell],
             "row": np.arange(len(rows.spell)),
             "stage": words(journeys.stages, rows.stage),
             "service": services[rows.service],
-            **{name: getattr(spells, name) for name in stamps},
-            "ended": words(ENDINGS, spells.ended),
+            **{name: getattr(stamps, name) for name in of_rows},
+            "ended": words(ENDINGS, stamps.ended),
         }
     )
     counts = rows.n_before + rows.n_after
@@ -151,19 +151,19 @@ def spell_tables(done: Simulated) -> dict[str, pd.DataFrame]:
         {
             "row": np.repeat(np.arange(len(counts)), counts),
             "task": words(journeys.task_names, tasks.kind[own]),
-            "began": spells.task_began[own],
-            "granted": spells.task_granted[own],
-            "ended": spells.task_ended[own],
+            "began": stamps.task_began[own],
+            "granted": stamps.task_granted[own],
+            "ended": stamps.task_ended[own],
         }
     )
     log = pd.DataFrame(
         {
-            "minute": spells.log_minute,
-            "service": services[spells.log_service],
-            "capacity": spells.log_capacity,
-            "in_use": spells.log_in_use,
-            "queue": spells.log_queue,
-            "reason": words(REASONS, spells.log_reason),
+            "minute": stamps.log_minute,
+            "service": services[stamps.log_service],
+            "capacity": stamps.log_capacity,
+            "in_use": stamps.log_in_use,
+            "queue": stamps.log_queue,
+            "reason": words(REASONS, stamps.log_reason),
         }
     )
     return {"stages": stages, "tasks": by_task, "capacity": log}

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from flowsim.place import FlowsimNotice
 
 if TYPE_CHECKING:
-    from flowsim.engine.stamps import Spells
+    from flowsim.engine.stamps import Stamps
     from flowsim.model.tables import Journeys, Network
 
 
-def engine(name: str) -> Callable[[Journeys, Network], Spells]:
+def engine(name: str) -> Callable[[Journeys, Network], Stamps]:
     """An engine's `run`, by its name."""
     return importlib.import_module(f"flowsim.engine.{name}").run
 

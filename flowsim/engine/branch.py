@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowsim.engine import compiled
-from flowsim.engine.stamps import Spells
+from flowsim.engine.stamps import Stamps
 from flowsim.model.calendar import ALWAYS_OPEN, DAY, Calendars
 from flowsim.model.tables import Journeys, Network
 
@@ -63,7 +63,7 @@ def pays(minute: int, horizon: int) -> bool:
     return LEAST_SHARE * horizon <= minute < horizon
 
 
-def run_to_share(journeys: Journeys, network: Network, minute: int) -> tuple[Spells, Trunk]:
+def run_to_share(journeys: Journeys, network: Network, minute: int) -> tuple[Stamps, Trunk]:
     """`compiled.run`, and its trunk up to a minute (0 < minute < horizon)."""
     kernel = compiled.load_kernel()
     tables = compiled.lay_out(journeys, network)
@@ -72,7 +72,7 @@ def run_to_share(journeys: Journeys, network: Network, minute: int) -> tuple[Spe
     return _run_on(tables, journeys, network, minute), trunk
 
 
-def run_from(trunk: Trunk, journeys: Journeys, network: Network) -> tuple[Spells, bool]:
+def run_from(trunk: Trunk, journeys: Journeys, network: Network) -> tuple[Stamps, bool]:
     """`compiled.run`, and whether the trunk could be taken over; if not, the run is a whole one."""
     tables = compiled.lay_out(journeys, network)
     renamed = _renamed(trunk.network, network)
@@ -80,7 +80,7 @@ def run_from(trunk: Trunk, journeys: Journeys, network: Network) -> tuple[Spells
     return _run_on(tables, journeys, network, trunk.minute if shared else 0), shared
 
 
-def _run_on(tables: tuple[np.ndarray, ...], journeys: Journeys, network: Network, begin: int) -> Spells:
+def _run_on(tables: tuple[np.ndarray, ...], journeys: Journeys, network: Network, begin: int) -> Stamps:
     compiled.load_kernel().advance(*tables, begin, network.horizon)
     compiled.refuse_standstill(tables, journeys, network)
     return compiled.collect(*compiled.found_in(tables))

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from flowsim.engine.stamps import NEVER, Spells, Standstill
+from flowsim.engine.stamps import NEVER, Stamps, Standstill
 from flowsim.model.calendar import DAY, Calendars
 from flowsim.model.tables import MOST, NO_QUOTA, NONE, ROW_DEFAULTS, Journeys, Network, RowTable, SpellTable, TaskTable
 
@@ -39,7 +39,7 @@ OLD = 30 * 24 * 3600
 """Seconds after which the compiled code of another version of the sources is removed."""
 
 
-def run(journeys: Journeys, network: Network, on_progress: Callable[[int], None] | None = None) -> Spells:
+def run(journeys: Journeys, network: Network, on_progress: Callable[[int], None] | None = None) -> Stamps:
     """Move the journeys through the network.
 
     Args:
@@ -130,7 +130,7 @@ def found_in(tables: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
     return tables[0], tables[2], tables[3], tables[10], tables[-1]
 
 
-def collect(rows: np.ndarray, tasks: np.ndarray, stamps: np.ndarray, state: np.ndarray, log: np.ndarray) -> Spells:
+def collect(rows: np.ndarray, tasks: np.ndarray, stamps: np.ndarray, state: np.ndarray, log: np.ndarray) -> Stamps:
     """What the tables of a run say, as both engines return it."""
     k = load_kernel()
     of_rows = np.empty((9, len(stamps)), dtype=np.int32)
@@ -138,7 +138,7 @@ def collect(rows: np.ndarray, tasks: np.ndarray, stamps: np.ndarray, state: np.n
     _read(rows, k.TAKEN, of_rows[7:])
     of_tasks = np.empty((3, len(tasks)), dtype=np.int32)
     _read(tasks, k.TASK_BEGAN, of_tasks)
-    return Spells(*of_rows, *of_tasks, *np.ascontiguousarray(log[: state[k.N_LOG]].T))
+    return Stamps(*of_rows, *of_tasks, *np.ascontiguousarray(log[: state[k.N_LOG]].T))
 
 
 def refuse_standstill(tables: tuple[np.ndarray, ...], journeys: Journeys, network: Network) -> None:

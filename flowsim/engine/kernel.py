@@ -57,7 +57,7 @@ RARE_COLUMNS = (
 TASK_COLUMNS = ("calendar", "minutes", "pool", "skip_if_kept")
 TASK_CALENDAR, TASK_MINUTES, TASK_POOL, TASK_SKIP, TASK_BEGAN, TASK_GRANTED, TASK_ENDED = range(7)
 
-# stamps, in the order of `Spells`
+# stamps, in the order of `Stamps`
 ROW_JOINED, ROW_ACCEPTED, ROW_STARTED, ROW_READY, ROW_RECOGNISED, ROW_LEFT, ROW_FREED = range(7)
 
 # spells: what few need, ...

@@ -31,7 +31,7 @@ from flowsim.engine.stamps import (
     STILL_IN,
     TURNED_AWAY,
     UNFIT_AGAIN,
-    Spells,
+    Stamps,
     Standstill,
 )
 from flowsim.model.calendar import ALWAYS_OPEN, DAY
@@ -786,7 +786,7 @@ class Hospital:
         ranked = zip(rows["priority"], rank.tolist(), strict=True)
         self.key: list[int] = [(priority - lowest) * a_priority + place for priority, place in ranked]
 
-        # The stamps (`taken` is `Spells.units`; `units` above is what the journey asks for).
+        # The stamps (`taken` is `Stamps.units`; `units` above is what the journey asks for).
         never = [NEVER] * n_rows
         self.joined, self.accepted, self.started = never.copy(), never.copy(), never.copy()
         self.ready, self.recognised, self.left, self.freed = never.copy(), never.copy(), never.copy(), never.copy()
@@ -1015,7 +1015,7 @@ class Hospital:
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
-    def run(self) -> Spells:
+    def run(self) -> Stamps:
         """Everything from minute 0 to the horizon."""
         for spell in self.initial:
             Patient(self, spell).be_there()
@@ -1026,7 +1026,7 @@ class Hospital:
             self.joined, self.accepted, self.started, self.ready, self.recognised, self.left, self.freed, self.taken,
             self.ended, self.task_began, self.task_granted, self.task_ended,
         )  # fmt: skip
-        return Spells(*(np.array(s, dtype=np.int32) for s in stamps), *(log[:, c].copy() for c in range(6)))
+        return Stamps(*(np.array(s, dtype=np.int32) for s in stamps), *(log[:, c].copy() for c in range(6)))
 
     def refuse_standstill(self) -> None:
         """Raise `Standstill` if full services are held only by people who wait, without end, for each other's places.
@@ -1065,7 +1065,7 @@ def run(
     network: Network,
     environment: Environment | None = None,
     on_progress: Callable[[int], None] | None = None,
-) -> Spells:
+) -> Stamps:
     """Move the journeys through the network, event by event, and return every stamp.
 
     Args:

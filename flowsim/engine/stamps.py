@@ -31,7 +31,7 @@ class Standstill(RuntimeError):  # noqa: N818
 
 
 @dataclass(frozen=True)
-class Spells:
+class Stamps:
     """The stamps of one run, aligned with the journeys' row and task tables; whole minutes, -1 if never reached.
 
     Stamps and units are int32, to be half as large: sums are int64, but a product has to be made one first. The log is
@@ -75,15 +75,15 @@ class Spells:
     log_reason: np.ndarray
 
 
-def differing(a: Spells, b: Spells) -> list[str]:
+def differing(a: Stamps, b: Stamps) -> list[str]:
     """The columns in which two runs differ; empty when they are equal in every row."""
-    return [f.name for f in fields(Spells) if not np.array_equal(getattr(a, f.name), getattr(b, f.name))]
+    return [f.name for f in fields(Stamps) if not np.array_equal(getattr(a, f.name), getattr(b, f.name))]
 
 
-def first_difference(a: Spells, b: Spells, journeys: Journeys) -> str:
+def first_difference(a: Stamps, b: Stamps, journeys: Journeys) -> str:
     """Where two runs of the same journeys part: the first minute, row or task, and stamp; "" when they do not."""
     found: list[tuple[int, int, str]] = []
-    for rank, name in enumerate(f.name for f in fields(Spells)):
+    for rank, name in enumerate(f.name for f in fields(Stamps)):
         x, y = getattr(a, name), getattr(b, name)
         if name.startswith("log_"):
             continue
@@ -105,7 +105,7 @@ def first_difference(a: Spells, b: Spells, journeys: Journeys) -> str:
     return ""
 
 
-def _when(a: Spells, b: Spells, name: str, k: int) -> int:
+def _when(a: Stamps, b: Stamps, name: str, k: int) -> int:
     """The minute of a stamp in which two runs differ: the earlier of the two."""
     names = {"units": ("accepted",), "ended": ("left", "joined")}.get(name, (name,))
     minutes = [int(getattr(s, n)[k]) for n in names for s in (a, b)]

@@ -97,7 +97,7 @@ class _Delays:
     @classmethod
     def of(cls, history: History, rows: np.ndarray, start: int, end: int) -> _Delays:
         """The time from recognition until leaving of those of these rows in which there was any."""
-        first = np.maximum(history.spells.recognised.take(rows), start)
+        first = np.maximum(history.stamps.recognised.take(rows), start)
         last = np.minimum(history.left.take(rows), end)
         some = np.flatnonzero(last > first)
         return cls(rows.take(some), first.take(some), last.take(some))
@@ -173,7 +173,7 @@ def _tasks(history: History, delays: _Delays) -> tuple[np.ndarray, np.ndarray]:
 
 def _queueing(history: History, causes: _Causes, delays: _Delays) -> Iterator[_Waits]:
     """Waiting for the next row, for what was turned to when that was given up, and so on."""
-    journeys, s = history.journeys.rows, history.spells
+    journeys, s = history.journeys.rows, history.stamps
     case, wanted = np.arange(len(delays.row)), journeys.next.take(delays.row)
     while len(case):
         joined, holder = s.joined.take(wanted), delays.row.take(case)
@@ -191,7 +191,7 @@ def _queueing(history: History, causes: _Causes, delays: _Delays) -> Iterator[_W
 
 def _staffing(history: History, causes: _Causes, tasks: np.ndarray, case: np.ndarray) -> _Waits:
     """Tasks in delays waiting for staff."""
-    s, table = history.spells, history.journeys.tasks
+    s, table = history.stamps, history.journeys.tasks
     need_staff = np.flatnonzero(table.pool.take(tasks) >= 0)
     tasks, case = tasks.take(need_staff), case.take(need_staff)
     began, granted = s.task_began.take(tasks), s.task_granted.take(tasks)
@@ -207,7 +207,7 @@ def _staffing(history: History, causes: _Causes, tasks: np.ndarray, case: np.nda
 
 def _working(history: History, causes: _Causes, delays: _Delays, tasks: np.ndarray, case: np.ndarray) -> list[_Piece]:
     """Tasks in delays at work: open minutes are the task's, closed ones the calendar's."""
-    table, granted = history.journeys.tasks, history.spells.task_granted.take(tasks)
+    table, granted = history.journeys.tasks, history.stamps.task_granted.take(tasks)
     first, last = delays.within(case, granted, history.task_over.take(tasks))
     some = np.flatnonzero((granted >= 0) & (last > first))
     tasks, case, first, last = (column.take(some) for column in (tasks, case, first, last))
@@ -298,7 +298,7 @@ class _Turns:
 
     def _everybody(self, queues: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Everybody whom these queues accepted and who took something, and when: queue and minute as one number."""
-        history, s = self.history, self.history.spells
+        history, s = self.history, self.history.stamps
         row = history.by_queue.of(queues)
         row = row[(s.accepted.take(row) >= 0) & (history.need.take(row) > 0) & ~history.initial.take(row)]
         staffed, mine = history.staffed, history.by_pool.of(queues)
@@ -309,7 +309,7 @@ class _Turns:
 
     def _in_turn(self, turn: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The order in which these were accepted in their queue and minute, and the units each of them took."""
-        rows, s, number = self.history.journeys.rows, self.history.spells, self.history.journeys.spells.number
+        rows, s, number = self.history.journeys.rows, self.history.stamps, self.history.journeys.spells.number
         of_row = turn < len(self.history.spell)
         own, task = turn[of_row], turn[~of_row] - len(self.history.spell)
         row, units = turn.copy(), np.ones(len(turn), dtype=np.int64)

@@ -12,7 +12,7 @@ from flowsim.place.queues import UNLIMITED
 
 def unexplained_delay(history: History, charges: Charges, rows: np.ndarray, start: int, end: int) -> int:
     """Delayed minutes of the rows within [start, end) less those charged to causes, added up without sign."""
-    delay = np.minimum(history.left.take(rows), end) - np.maximum(history.spells.recognised.take(rows), start)
+    delay = np.minimum(history.left.take(rows), end) - np.maximum(history.stamps.recognised.take(rows), start)
     charged = np.zeros(len(history.spell))
     charged[charges.row] = charges.total
     return int(np.abs(charged.take(rows) - np.maximum(delay, 0)).sum())
@@ -26,7 +26,7 @@ def lost_people(history: History) -> int:
     found all the time: lost are those between leaving a stage and coming to the next, or being gone. The difference
     counts backwards too: found twice, or after being gone.
     """
-    rows, s = history.journeys.rows, history.spells
+    rows, s = history.journeys.rows, history.stamps
     found_next = history.gone.take(history.spell)
     odd = np.flatnonzero((s.started >= 0) & (found_next < s.started))
     odd = np.union1d(odd, history.started_in(np.flatnonzero(history.arrived == NOT_YET)))
@@ -63,7 +63,7 @@ def littles_law_gap(history: History, start: int, end: int) -> float:
 
 def log_gap(history: History) -> int:
     """The largest difference between what the capacity log says is in use or queueing and what the stamps say."""
-    s = history.spells
+    s = history.stamps
     queue, minute = s.log_service.astype(np.int64), s.log_minute.astype(np.int64)
     in_use = np.abs(history.use.at(queue, minute) - s.log_in_use).max(initial=0)
     waiting = np.abs(history.queue_length.at(queue, minute) - s.log_queue).max(initial=0)
@@ -74,7 +74,7 @@ def above_capacity(history: History) -> int:
     """How often a queue's use rose to more than its capacity. Starting above it, or its falling, does not count."""
     use, capacity, planned = history.use, history.capacity, history.planned_capacity
     lowest = np.full(history.n_queues, UNLIMITED)
-    np.minimum.at(lowest, history.spells.log_service, history.spells.log_capacity)
+    np.minimum.at(lowest, history.stamps.log_service, history.stamps.log_capacity)
     above_lowest = np.flatnonzero(use.level > np.repeat(lowest, np.diff(use.first)))
     queue = np.searchsorted(use.first, above_lowest, side="right") - 1
     before = np.where(above_lowest > use.first[queue], use.level[above_lowest - 1], 0)

@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 import pandas as pd
 
-from flowsim.engine.stamps import DIED, MOVED_ON, Spells
+from flowsim.engine.stamps import DIED, MOVED_ON, Stamps
 from flowsim.measures import checks, cost
 from flowsim.measures.causes import TRANSPORT, Charges, charge
 from flowsim.measures.harm import expected_extra_deaths
@@ -53,13 +53,13 @@ class Measured:
 
 
 def measure(
-    place: Place, network: Network, journeys: Journeys, spells: Spells, window: tuple[int, int] | None = None
+    place: Place, network: Network, journeys: Journeys, stamps: Stamps, window: tuple[int, int] | None = None
 ) -> Measured:
     """Measure one run.
 
     Args:
         place, network, journeys: what was run.
-        spells: what an engine returned for them.
+        stamps: what an engine returned for them.
         window: minutes [start, end) that count; default from `run.measured_from` to the end.
 
     Raises:
@@ -68,7 +68,7 @@ def measure(
     start, end = (place.run.measured_from, network.horizon) if window is None else window
     if not 0 <= start < end <= network.horizon:
         raise ValueError(f"window {start} to {end}; allowed: within 0 to {network.horizon}, not empty")
-    history = History(place, network, journeys, spells)
+    history = History(place, network, journeys, stamps)
     return _Measuring(history, start, end).all()
 
 
@@ -84,7 +84,7 @@ class _Measuring:
         self.stays = EveryStay(history)
         self.in_ward, self.in_ed = history.rows_with("ward"), history.rows_with("ed")
         self.ward = self.stays.of(self.in_ward)
-        self.delayed = np.flatnonzero(self.in_ward & (history.spells.recognised >= 0) & (history.spells.started >= 0))
+        self.delayed = np.flatnonzero(self.in_ward & (history.stamps.recognised >= 0) & (history.stamps.started >= 0))
         self.is_emergency = self._emergencies()
         self.days = slice(start // 1440, end // 1440)
 
@@ -230,8 +230,8 @@ class _Measuring:
 
     def _discharges(self) -> Iterator[Value]:
         live = self.live
-        recognised = self.history.spells.recognised[live.last]
-        ready = self.history.spells.ready[live.last]
+        recognised = self.history.stamps.recognised[live.last]
+        ready = self.history.stamps.ready[live.last]
         day = live.left // 1440
         weekday = (day + self.history.network.first_weekday) % 7
         late = np.where(recognised >= 0, day - recognised // 1440, 0)
@@ -278,7 +278,7 @@ class _Measuring:
         groups = [(where, WHOLE, here) for where, here in self._everywhere(over.last)]
         for level in self.history.journeys.levels.get("age", ()):
             groups.append((ALL, f"age {level}", has_level(self.history, "age", level)[over.spell]))
-        died = self.history.spells.ended[over.last] == DIED
+        died = self.history.stamps.ended[over.last] == DIED
         for where, of, here in groups:
             stay = nights[here.take(counted)]
             yield "los_days_mean", where, of, mean(stay)
@@ -293,8 +293,8 @@ class _Measuring:
     def occupied(self) -> np.ndarray:
         """(sites and one more for none, days) people in wards at 23:59."""
         history, n = self.history, len(self.sites) + 1
-        row = np.flatnonzero(self.in_ward & (history.spells.started >= 0))
-        started, left = history.spells.started.take(row), history.left.take(row)
+        row = np.flatnonzero(self.in_ward & (history.stamps.started >= 0))
+        started, left = history.stamps.started.take(row), history.left.take(row)
         return count_each_day(self._site.take(row), n, started, left, history.days)
 
     @cached_property
@@ -303,7 +303,7 @@ class _Measuring:
         history, row = self.history, self.delayed
         n, n_pathways = len(self.sites) + 1, len(self.pathways) + 1
         group = self._site.take(row).astype(np.int64) * n_pathways + self._pathway_of(history.spell.take(row))
-        recognised = history.spells.recognised.take(row)
+        recognised = history.stamps.recognised.take(row)
         end = np.maximum(history.left.take(row), recognised)
         return count_each_day(group, n * n_pathways, recognised, end, history.days).reshape(n, n_pathways, -1)
 
@@ -330,7 +330,7 @@ class _Measuring:
     # emergency department --------------------------------------------------------------------------------------------
 
     def _emergency_department(self) -> Iterator[Value]:
-        history, s = self.history, self.history.spells
+        history, s = self.history, self.history.stamps
         came = self.in_ed & self._inside(s.joined) & ~history.initial & (history.previous < 0)
         for where, here in self._everywhere(np.flatnonzero(came)):
             yield "ed_attendances_a_day", where, WHOLE, np.count_nonzero(here) / self.window_days
@@ -353,7 +353,7 @@ class _Measuring:
     def _admitted(self, stays: Stays) -> np.ndarray:
         """Which of these stays ended in going to a ward: their places among them."""
         some = np.flatnonzero(stays.after >= 0)
-        moved = self.history.spells.ended.take(stays.last.take(some)) == MOVED_ON
+        moved = self.history.stamps.ended.take(stays.last.take(some)) == MOVED_ON
         return some[moved & self.in_ward.take(stays.after.take(some))]
 
     # outcomes --------------------------------------------------------------------------------------------------------
@@ -372,7 +372,7 @@ class _Measuring:
         if len(self.pathways) > 1:
             supported = followed & (pathway > 0) & (pathway < len(self.pathways))
             yield "readmission_30_day_share", ALL, "after intermediate care", percent(again, supported)
-        s = self.history.spells
+        s = self.history.stamps
         dead = np.flatnonzero((s.ended == DIED) & self._inside(s.left))
         dead = dead[self.history.queues_with("ward", "ed", "same_day")[self.history.service[dead]]]
         for where, here in self._everywhere(dead):
@@ -448,7 +448,7 @@ class _Measuring:
 
     def _boarding(self) -> np.ndarray:
         """People in each emergency department whose admission was decided: (S, days)."""
-        history, s = self.history, self.history.spells
+        history, s = self.history, self.history.stamps
         wanted = np.flatnonzero(self.in_ward & (s.joined >= 0))
         asking = history.previous.take(wanted)
         from_ed = (asking >= 0) & self.in_ed.take(asking) & (history.journeys.rows.next.take(asking) == wanted)

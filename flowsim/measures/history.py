@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import coo_array
 
-from flowsim.engine.stamps import DIED, DISPLACED, GAVE_UP, LEFT, NEVER, READMITTED, TURNED_AWAY, UNFIT_AGAIN, Spells
+from flowsim.engine.stamps import DIED, DISPLACED, GAVE_UP, LEFT, NEVER, READMITTED, TURNED_AWAY, UNFIT_AGAIN, Stamps
 from flowsim.model.calendar import ALWAYS_OPEN, DAY
 from flowsim.model.tables import NONE, Journeys, Network
 from flowsim.place import Place, Service
@@ -239,8 +239,8 @@ class History:
         spell, service: (R,) intp, each row's spell and queue: the size of number by which NumPy looks up quickest.
     """
 
-    def __init__(self, place: Place, network: Network, journeys: Journeys, spells: Spells) -> None:
-        self.place, self.network, self.journeys, self.spells = place, network, journeys, spells
+    def __init__(self, place: Place, network: Network, journeys: Journeys, stamps: Stamps) -> None:
+        self.place, self.network, self.journeys, self.stamps = place, network, journeys, stamps
         self.spell = journeys.rows.spell.astype(np.intp, copy=False)
         self.service = journeys.rows.service.astype(np.intp, copy=False)
         self.horizon = network.horizon
@@ -283,7 +283,7 @@ class History:
     @cached_property
     def staffed(self) -> Staffed:
         """The tasks for which staff were asked."""
-        s, pool = self.spells, self.journeys.tasks.pool
+        s, pool = self.stamps, self.journeys.tasks.pool
         task = np.flatnonzero((pool >= 0) & (s.task_began >= 0))
         return Staffed(task, *(column.take(task) for column in (pool, s.task_began, s.task_granted, self.task_over)))
 
@@ -297,7 +297,7 @@ class History:
     def by_time(self, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """These rows, which were started, by spell and then by time; and their spells: (n,) each."""
         spell = self.spell.take(row)
-        key = spell * (self.horizon + 1) + self.spells.started.take(row)
+        key = spell * (self.horizon + 1) + self.stamps.started.take(row)
         if not (key[1:] >= key[:-1]).all():
             by_key = np.argsort(key, kind="stable")
             row, spell = row[by_key], spell[by_key]
@@ -306,7 +306,7 @@ class History:
     @cached_property
     def _started(self) -> tuple[np.ndarray, np.ndarray]:
         """All rows that were started, in this order, and their spells."""
-        return self.by_time(np.flatnonzero(self.spells.started >= 0))
+        return self.by_time(np.flatnonzero(self.stamps.started >= 0))
 
     @property
     def order(self) -> np.ndarray:
@@ -338,7 +338,7 @@ class History:
         """The row that was started last up to each minute, of the spells from `spell` to `last_spell`; -1 for none."""
         first, last = self._first_of_spell.take(spell), self._first_of_spell.take(last_spell + 1)
         case = np.repeat(np.arange(len(spell)), last - first)
-        begun = self.spells.started[self.order[ranges(first, last)]] <= minute[case]
+        begun = self.stamps.started[self.order[ranges(first, last)]] <= minute[case]
         found = np.full(len(spell), NONE, dtype=np.int64)
         begun_by = np.bincount(case[begun], minlength=len(spell))
         some = np.flatnonzero(begun_by)
@@ -356,9 +356,9 @@ class History:
     @cached_property
     def _moves(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows a person was in, or came from, when joining the queue of another, and that other: (moves,) each."""
-        spell, joined = self.spell, self.spells.joined
+        spell, joined = self.spell, self.stamps.joined
         earlier, later = self.pairs
-        rest = np.flatnonzero((joined >= 0) & (self.spells.started < 0))  # joined and never came: between two starts
+        rest = np.flatnonzero((joined >= 0) & (self.stamps.started < 0))  # joined and never came: between two starts
         of = spell.take(rest)
         before = self.row_at(of, of, joined.take(rest) - 1)
         some = np.flatnonzero(before >= 0)
@@ -374,7 +374,7 @@ class History:
 
     def held_on(self, row: np.ndarray) -> np.ndarray:
         """(n,) bool: did these rows hold their units until left for another; not let go when ready, not displaced?"""
-        return (self.journeys.rows.hold.take(row) == 1) & (self.spells.ended.take(row) != DISPLACED)
+        return (self.journeys.rows.hold.take(row) == 1) & (self.stamps.ended.take(row) != DISPLACED)
 
     @cached_property
     def continues(self) -> np.ndarray:
@@ -392,7 +392,7 @@ class History:
 
     def starts(self, start: int, end: int) -> np.ndarray:
         """How many people came to each queue within [start, end), staff pools apart: (S,) int64."""
-        started = self.spells.started
+        started = self.stamps.started
         return self.by_queue.sum((started >= start) & (started < end) & self.new)
 
     @cached_property
@@ -407,7 +407,7 @@ class History:
     @cached_property
     def left(self) -> np.ndarray:
         """(R,) when the person left the row; the horizon where it never came to that."""
-        left = self.spells.left.copy()
+        left = self.stamps.left.copy()
         left[np.flatnonzero(left < 0)] = self.horizon
         return left
 
@@ -425,13 +425,13 @@ class History:
         """(N,) the minute at which the readmission of each spell arrived, -1 for none."""
         parents = np.flatnonzero(self.child >= 0)
         found = np.full(len(self.child), NEVER, dtype=np.int64)
-        found[parents] = self.spells.joined[self.journeys.spells.first_row[self.child[parents]]]
+        found[parents] = self.stamps.joined[self.journeys.spells.first_row[self.child[parents]]]
         return found
 
     @cached_property
     def waited_until(self) -> np.ndarray:
         """(R,) when the row's queue was left, accepted or not; the horizon while waiting, -1 where never joined."""
-        rows, s = self.journeys.rows, self.spells
+        rows, s = self.journeys.rows, self.stamps
         until = s.accepted.copy()
         rest = np.flatnonzero((s.joined >= 0) & (s.accepted < 0))
         ended = s.ended[rest]
@@ -447,14 +447,14 @@ class History:
     @cached_property
     def arrived(self) -> np.ndarray:
         """(N,) when the spell arrived; `NOT_YET` when it did not."""
-        joined = self.spells.joined.take(self.journeys.spells.first_row)
+        joined = self.stamps.joined.take(self.journeys.spells.first_row)
         joined[np.flatnonzero(joined < 0)] = NOT_YET
         return joined
 
     @cached_property
     def gone(self) -> np.ndarray:
         """(N,) when the spell ended (left, died or readmitted); `NOT_YET` while it had not."""
-        rows, s = self.journeys.rows, self.spells
+        rows, s = self.journeys.rows, self.stamps
         gone = np.full(len(self.journeys.spells.number), NOT_YET, dtype=np.int32)
         ends = (s.ended == LEFT) | (s.ended == DIED) | (s.ended == READMITTED)
         out = np.flatnonzero((s.left >= 0) & (ends | ((s.ended == DISPLACED) & (rows.displaced_to < 0))))
@@ -484,7 +484,7 @@ class History:
     @cached_property
     def task_over(self) -> np.ndarray:
         """(T,) when each task that began was done or broken off; the horizon where it still runs; -1 if none began."""
-        s = self.spells
+        s = self.stamps
         unfinished = np.flatnonzero((s.task_began >= 0) & (s.task_ended < 0))
         row = self.row_of(unfinished)
         broken_off = np.where(self.held_on(row), self.left[row], self.returned[self.spell[row]])
@@ -497,8 +497,8 @@ class History:
     @cached_property
     def handed_over(self) -> np.ndarray:
         """(R,) units of the row before, in the same service, that counted towards this one when it was accepted."""
-        units, found = self.spells.units, np.zeros_like(self.spells.units)
-        later = np.flatnonzero(self.continues & (self.spells.accepted >= 0))
+        units, found = self.stamps.units, np.zeros_like(self.stamps.units)
+        later = np.flatnonzero(self.continues & (self.stamps.accepted >= 0))
         later = later[self.journeys.rows.keep[self.previous[later]] == NONE]
         found[later] = np.minimum(units[self.previous[later]], units[later])
         return found
@@ -506,8 +506,8 @@ class History:
     @cached_property
     def need(self) -> np.ndarray:
         """(R,) units each accepted row took beyond what was held or reserved for the person there; 0 where none."""
-        need = self.spells.units - self.handed_over
-        rows, s = self.journeys.rows, self.spells
+        need = self.stamps.units - self.handed_over
+        rows, s = self.journeys.rows, self.stamps
         kept = (s.ended == READMITTED) & (s.left >= 0) & (rows.kept_on_readmission > 0)
         reserved = np.flatnonzero(kept & (s.freed >= 0))
         if len(reserved):
@@ -537,7 +537,7 @@ class History:
     @property
     def in_use(self) -> list[Intervals]:
         """What was in use of every queue, staff pools included; units passed on within a service are taken off."""
-        service, s = self.service, self.spells
+        service, s = self.service, self.stamps
         had = np.flatnonzero(s.accepted >= 0)
         freed = s.freed.take(had)
         freed[np.flatnonzero(freed < 0)] = self.horizon
@@ -550,7 +550,7 @@ class History:
     @cached_property
     def waiting(self) -> Intervals:
         """The people in every queue, staff pools' included; who was accepted in the minute of asking is left out."""
-        s, tasks = self.spells, self.staffed
+        s, tasks = self.stamps, self.staffed
         rows = np.flatnonzero((s.joined >= 0) & (self.waited_until > s.joined))
         waits = np.flatnonzero(tasks.waited_until > tasks.began)
         queue = np.concatenate([self.service.take(rows), tasks.pool.take(waits)])
@@ -571,7 +571,7 @@ class History:
     @cached_property
     def capacity(self) -> Steps:
         """What was open in every queue, escalation included."""
-        s = self.spells
+        s = self.stamps
         return Steps.from_log(s.log_service, s.log_minute, s.log_capacity, self.n_queues, self.horizon)
 
     @cached_property
@@ -584,7 +584,7 @@ class History:
     def is_limited(self) -> np.ndarray:
         """(S,) bool: can the queue ever be full?"""
         most = np.zeros(self.n_queues, dtype=np.int64)
-        np.maximum.at(most, self.spells.log_service, self.spells.log_capacity)
+        np.maximum.at(most, self.stamps.log_service, self.stamps.log_capacity)
         return most < UNLIMITED // 2
 
     def open_in_work(self, task: np.ndarray, calendar: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
@@ -592,7 +592,7 @@ class History:
 
         In a task's own calendar the whole of it takes the minutes that were planned; only the rest is looked up.
         """
-        table, s = self.journeys.tasks, self.spells
+        table, s = self.journeys.tasks, self.stamps
         whole = (start == s.task_granted.take(task)) & (end == s.task_ended.take(task))
         whole &= table.calendar.take(task) == calendar
         found = table.minutes.take(task)

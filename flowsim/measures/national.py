@@ -137,13 +137,13 @@ class National:
 
     def _delayed_transfers(self) -> Iterator[Value]:
         rows = self.delayed[np.flatnonzero(self.lives_here[self.history.spell[self.delayed]])]
-        nights = float(self._nights(self.history.spells.recognised[rows], self.history.left[rows]).sum())
+        nights = float(self._nights(self.history.stamps.recognised[rows], self.history.left[rows]).sum())
         yield from self._rate("dtoc_days_a_month", nights, "adults", MONTHS_A_YEAR)
         yield from self._rate("dtoc_days_a_quarter", nights, "adults", QUARTERS_A_YEAR)
         yield from self._rate("dtoc_beds", nights, "adults", YEAR_DAYS)
 
     def _discharge_ready_date(self) -> Iterator[Value]:
-        recognised = self.history.spells.recognised[self.ward.last[self.overnight]]
+        recognised = self.history.stamps.recognised[self.ward.last[self.overnight]]
         late = np.where(recognised >= 0, self.ward.left[self.overnight] // DAY - recognised // DAY, 0)
         for where, here in self._groups(self.overnight):
             lost = float(late @ here)
@@ -170,7 +170,7 @@ class National:
         first, spell = self.history.by_time(came.first)
         one = _first_of_each(spell)  # a day in same-day care that ends in a bed is one admission
         first, spell = first.take(one), spell.take(one)
-        counts = self._inside(self.history.spells.started.take(first)) & ~self.history.initial.take(first)
+        counts = self._inside(self.history.stamps.started.take(first)) & ~self.history.initial.take(first)
         spell = spell[np.flatnonzero(counts & self.emergency.take(spell) & self.lives_here.take(spell))]
         older = self._counted("aged_65_and_over", spell)
         avoidable, falls = self._counted("avoidable", spell), self._counted("falls", spell)
@@ -184,7 +184,7 @@ class National:
         first, spell = self.history.by_time(homes.first)
         one = _first_of_each(self.history.journeys.spells.number[spell] // NUMBERS_A_PERSON)
         first, spell = first[one], spell[one]
-        counts = self._inside(self.history.spells.started[first]) & ~self.history.initial[first]
+        counts = self._inside(self.history.stamps.started[first]) & ~self.history.initial[first]
         counts &= self.lives_here[spell] & ~has_level(self.history, "care_home_resident", "yes")[spell]
         spell = spell[np.flatnonzero(counts)]
         older = float(self._counted("aged_65_and_over", spell).sum())
@@ -218,7 +218,7 @@ class National:
             yield "readmission_6_month_share", where, WHOLE, percent(again, here & followed)
             if where == RESIDENTS:
                 yield "usual_residence_share", where, WHOLE, percent(self.home, here)
-        died = self.history.spells.ended[self.ward.last[self.over]] == DIED
+        died = self.history.stamps.ended[self.ward.last[self.over]] == DIED
         for where, here in self._groups(self.over):
             yield "deaths_share_of_discharges", where, WHOLE, percent(died, here)
 
@@ -270,7 +270,7 @@ def at_home(history: History, spell: np.ndarray, minute: np.ndarray) -> np.ndarr
     Not at home are those in an acute bed, a community bed or a care home, who left a care home, and the dead. The
     spells must have started a row by then.
     """
-    stamps, number = history.spells, history.journeys.spells.number
+    stamps, number = history.stamps, history.journeys.spells.number
     last_spell = np.searchsorted(number, (number[spell] // NUMBERS_A_PERSON + 1) * NUMBERS_A_PERSON) - 1
     now = history.row_at(spell, last_spell, minute)
     service = history.service[now]

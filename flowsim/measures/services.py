@@ -73,7 +73,7 @@ class Services:
         return ratio(_total(above, queues), _total(below, queues))
 
     def _waits(self) -> Iterator[Value]:
-        history, s, staffed = self.history, self.history.spells, self.history.staffed
+        history, s, staffed = self.history, self.history.stamps, self.history.staffed
         of_rows = history.by_queue.split(s.accepted - s.joined, self._inside(s.accepted) & history.new)
         of_tasks = history.by_pool.split(staffed.granted - staffed.began, self._inside(staffed.granted))
         pools = history.network.n_pools
@@ -121,7 +121,7 @@ class Services:
         Units times the planned stay, plus for each unit the mean by which the time in use of places freed in the window
         differed from the plan: waiting for what comes next, tasks, units kept, stays broken off.
         """
-        history, s = self.history, self.history.spells
+        history, s = self.history, self.history.stamps
         rows, by_queue = history.journeys.rows, history.by_queue
         units, planned = rows.units.copy(), rows.duration.copy()
         other = np.flatnonzero((s.accepted >= 0) & (s.units != rows.units))

@@ -46,7 +46,7 @@ class Stays:
 
     @cached_property
     def started(self) -> np.ndarray:
-        return self.history.spells.started.take(self.first)
+        return self.history.stamps.started.take(self.first)
 
     @cached_property
     def left(self) -> np.ndarray:
@@ -54,11 +54,11 @@ class Stays:
 
     @cached_property
     def ended(self) -> np.ndarray:
-        return self.history.spells.left.take(self.last) >= 0
+        return self.history.stamps.left.take(self.last) >= 0
 
     @cached_property
     def alive(self) -> np.ndarray:
-        return self.ended & _LIVE.take(self.history.spells.ended.take(self.last))
+        return self.ended & _LIVE.take(self.history.stamps.ended.take(self.last))
 
     @cached_property
     def after(self) -> np.ndarray:
@@ -92,7 +92,7 @@ class EveryStay:
         earlier, later = history.pairs
         same = np.flatnonzero(group.take(history.service.take(earlier)) == group.take(history.service.take(later)))
         earlier, later = earlier.take(same), later.take(same)
-        begins, self.ends = history.spells.started >= 0, history.spells.started >= 0
+        begins, self.ends = history.stamps.started >= 0, history.stamps.started >= 0
         begins[later], self.ends[earlier] = False, False
         self.longer = later[self.ends[later]]
         self.first = np.arange(len(begins))
@@ -106,7 +106,7 @@ class EveryStay:
     @cached_property
     def minutes(self) -> np.ndarray:
         """(R,) int32, for rows that ended a stay: how long it was; to the horizon where it goes on."""
-        left, started = self.history.left, self.history.spells.started
+        left, started = self.history.left, self.history.stamps.started
         found = left - started
         found[self.longer] = left.take(self.longer) - started.take(self.first.take(self.longer))
         return found

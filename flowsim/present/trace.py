@@ -112,7 +112,7 @@ class _Teller:
 
     def __init__(self, place: Place, done: Simulated) -> None:
         self.place, self.done = place, done
-        self.rows, self.tasks, self.stamps = done.journeys.rows, done.journeys.tasks, done.spells
+        self.rows, self.tasks, self.stamps = done.journeys.rows, done.journeys.tasks, done.stamps
         self.found: list[Event] = []
 
     def events(self, spell: int) -> list[Event]:
@@ -288,7 +288,7 @@ def show_longest(place: Place, seed: int, replication: int, engine: str, console
 
     console = console or Console()
     done = simulate(place, seed, replication, engine)
-    stamps, rows = done.spells, done.journeys.rows
+    stamps, rows = done.stamps, done.journeys.rows
     counted = (
         (stamps.recognised != NEVER)
         & (stamps.left > stamps.recognised)

@@ -57,8 +57,8 @@ def _present(place: Place, seed: int) -> pd.DataFrame:
     plain = place.before or place
     warm_up = plain.run.model_copy(update={"days": 1, "census": None})
     done = simulate(plain.model_copy(update={"run": warm_up}), seed, 0)
-    history = History(plain, done.network, done.journeys, done.spells)
-    rows, s, now = done.journeys.rows, done.spells, warm_up.measured_from
+    history = History(plain, done.network, done.journeys, done.stamps)
+    rows, s, now = done.journeys.rows, done.stamps, warm_up.measured_from
     row = np.flatnonzero((s.started >= 0) & (s.started <= now) & ((s.left < 0) | (s.left > now)))
     after = rows.next[row]
     asked = (after != NONE) & (s.joined[after] >= 0) & (s.joined[after] <= now)
