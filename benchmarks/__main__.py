@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.sections import FULL, QUICK, SECTIONS, Effort
 from benchmarks.timing import Row
 from flowsim.declare.composition import load
-from flowsim.folder import store
+from flowsim.folder.machine import git_commit, this_machine, versions
 
 RESULTS = Path(__file__).with_name("results")
 
@@ -43,7 +43,7 @@ def main() -> int:
 
 def heading(name: str, effort: Effort) -> str:
     """One sentence: what was measured, where and when."""
-    where = store.machine()
+    where = this_machine()
     days = load(*effort.year).run.all_days
     year = f"{', '.join(effort.year) or 'a Sefton year'}, {days} days with the warm-up"
     return (
@@ -107,9 +107,9 @@ def keep(head: str, rows: list[Row]) -> None:
     RESULTS.mkdir(exist_ok=True)
     content = {
         "measured": head,
-        "machine": store.machine(),
-        "versions": store.versions(),
-        "git_commit": store.git_commit(),
+        "machine": this_machine(),
+        "versions": versions(),
+        "git_commit": git_commit(),
         "rows": [asdict(row) | {"median": row.median} for row in rows],
     }
     path = RESULTS / f"{dt.datetime.now():%Y-%m-%d-%H%M%S}.json"

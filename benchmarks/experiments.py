@@ -23,7 +23,8 @@ from flowsim.cells.jobs import PARTS, Job, Scenario, pack
 from flowsim.cells.window import window_span
 from flowsim.declare.composition import load, load_scenarios
 from flowsim.declare.settings import Settings
-from flowsim.folder.store import Configuration, Store
+from flowsim.folder.configuration import Configuration
+from flowsim.folder.store import Store
 from flowsim.measures.flow import Measured
 from flowsim.place import Place
 

@@ -18,8 +18,9 @@ from flowsim.declare.composition import compose, load, load_scenarios
 from flowsim.declare.evidence import read_register
 from flowsim.declare.settings import Settings
 from flowsim.declare.yaml_and_csv import folders
+from flowsim.folder.configuration import read_config
 from flowsim.folder.result import Result as PlainResult
-from flowsim.folder.store import Store, read_config
+from flowsim.folder.store import Store
 from flowsim.place import SITE_MARK, WEEKDAYS, FlowsimNotice, Place, PlaceError, Run, refuse
 from flowsim.questions import compare as comparing
 from flowsim.questions import select as selecting

@@ -90,7 +90,7 @@ def test_cells_scenarios_and_settings_are_views(kept: Path) -> None:
 
 @pytest.mark.parametrize("sql", ["select count(*) from cells", "selec"])
 def test_the_command_ends_without_a_word_too_many(kept: Path, sql: str) -> None:
-    code = "import sys; from flowsim.cli import main; sys.exit(main())"  # as installed: in a process of its own
+    code = "import sys; from flowsim.cli.main import main; sys.exit(main())"  # as installed: in a process of its own
     done = subprocess.run([sys.executable, "-c", code, "results", str(kept), sql], capture_output=True, text=True)
     assert len(done.stderr.splitlines()) == (sql == "selec")
 

@@ -14,7 +14,7 @@ from flowsim.declare.composition import load
 from flowsim.declare.reading import read_place
 from flowsim.engine import compiled, reference
 from flowsim.engine.stamps import GAVE_UP, differing
-from flowsim.folder.store import plain
+from flowsim.folder.configuration import plain
 from flowsim.measures.flow import measure
 from flowsim.model.cohort import Cohort
 from flowsim.model.network import build_network

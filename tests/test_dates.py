@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from flowsim.cells.window import window_span
 from flowsim.declare.composition import compose, load, load_scenarios
 from flowsim.declare.yaml_and_csv import shipped_folder
-from flowsim.folder.store import plain
+from flowsim.folder.configuration import plain
 from flowsim.place import FlowsimNotice, Place, PlaceError, Run, with_years
 from flowsim.place.dates import BEGINNINGS, OF_A_SERVICE
 

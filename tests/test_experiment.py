@@ -23,8 +23,10 @@ from flowsim.cells.window import window_span
 from flowsim.declare.composition import load
 from flowsim.declare.settings import ENGINES, Settings
 from flowsim.folder import cell_file as cells
-from flowsim.folder import store
+from flowsim.folder import configuration, machine
+from flowsim.folder.configuration import read_config
 from flowsim.folder.result import Result
+from flowsim.folder.store import Store
 from flowsim.place import FlowsimNotice, Place, PlaceError
 from flowsim.questions import compare as comparing
 from flowsim.statistics.warm_up import mser5, warm_up_notice
@@ -86,7 +88,7 @@ def test_rows_are_tidy_and_complete(tmp_path: Path) -> None:
 def test_the_written_configuration_runs_again(tmp_path: Path) -> None:
     scenario = small("scenario=more_support")
     run(scenario, replications=1, jobs=1, out=tmp_path / "first", progress=False)
-    again = store.read_config(tmp_path / "first" / "config" / "more_support.yaml")
+    again = read_config(tmp_path / "first" / "config" / "more_support.yaml")
     assert again == scenario
     run(again, replications=1, jobs=1, out=tmp_path / "second", progress=False)
     same(tmp_path / "first", tmp_path / "second", *DATA)
@@ -145,15 +147,15 @@ def test_another_configuration_has_cells_of_its_own_and_is_told(
     assert "seed is 1 there and 2 here" in told(BASE, seed=2)
     assert "engine is compiled there and reference here" in told(BASE, seed=2, engine="reference")
     told(BASE)
-    real = store.metadata.version
+    real = machine.metadata.version
     with monkeypatch.context() as patch:
-        patch.setattr(store.metadata, "version", lambda name: "0.1" if name == "holidays" else real(name))
+        patch.setattr(machine.metadata, "version", lambda name: "0.1" if name == "holidays" else real(name))
         assert f"versions.holidays is {real('holidays')} there and 0.1 here" in told(BASE)
     told(BASE)
     with monkeypatch.context() as patch:
-        patch.setattr(store.metadata, "version", lambda name: "0.1" if name == "matplotlib" else real(name))
+        patch.setattr(machine.metadata, "version", lambda name: "0.1" if name == "matplotlib" else real(name))
         assert told(BASE) == ""  # what only draws does not count
-    monkeypatch.setattr(store, "CODE_THAT_COUNTS", ("place",))
+    monkeypatch.setattr(configuration, "code_digest", lambda: "another")
     assert "flowsim itself has changed" in told(BASE)
     assert {path: path.read_bytes() for path in cells} == cells
     monkeypatch.undo()
@@ -183,9 +185,9 @@ def test_each_scenario_can_have_a_number_of_its_own(tmp_path: Path) -> None:
     assert found.results.groupby("scenario")["replication"].nunique().to_dict() == {"a": 3, "b": 1}
     assert not (tmp_path / "out" / "census.parquet").exists()
     whole = runner.run_all({"a": BASE, "b": MORE}, settings, verb="run", replications={"a": 3, "b": 1})
-    from_table = store.Store(whole.out).census(["delayed"], ["all"], ["a"], 2)
+    from_table = Store(whole.out).census(["delayed"], ["all"], ["a"], 2)
     (whole.out / "census.parquet").unlink()
-    from_cells = store.Store(whole.out).census(["delayed"], ["all"], ["a"], 2)
+    from_cells = Store(whole.out).census(["delayed"], ["all"], ["a"], 2)
     assert len(from_cells) == 2 * 35
     pd.testing.assert_frame_equal(
         from_cells.astype({"where": str}), from_table.astype({"where": str}), check_categorical=False
@@ -300,9 +302,9 @@ def test_ctrl_c_leaves_what_is_finished_readable(tmp_path: Path, monkeypatch: py
 SLOW_RUN = """
 import sys
 import flowsim
-from flowsim.compose import load
+from flowsim.declare.composition import load
 from flowsim.cells.runner import run
-from flowsim.settings import Settings
+from flowsim.declare.settings import Settings
 if __name__ == "__main__":
     place = load("place=small", "days=365", scenarios_dir=sys.argv[1])
     print(*run(place, Settings(replications=20_000, jobs=2, out=sys.argv[2], progress=False)).notices, sep="\\n")

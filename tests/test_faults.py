@@ -34,10 +34,10 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals are s
 
 SCRIPT = """
 import json, os, signal, sys
-from flowsim.compose import load
-from flowsim.experiment import executors
+from flowsim.declare.composition import load
+from flowsim.cells import executors
 from flowsim.questions.compare import compare
-from flowsim.settings import Settings
+from flowsim.declare.settings import Settings
 from flowsim.place import PlaceError
 
 def deadly(number, job, driver):

@@ -172,7 +172,7 @@ def test_a_period_outside_the_run_is_told() -> None:
 
 
 def test_a_place_with_periods_is_written_and_read_again() -> None:
-    from flowsim.folder.store import plain
+    from flowsim.folder.configuration import plain
 
     place = place_of(YEARLY, WEEKS, SHORT)
     again = read_place(plain(place))

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from flowsim.cells.jobs import Job, Made, about_this_place, failed, work, work_elsewhere, work_on_cluster
-from flowsim.folder.store import LIBRARIES_THAT_COUNT, cores, memory_gib
+from flowsim.folder.machine import LIBRARIES_THAT_COUNT, cores, memory_gib
 from flowsim.place import PlaceError
 
 if TYPE_CHECKING:

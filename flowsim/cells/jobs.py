@@ -25,15 +25,18 @@ import pyarrow.parquet as pq
 
 from flowsim.cells import replicate
 from flowsim.cells.memory import end_quickly, keep_memory
+from flowsim.folder.atomic import StoreError
 from flowsim.folder.cell_file import encode, file_name, listed
-from flowsim.folder.store import LIBRARIES, Store, StoreError, code_hash, installed, plain
+from flowsim.folder.code import code_digest
+from flowsim.folder.configuration import plain
+from flowsim.folder.machine import LIBRARIES, installed
+from flowsim.folder.outcome import Outcome
+from flowsim.folder.store import Store
 from flowsim.place import Place, PlaceError
 
 if TYPE_CHECKING:
     from flowsim.measures.flow import Measured
 
-PARTS = ("simulating", "measuring", "writing")
-"""What the CPU seconds of a cell are spent on: sampling, planning and engine; measures; the files."""
 PLACES_KEPT = 64
 """Places that a worker keeps unpacked."""
 
@@ -76,17 +79,6 @@ class Job:
             one = self.scenarios[scenario]
             if self.out is None or replication not in listed(Store(self.out).cells / one.key):
                 yield replace(self, scenarios=(one,), cells=((0, replication),))
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a cell ended; `error` is empty when it is finished. `seconds`: CPU seconds of each of `PARTS`."""
-
-    scenario: str
-    replication: int
-    seed: int
-    seconds: tuple[float, ...] = ()
-    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -157,7 +149,7 @@ def _end_with(driver: int) -> None:
 
 def work_on_cluster(job: Job) -> list[Made]:
     """`work` on a worker that may have joined since all were looked at."""
-    if job.about["code"] != code_here():
+    if job.about["code"] != code_digest():
         raise PlaceError(f"the flowsim of {platform.node()} is another version")
     return work(job)
 
@@ -241,12 +233,6 @@ def _told(mistake: Exception) -> str:
 # Where a worker runs
 
 
-@functools.cache
-def code_here() -> str:
-    """The digest of this process's own source (`store.code_hash`)."""
-    return code_hash()
-
-
 def about_this_place(engine: str) -> dict[str, Any]:
     """What decides the numbers in this process: Python, flowsim, its source, libraries, and the engine it can use."""
     from flowsim.engine import usable
@@ -254,7 +240,7 @@ def about_this_place(engine: str) -> dict[str, Any]:
     major, minor, _ = platform.python_version_tuple()
     return {
         "python": f"{major}.{minor}",
-        "code": code_here(),
+        "code": code_digest(),
         "engine": usable(engine),
         **installed(("flowsim", *LIBRARIES)),
     }

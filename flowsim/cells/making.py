@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from flowsim.cells import executors
-from flowsim.cells.jobs import PARTS, Job, Made, Outcome, Scenario, pack
+from flowsim.cells.jobs import Job, Made, Scenario, pack
 from flowsim.cells.progress import Progress
 from flowsim.declare.settings import Settings
 from flowsim.folder.assemble import assemble
 from flowsim.folder.cell_file import CellFile
-from flowsim.folder.store import Configuration, Store, installed
+from flowsim.folder.configuration import Configuration
+from flowsim.folder.machine import installed
+from flowsim.folder.outcome import PARTS, Outcome
+from flowsim.folder.store import Store
 
 PLACES_PACKED = 256
 """Places kept ready for travelling to workers."""

@@ -19,14 +19,16 @@ import pandas as pd
 
 from flowsim.cells import executors
 from flowsim.cells.executors import ClusterError
-from flowsim.cells.jobs import PARTS
 from flowsim.cells.making import Making
 from flowsim.cells.window import window_span
 from flowsim.declare.settings import Settings
 from flowsim.engine import usable
-from flowsim.folder import store as stores
+from flowsim.folder.atomic import StoreError, write_csv
+from flowsim.folder.configuration import Configuration
+from flowsim.folder.machine import git_commit, this_machine, versions
+from flowsim.folder.outcome import PARTS
 from flowsim.folder.result import Result
-from flowsim.folder.store import Configuration, Store, StoreError
+from flowsim.folder.store import Store, default_out
 from flowsim.place import Place
 from flowsim.statistics.warm_up import warm_up_notice
 
@@ -55,7 +57,7 @@ def default_replications(places: Mapping[str, Place], engine: str) -> int:
 @contextlib.contextmanager
 def for_rounds(settings: Settings, verb: str) -> Iterator[Settings]:
     """Settings for several experiments one after the other in one folder; a Dask cluster here is started only once."""
-    settings = settings.but(out=stores.default_out(verb) if settings.out is None else settings.out)
+    settings = settings.but(out=default_out(verb) if settings.out is None else settings.out)
     if settings.executor == "dask" and settings.address is None:
         with executors.cluster_here(settings.jobs or executors.default_jobs()) as address:
             yield settings.but(address=address)
@@ -96,7 +98,7 @@ def run_all(
     counts, notices = _counts(places, settings, engine, replications)
     span = window_span(settings.window, places)
     configuration = Configuration(places, settings.seed, engine, settings.window, span)
-    store = Store(stores.default_out(verb) if settings.out is None else settings.out)
+    store = Store(default_out(verb) if settings.out is None else settings.out)
     command = settings.command or told_command()
     notices += store.open(configuration, command)
     described = configuration.described()
@@ -113,14 +115,14 @@ def run_all(
         "configuration": described,
         "counts": counts,
         "assembled": store.manifest.get("assembled", {}),
-        "versions": stores.versions(),
-        "machine": stores.machine(),
-        "git_commit": stores.git_commit(),
+        "versions": versions(),
+        "machine": this_machine(),
+        "git_commit": git_commit(),
     }
     notices += store.set_apart(manifest)
     store.write_manifest(manifest)
     for table_name, table in (beside or {}).items():
-        stores.write_csv(store.out / table_name, table)
+        write_csv(store.out / table_name, table)
     if settings.progress and notices:
         print(*notices, sep="\n", file=sys.stderr)
     notices = [*_told_when_read(places), *notices]

@@ -369,7 +369,7 @@ def _run(words: list[str]) -> int:
 def _run_one(overrides: list[str], out: Path | None = None) -> int:
     from flowsim.declare.composition import compose, load_settings
     from flowsim.declare.settings import CONFIGURED
-    from flowsim.folder.store import read_config
+    from flowsim.folder.configuration import read_config
 
     own, rest = _take(overrides, "config", *PRECISION)
     until = {key: own[key] for key in PRECISION if key in own}

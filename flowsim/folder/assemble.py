@@ -12,8 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from flowsim.folder.atomic import renamed, told_trouble
 from flowsim.folder.cell_file import COMPRESSION, NIGHTS_SCHEMA, RESULTS_SCHEMA, CellFile, DamagedCellError
-from flowsim.folder.store import Store, renamed, told_trouble
+from flowsim.folder.store import Store
 
 ROWS_A_GROUP = 2**18
 """Rows of a table kept in memory before they are written."""

@@ -17,7 +17,9 @@ import pandas as pd
 from flowsim.declare.totals import SECTIONS, SPLITS, shared_out
 from flowsim.folder.assemble import assemble
 from flowsim.folder.cell_file import CellFile, DamagedCellError, listed
-from flowsim.folder.store import Store, flat, free_name, read_plain, versions
+from flowsim.folder.configuration import flat, free_name, read_plain
+from flowsim.folder.machine import versions
+from flowsim.folder.store import Store
 from flowsim.place import PlaceError, refuse
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from typing import Any, Self
 
 import pandas as pd
 
-from flowsim.cells.jobs import Outcome
-from flowsim.folder.store import Store, read_config
+from flowsim.folder.configuration import read_config
+from flowsim.folder.outcome import Outcome
+from flowsim.folder.store import Store
 from flowsim.place import Place, PlaceError
 from flowsim.statistics.intervals import mean_interval, whole
 

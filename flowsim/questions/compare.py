@@ -11,8 +11,9 @@ import pandas as pd
 
 from flowsim.cells.runner import run_all
 from flowsim.declare.settings import Settings
+from flowsim.folder.atomic import write_csv
+from flowsim.folder.configuration import free_name
 from flowsim.folder.result import Result
-from flowsim.folder.store import free_name, write_csv
 from flowsim.measures.registry import HEADLINE, MEASURES
 from flowsim.place import Payer, Place, PlaceError, Service, refuse
 from flowsim.statistics.intervals import ratio_interval, smallest_detectable, t_interval, whole, wide_values

@@ -17,7 +17,7 @@ import numpy as np
 
 from flowsim.declare.overrides import Dimension, parse, single_value
 from flowsim.declare.yaml_and_csv import read_csv
-from flowsim.folder.store import free_name
+from flowsim.folder.configuration import free_name
 from flowsim.place import PlaceError, nearest, refuse
 
 DESIGNS = ("grid", "lhs", "sobol")

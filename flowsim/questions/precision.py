@@ -21,7 +21,7 @@ import pandas as pd
 
 from flowsim.cells.runner import for_rounds, run_all
 from flowsim.declare.settings import Settings
-from flowsim.folder import store as stores
+from flowsim.folder.atomic import write_csv
 from flowsim.folder.result import Result
 from flowsim.folder.store import Store
 from flowsim.measures.registry import HEADLINE
@@ -211,7 +211,7 @@ def run_until(places: Mapping[str, Place], settings: Settings, *, verb: str, pre
             return None if last[0].interrupted or last[0].failures else samples_of(last[0], precision.measures)
 
         rounds = in_rounds(run, precision, lambda: time.perf_counter() - began)
-    stores.write_csv(last[0].out / ROUNDS_FILE, rounds.table)
+    write_csv(last[0].out / ROUNDS_FILE, rounds.table)
     notices = (*last[0].notices, *sentences(rounds, precision))
     store = Store(last[0].out)
     store.write_manifest({**store.manifest, "notices": notices})

@@ -21,8 +21,9 @@ import pandas as pd
 
 from flowsim.cells.runner import for_rounds, run_all
 from flowsim.declare.settings import Settings
+from flowsim.folder.atomic import write_csv
 from flowsim.folder.result import Result
-from flowsim.folder.store import Store, write_csv
+from flowsim.folder.store import Store
 from flowsim.measures.registry import HEADLINE
 from flowsim.place import Place, PlaceError, refuse
 from flowsim.questions.compare import Comparison, check_same_run

@@ -15,8 +15,9 @@ from flowsim.declare.composition import Composition, compose, value_now, with_no
 from flowsim.declare.overrides import Dimension, dimensions
 from flowsim.declare.settings import Settings
 from flowsim.declare.user import Overruled, tell_overruled
+from flowsim.folder.atomic import write_csv
 from flowsim.folder.result import Result
-from flowsim.folder.store import Store, write_csv
+from flowsim.folder.store import Store
 from flowsim.measures.registry import HEADLINE, MEASURES
 from flowsim.place import Place, PlaceError, refuse
 from flowsim.questions.compare import paired_differences
