@@ -68,11 +68,11 @@ def test_totals_are_the_results_of_the_whole_place(out: Path) -> None:
     assert 0 < both["t"][0] < both["r"][0]
 
 
-def test_the_census_is_there_whether_it_was_assembled_or_not(out: Path) -> None:
-    sql = "select scenario, state, sum(count) as total from census group by all order by all"
+def test_the_nights_are_there_whether_they_were_assembled_or_not(out: Path) -> None:
+    sql = "select scenario, state, sum(count) as total from nights group by all order by all"
     before = ask(Store(out), sql)
     assert len(before) > 3
-    (out / "census.parquet").unlink()
+    (out / "nights.parquet").unlink()
     pd.testing.assert_frame_equal(ask(Store(out), sql), before)
 
 
@@ -98,7 +98,7 @@ def test_the_command_ends_without_a_word_too_many(kept: Path, sql: str) -> None:
 def test_a_mistake_in_sql_is_one_sentence(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["results", str(kept), "select * from totlas"]) == cli.MISTAKE
     assert capsys.readouterr().err == (
-        "flowsim: results: 'totlas' was given; allowed: a table: results, totals, census, cells, scenarios, settings "
+        "flowsim: results: 'totlas' was given; allowed: a table: results, totals, nights, cells, scenarios, settings "
         "(did you mean 'totals'?).\n"
     )
     for sql in ("selct 1", "select nothing from results", "select 'a"):
@@ -167,7 +167,7 @@ def test_without_duckdb_it_is_said_what_to_install(kept: Path, monkeypatch: pyte
 
 
 def test_the_catalogue_is_made_from_the_files_alone(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tables = {name: (out / name).read_bytes() for name in ("results.parquet", "census.parquet")}
+    tables = {name: (out / name).read_bytes() for name in ("results.parquet", "nights.parquet")}
     for name in ("manifest.json", *tables):
         (out / name).unlink()
     assert set(catalogue(Store(out))["scenario"]) == {"base", "more"}

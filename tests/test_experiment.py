@@ -18,7 +18,7 @@ import pytest
 
 import flowsim
 from flowsim.cells import replicate, runner
-from flowsim.cells.runner import default_replications
+from flowsim.cells.runner import default_replications, warm_up_notice
 from flowsim.cells.window import window_span
 from flowsim.declare.composition import load
 from flowsim.declare.settings import ENGINES, Settings
@@ -29,10 +29,10 @@ from flowsim.folder.result import Result
 from flowsim.folder.store import Store
 from flowsim.place import FlowsimNotice, Place, PlaceError
 from flowsim.questions import compare as comparing
-from flowsim.statistics.warm_up import mser5, warm_up_notice
+from flowsim.statistics.warm_up import mser5
 
 PLACES = Path(__file__).parent / "places"
-DATA = ("results.parquet", "census.parquet")
+DATA = ("results.parquet", "nights.parquet")
 
 
 def run(place: Place, **settings: Any) -> Result:
@@ -75,11 +75,11 @@ def test_the_compiled_engine_fills_the_same_folder(tmp_path: Path) -> None:
 
 def test_rows_are_tidy_and_complete(tmp_path: Path) -> None:
     result = run(BASE, replications=2, jobs=1, out=tmp_path / "out", progress=False)
-    assert list(result.results) == ["scenario", "replication", "measure", "where", "unit", "value"]
-    assert list(result.census) == ["scenario", "replication", "date", "where", "state", "count"]
-    assert not result.results.duplicated(["scenario", "replication", "measure", "where"]).any()
-    assert result.census["date"].nunique() == 35
-    assert result.census["date"].min() == pd.Timestamp(BASE.run.first_date)
+    assert list(result.results) == ["scenario", "replication", "measure", "where", "of", "unit", "value"]
+    assert list(result.nights) == ["scenario", "replication", "date", "where", "of", "state", "count"]
+    assert not result.results.duplicated(["scenario", "replication", "measure", "where", "of"]).any()
+    assert result.nights["date"].nunique() == 35
+    assert result.nights["date"].min() == pd.Timestamp(BASE.run.first_date)
     summary = result.summary().set_index("measure")
     assert summary.loc["delayed_patients", "n"] == 2
     assert summary.loc["delayed_patients", "low"] <= summary.loc["delayed_patients", "mean"]
@@ -181,32 +181,40 @@ def test_other_scenarios_and_other_names_use_the_cells_that_are_there(
 
 def test_each_scenario_can_have_a_number_of_its_own(tmp_path: Path) -> None:
     settings = Settings(jobs=1, out=tmp_path / "out", progress=False)
-    found = runner.run_all({"a": BASE, "b": MORE}, settings, verb="run", replications={"a": 3, "b": 1}, census=False)
+    found = runner.run_all({"a": BASE, "b": MORE}, settings, verb="run", replications={"a": 3, "b": 1}, nights=False)
     assert found.results.groupby("scenario")["replication"].nunique().to_dict() == {"a": 3, "b": 1}
-    assert not (tmp_path / "out" / "census.parquet").exists()
+    assert not (tmp_path / "out" / "nights.parquet").exists()
     whole = runner.run_all({"a": BASE, "b": MORE}, settings, verb="run", replications={"a": 3, "b": 1})
-    from_table = Store(whole.out).census(["delayed"], ["all"], ["a"], 2)
-    (whole.out / "census.parquet").unlink()
-    from_cells = Store(whole.out).census(["delayed"], ["all"], ["a"], 2)
+    from_table = Store(whole.out).nights(["delayed"], ["all"], [""], ["a"], 2)
+    (whole.out / "nights.parquet").unlink()
+    from_cells = Store(whole.out).nights(["delayed"], ["all"], [""], ["a"], 2)
     assert len(from_cells) == 2 * 35
     pd.testing.assert_frame_equal(
-        from_cells.astype({"where": str}), from_table.astype({"where": str}), check_categorical=False
+        from_cells.astype({"where": str, "of": str}),
+        from_table.astype({"where": str, "of": str}),
+        check_categorical=False,
     )
 
 
 @pytest.mark.parametrize(
     "chosen",
-    [{"where": ["all"]}, {"states": ["delayed"], "scenarios": ["b"]}, {"replications": 1}, {"where": ["none"]}],
+    [
+        {"where": ["all"]},
+        {"where": ["all"], "of": [""]},
+        {"states": ["delayed"], "scenarios": ["b"]},
+        {"replications": 1},
+        {"where": ["none"]},
+    ],
 )
-def test_the_census_that_is_chosen_is_part_of_the_whole(tmp_path: Path, chosen: dict[str, Any]) -> None:
+def test_the_nights_that_are_chosen_are_part_of_the_whole(tmp_path: Path, chosen: dict[str, Any]) -> None:
     settings = Settings(jobs=1, out=tmp_path / "out", progress=False, replications=2)
     found = runner.run_all({"b": BASE, "a": MORE}, settings, verb="run")
-    words = ["scenario", "where", "state"]
-    whole = found.census.astype(dict.fromkeys(words, str))
+    words = ["scenario", "where", "of", "state"]
+    whole = found.nights.astype(dict.fromkeys(words, str))
     rows = whole["replication"] < chosen.get("replications", 2)
-    for column, name in zip(words, ("scenarios", "where", "states"), strict=True):
+    for column, name in zip(words, ("scenarios", "where", "of", "states"), strict=True):
         rows &= whole[column].isin(chosen[name]) if name in chosen else True
-    part = found.nights(**chosen).astype(dict.fromkeys(words, str))
+    part = found.nights_of(**chosen).astype(dict.fromkeys(words, str))
     pd.testing.assert_frame_equal(part, whole[rows].reset_index(drop=True), check_index_type=False)
 
 
@@ -456,7 +464,8 @@ def test_a_short_warm_up_is_told() -> None:
     place = load("place=small", "days=200", "warm_up_days=10", scenarios_dir=PLACES)
     nights = pd.date_range(place.run.first_date, periods=210)
     count = 100 * (1 - np.exp(-np.arange(210) / 20))
-    rows = pd.DataFrame({"replication": 0, "date": nights, "where": "all", "state": "delayed", "count": count})
+    words = {"where": "all", "of": "", "state": "delayed"}
+    rows = pd.DataFrame({"replication": 0, "date": nights, **words, "count": count})
     notice = warm_up_notice(place, rows)
     assert notice is not None
     assert notice.endswith("warm_up_days is 10.")

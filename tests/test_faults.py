@@ -26,7 +26,7 @@ from flowsim.place import PlaceError
 from flowsim.questions.compare import Comparison, compare
 
 PLACES = Path(__file__).parent / "places"
-TABLES = ("results.parquet", "census.parquet", "comparison.csv")
+TABLES = ("results.parquet", "nights.parquet", "comparison.csv")
 SHORT = ("days=7", "warm_up_days=7")
 REPLICATIONS = 30
 CELLS = 2 * REPLICATIONS

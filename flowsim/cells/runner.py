@@ -30,7 +30,7 @@ from flowsim.folder.outcome import PARTS
 from flowsim.folder.result import Result
 from flowsim.folder.store import Store, default_out
 from flowsim.place import Place
-from flowsim.statistics.warm_up import warm_up_notice
+from flowsim.statistics.warm_up import truncation_days
 
 DEFAULT_REPLICATIONS = 20
 FEWEST_REPLICATIONS = 3
@@ -202,3 +202,20 @@ def _warm_up(store: Store, places: Mapping[str, Place]) -> list[str]:
     nights = store.nights(["delayed"], ["all"], [""], [name], REPLICATIONS_OF_WARM_UP)
     notice = warm_up_notice(place, nights)
     return [notice] if notice else []
+
+
+def warm_up_notice(place: Place, nights: pd.DataFrame) -> str | None:
+    """A sentence when the warm-up looks too short; `nights` are those of this place.
+
+    Judged on a place without a scenario only: a scenario is meant to change them, which is no start-up effect. A
+    run that starts from a census has no warm-up.
+    """
+    if place.scenario.changes or place.run.census is not None:
+        return None
+    days = truncation_days(nights)
+    if days is None or days <= place.run.warm_up_days:
+        return None
+    return (
+        f"The warm-up may be too short: MSER-5 on the delayed census would leave out {days} days, "
+        f"warm_up_days is {place.run.warm_up_days}."
+    )

@@ -27,9 +27,7 @@ import pyarrow.parquet as pq
 
 KEYS = ("measure", "where", "of", "unit")
 WORDS = pa.dictionary(pa.int32(), pa.string())
-SCHEMA = pa.schema(
-    [*((name, WORDS) for name in KEYS), ("date", pa.date32()), ("value", pa.float64())]
-)
+SCHEMA = pa.schema([*((name, WORDS) for name in KEYS), ("date", pa.date32()), ("value", pa.float64())])
 RESULTS_SCHEMA = pa.schema(
     [
         ("scenario", WORDS),

@@ -268,9 +268,7 @@ class Store:
         table = chosen.read(path) if path.is_file() else self._nights_of_cells(chosen, scenarios, replications)
         return table.to_pandas(date_as_object=False)
 
-    def _nights_of_cells(
-        self, chosen: Chosen, scenarios: Collection[str] | None, replications: int | None
-    ) -> pa.Table:
+    def _nights_of_cells(self, chosen: Chosen, scenarios: Collection[str] | None, replications: int | None) -> pa.Table:
         manifest = self.manifest
         tables = [NIGHTS_SCHEMA.empty_table()]
         for name, key in manifest.get("configuration", {}).get("scenarios", {}).items():

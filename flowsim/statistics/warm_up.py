@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from flowsim.place import Place
 from flowsim.statistics.intervals import whole
 
 BATCH = 5
@@ -50,20 +49,3 @@ def truncation_days(nights: pd.DataFrame) -> int | None:
     """MSER-5's truncation of the people delayed each night in one scenario, in days; None when too little."""
     series = delayed_series(nights)
     return mser5(series) if len(series) >= SHORTEST and series.any() else None
-
-
-def warm_up_notice(place: Place, nights: pd.DataFrame) -> str | None:
-    """A sentence when the warm-up looks too short; `nights` are those of this place.
-
-    Judged on a place without a scenario only: a scenario is meant to change them, which is no start-up effect. A
-    run that starts from a census has no warm-up.
-    """
-    if place.scenario.changes or place.run.census is not None:
-        return None
-    days = truncation_days(nights)
-    if days is None or days <= place.run.warm_up_days:
-        return None
-    return (
-        f"The warm-up may be too short: MSER-5 on the delayed census would leave out {days} days, "
-        f"warm_up_days is {place.run.warm_up_days}."
-    )
