@@ -283,9 +283,7 @@ def _start_from_census(config: dict[str, Any], given: set[str]) -> None:
         notice(f"the census counts for {day}; start_date=YYYY-MM-DD says on which day it was taken")
 
 
-def _read_scenarios(
-    content: dict[str, Any], user: User, scenarios_dir: str | Path | None
-) -> dict[str, ScenarioFile]:
+def _read_scenarios(content: dict[str, Any], user: User, scenarios_dir: str | Path | None) -> dict[str, ScenarioFile]:
     user.set_in_scenarios(content)
     return {name: read_scenario(name, raw, _told_as("scenario", name, scenarios_dir)) for name, raw in content.items()}
 

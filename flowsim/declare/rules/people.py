@@ -1,0 +1,105 @@
+"""Streams, and choices that only ask for what is known by then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flowsim.declare.rules.facts import Facts, must_be_one_of
+from flowsim.declare.rules.tables import (
+    check_conditions,
+    check_settings,
+    check_stage_names,
+    check_table,
+    check_time,
+    has_times,
+)
+from flowsim.place import (
+    LARGEST_DEMAND,
+    NOT_APPLICABLE,
+    OTHER,
+    Choice,
+    Conditions,
+    PlaceError,
+    Stream,
+    period_levels,
+    refuse,
+)
+from flowsim.place.ways import GIVEN, leaves_of
+
+
+def check_people(facts: Facts) -> None:
+    """Who comes is declared in full, and every choice asks for what is given, or was chosen before it."""
+    place = facts.place
+    for name, stream in place.streams.items():
+        _stream(facts, f"place.streams.{name}", name, stream)
+    for name, period in place.periods.items():
+        for level in period_levels(period):
+            if level in (NOT_APPLICABLE, OTHER, "by"):
+                raise PlaceError(f"place.periods.{name}.{level}: this name is taken; allowed: any other name.")
+    known = [*(a for a in GIVEN if a not in place.choices), *place.periods]
+    for name, choice in place.choices.items():
+        asked = [*known, *(a for a in GIVEN if a not in known and a != name)]
+        _choice(facts, f"place.choices.{name}", name, choice, asked)
+        known.append(name)
+
+
+def _choice(facts: Facts, key: str, name: str, choice: Choice, known: list[str]) -> None:
+    check_conditions(facts, f"{key}.when", choice.when, known)
+    for part in ("shares", "chance"):
+        check_table(facts, f"{key}.{part}", getattr(choice, part), known, choice.when)
+    for leaf in choice.chance.leaves() if choice.chance is not None and not has_times(choice.chance) else ():
+        if leaf > 1:
+            raise refuse(f"{key}.chance", leaf, "a number from 0 to 1")
+    if choice.planned is not None:
+        _planned(facts, key, choice, known)
+    if name in GIVEN:
+        for option in choice.options:
+            must_be_one_of(f"{key}.shares", option, f"a {name}:", facts.levels[name])
+    moved: dict[str, float] = {}
+    for shift_name, shift in choice.shift.items():
+        moved[shift.from_option] = moved.get(shift.from_option, 0) + shift.share
+        if moved[shift.from_option] > 1 + 1e-9:
+            given = f"{moved[shift.from_option]:g}"
+            raise refuse(f"{key}.shift.{shift_name}.share", given, f"shifts from {shift.from_option} of 1 together")
+
+
+def _planned(facts: Facts, key: str, choice: Choice, known: list[str]) -> None:
+    """A planned stay is known once everything its duration depends on has been decided."""
+    assert choice.planned is not None
+    must_be_one_of(f"{key}.planned.stage", choice.planned.stage, "a stage:", facts.place.stages)
+    check_time(facts, f"{key}.planned.below", choice.planned.below, choice.when)
+    for table in choice.planned.below.tables():
+        check_table(facts, f"{key}.planned.below", table, known, choice.when)
+    duration = facts.place.stages[choice.planned.stage].duration
+    if duration is None:
+        return  # refused where the stage is checked
+    tables = list(duration.tables())
+    for node in (node for table in tables for node in table.nodes()):
+        if node.by is not None and node.by not in known:
+            raise PlaceError(
+                f"{key}.planned.stage: {choice.planned.stage!r} was given, whose duration depends on '{node.by}'; "
+                f"allowed: this choice written after '{node.by}'."
+            )
+    for table in tables:
+        check_table(facts, f"{key}.planned (the duration of {choice.planned.stage})", table, known, choice.when)
+
+
+def _stream(facts: Facts, key: str, name: str, stream: Stream) -> None:
+    units = {"site": list(facts.place.sites), "locality": list(facts.place.localities), "place": [""]}[stream.at]
+    for part in ("rate", "daily", "at_start"):
+        given = getattr(stream, part)
+        for unit in given if isinstance(given, Mapping) else ():
+            if stream.at == "place" and part == "rate":
+                raise PlaceError(
+                    f"{key}.rate: a mapping was given; allowed: one number, or 'at: site' or 'at: locality'."
+                )
+            must_be_one_of(f"{key}.{part}", unit, f"a {stream.at}:", units)
+    these: Conditions = {"stream": [name], **({stream.at: units} if stream.at != "place" else {}), **stream.set}
+    for part, table in (("first", stream.first), *((f"demand.{n}", t) for n, t in stream.demand.items())):
+        check_table(facts, f"{key}.{part}", table, list(facts.levels), these)
+    check_stage_names(facts, f"{key}.first", leaves_of(stream.first))
+    for factor, table in stream.demand.items():
+        for leaf in table.leaves():
+            if not 0 <= leaf <= LARGEST_DEMAND:
+                raise refuse(f"{key}.demand.{factor}", leaf, f"a factor from 0 to {LARGEST_DEMAND}")
+    check_settings(facts, f"{key}.set", stream.set)
