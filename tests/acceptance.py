@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from flowsim.declare.composition import load
@@ -39,6 +41,15 @@ SINCE_JULY = {
 """Of scenarios that begin in July: settings with which that is over by the autumn of 2024, in which they are run."""
 
 Engine = Callable[[Journeys, Network], Stamps]
+
+
+def by_name(results: pd.DataFrame) -> dict[tuple[str, ...], Any]:
+    """Each number by its measure and `where` it is, or what it is `of`, or both where it is a part of a part."""
+    rows = results[["measure", "where", "of", "value"]].itertuples(index=False)
+    return {
+        (name, where) if not of else (name, of) if where == "all" else (name, where, of): value
+        for name, where, of, value in rows
+    }
 
 
 def _engines() -> dict[str, Engine]:

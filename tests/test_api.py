@@ -67,7 +67,8 @@ def test_all_that_is_offered_is_there() -> None:
 
 def test_the_same_command_twice_gives_the_same_bytes_charts_and_summary_too(told: Path) -> None:
     one, two = every_file(told), every_file(command("again"))
-    assert {"comparison.csv", "census.parquet", "summary.md", "charts/differences.svg", "charts/census.png"} <= set(one)
+    charts = {"charts/differences.svg", "charts/delayed.png"}
+    assert {"comparison.csv", "nights.parquet", "summary.md", *charts} <= set(one)
     assert [name for name in one if one[name] != two.get(name)] == []
     assert set(one) == set(two)
 
@@ -84,7 +85,7 @@ def test_a_run_is_the_baseline_of_a_comparison(told: Path) -> None:
     alone, both = flowsim.run(flowsim.load(*SHORT), out="alone", **QUIET), flowsim.read(told).results
     assert isinstance(alone, flowsim.Result)
     pd.testing.assert_frame_equal(alone.results, both[both["scenario"] == "baseline"].reset_index(drop=True))
-    for frame in (alone.results, alone.census, alone.summary()):
+    for frame in (alone.results, alone.nights, alone.summary()):
         assert not frame.empty
 
 

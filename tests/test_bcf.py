@@ -326,10 +326,10 @@ def results_of(**pounds: list[dict[str, float]]) -> pd.DataFrame:
     for scenario, replications in pounds.items():
         for k, spent in enumerate(replications):
             nhs, council = 0.6 * spent["beds"], 0.4 * spent["beds"] + spent["care"]
-            totals = {"all": nhs + council, "NHS": nhs, "council": council, "person": 0.0}
-            rows += [(scenario, k, "cost_total", where, value) for where, value in totals.items()]
-            rows += [(scenario, k, "cost_by_service", where, value) for where, value in spent.items()]
-    return pd.DataFrame(rows, columns=["scenario", "replication", "measure", "where", "value"])
+            totals = {"": nhs + council, "NHS": nhs, "council": council, "person": 0.0}
+            rows += [(scenario, k, "cost_total", "all", payer, value) for payer, value in totals.items()]
+            rows += [(scenario, k, "cost_by_service", "all", service, value) for service, value in spent.items()]
+    return pd.DataFrame(rows, columns=["scenario", "replication", "measure", "where", "of", "value"])
 
 
 def place_with_beds(**metrics: float) -> Place:

@@ -252,7 +252,7 @@ def files_of(tmp_path: Path, name: str, policy_start: str) -> dict[str, bytes]:
     }
     chosen = Settings(replications=11, jobs=1, out=tmp_path / name, progress=False)
     compare(places, chosen)
-    return {file: (tmp_path / name / file).read_bytes() for file in ("results.parquet", "census.parquet")}
+    return {file: (tmp_path / name / file).read_bytes() for file in ("results.parquet", "nights.parquet")}
 
 
 def test_a_comparison_shares_its_beginning_where_that_pays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

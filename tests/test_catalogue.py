@@ -55,15 +55,15 @@ def test_results_are_asked_in_sql(kept: Path) -> None:
     answer = ask(
         Store(kept),
         "select scenario, avg(value) as mean from results where measure = 'delayed_patients' and \"where\" = 'all' "
-        "group by scenario order by scenario",
+        "and of = '' group by scenario order by scenario",
     ).set_index("scenario")["mean"]
-    own = Result.read(kept).results.query("measure == 'delayed_patients' and where == 'all'")
+    own = Result.read(kept).results.query("measure == 'delayed_patients' and where == 'all' and of == ''")
     pd.testing.assert_series_equal(answer, own.groupby("scenario")["value"].mean(), check_names=False)
 
 
 def test_totals_are_the_results_of_the_whole_place(out: Path) -> None:
-    answer = ask(Store(out), 'select distinct "where" from totals')
-    assert answer["where"].tolist() == ["all"]
+    answer = ask(Store(out), 'select distinct "where", "of" from totals')
+    assert answer.to_numpy().tolist() == [["all", ""]]
     both = ask(Store(out), "select (select count(*) from totals) as t, (select count(*) from results) as r")
     assert 0 < both["t"][0] < both["r"][0]
 

@@ -250,7 +250,7 @@ def test_who_has_waited_longest_is_first_and_waiting_is_delay_from_day_one(count
     assert ((s.accepted[asked] == 1) & waited_long).sum() == (s.accepted[asked] == 1).sum() == 2
     assert (s.ended[asked[waited_long]] == GAVE_UP).sum() == 2
     found = measure(place, network, j, s)
-    night = found.census[(found.census["where"] == "all") & (found.census["state"] == "delayed pathway_1")]["count"]
+    night = found.nights.query("where == 'all' and of == 'pathway_1' and state == 'delayed'")["count"]
     assert night.iloc[0] >= 6
     checks = found.results[found.results["measure"].str.startswith("check_")].set_index("measure")["value"]
     assert not checks.drop("check_overloaded").any()
@@ -420,15 +420,15 @@ def test_the_template_runs_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     )
     delayed = bands[bands["series"] == DELAYED]
     assert delayed["week"].astype(str).tolist() == ["2024-04-01", "2024-04-08", "2024-04-15"]
-    nightly = result.census[(result.census["where"] == "all") & (result.census["state"] == "delayed")]
+    nightly = result.nights_of(states=["delayed"], where=["all"], of=[""])
     first_week = nightly[nightly["date"] < "2024-04-08"].groupby("replication")["count"].mean()
     assert delayed["median"].iloc[0] == pytest.approx(first_week.median())
     place = load("place=my_county", "days=21")
-    beds = result.census[(result.census["where"] == "general") & (result.census["state"] == "occupied")]
+    beds = result.nights[(result.nights["where"] == "general") & (result.nights["state"] == "occupied")]
     assert 0.6 < beds["count"].iloc[0] / place.services["acute_beds"].capacity < 1.2
     assert set(bands.loc[bands["series"] == BEDS, "open"]) == {place.services["acute_beds"].capacity}
     assert bands.loc[bands["series"] != BEDS, "open"].isna().all()
-    boarding = result.census[(result.census["state"] == "boarding") & (result.census["date"] < "2024-04-08")]
+    boarding = result.nights[(result.nights["state"] == "boarding") & (result.nights["date"] < "2024-04-08")]
     first = bands[bands["series"] == BOARDING].iloc[0]
     assert first["median"] == pytest.approx((boarding.groupby("replication")["count"].sum() / 7).median())
     assert "3 replications are too few for a band" in told
@@ -467,7 +467,7 @@ def test_a_comparison_from_a_census(counted, tmp_path: Path) -> None:
     assert "The weeks ahead" in told
     what_changes = told.split("## What changes")[1].split("\n## ")[0]
     assert "without a warm-up: they cannot be set beside those of a run without a census" in what_changes
-    assert told.index("charts/differences.png") < told.index("charts/forecast.png") < told.index("charts/census.png")
+    assert told.index("charts/differences.png") < told.index("charts/forecast.png") < told.index("charts/delayed.png")
 
 
 def test_a_first_week_of_nobody_is_a_row_and_a_series_of_nobody_is_no_table(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -235,12 +235,12 @@ def test_ctrl_c_and_failures_have_codes(monkeypatch, capsys, folder):
 
 def test_a_disk_that_is_full_when_charts_are_drawn_is_one_sentence(monkeypatch, capsys, folder):
     def full(*words, **settings):
-        raise OSError(28, "No space left on device", "out/charts/census.png")
+        raise OSError(28, "No space left on device", "out/charts/delayed.png")
 
     monkeypatch.setattr("flowsim.api.run", full)
     assert cli.main(["run", "place=small", *SHORT]) == cli.MISTAKE
     told = capsys.readouterr().err
-    assert told.startswith("flowsim: out/charts/census.png: cannot be written (No space left on device); what")
+    assert told.startswith("flowsim: out/charts/delayed.png: cannot be written (No space left on device); what")
 
 
 def test_notices_are_told_once(capsys, folder):

@@ -31,14 +31,15 @@ from flowsim.statistics.intervals import mean_interval, ratio_interval, smallest
 PLACES = Path(__file__).parent / "places"
 
 
-def tidy(scenario: str, measure: str, values: list[float], where: str = "all", unit: str = "people") -> pd.DataFrame:
+def tidy(scenario: str, measure: str, values: list[float], of: str = "", where: str = "all") -> pd.DataFrame:
     return pd.DataFrame(
         {
             "scenario": scenario,
             "replication": range(len(values)),
             "measure": measure,
             "where": where,
-            "unit": unit,
+            "of": of,
+            "unit": "people",
             "value": values,
         }
     )
@@ -98,7 +99,7 @@ def test_what_counts_and_is_absent_is_nought_and_what_is_a_mean_is_left_out() ->
             tidy("b", "service_wait_days_mean", [1.0, 2.0], "step_down_flats"),
         ]
     )
-    found = paired_differences(results, "a", ("b",)).set_index(["measure", "where"])["difference"]
+    found = paired_differences(results, "a", ("b",)).set_index(["measure", "of"])["difference"]
     assert found.to_dict() == {
         ("delayed_bed_days_by_cause", "capacity: reablement"): -11.0,
         ("delayed_bed_days_by_cause", "task: assessment"): 4.5,
@@ -132,8 +133,8 @@ def test_services_are_ranked_by_load_and_wait() -> None:
         for measure, start, rise in ((SERVICE_LOAD, 0.8, load_rise), (SERVICE_WAIT, 2.0, wait_rise)):
             frames.append(tidy("a", measure, [start, start + 0.1], service))
             frames.append(tidy("b", measure, [start + rise, start + 0.101 + rise], service))
-            frames.append(tidy("a", measure, [start, start + 0.1], f"{service}/north"))
-            frames.append(tidy("b", measure, [9.0, 9.0], f"{service}/north"))
+            frames.append(tidy("a", measure, [start, start + 0.1], service, "north"))
+            frames.append(tidy("b", measure, [9.0, 9.0], service, "north"))
     found = what_breaks_next(paired_differences(pd.concat(frames), "a", ("b",)))
     assert found["service"].tolist() == ["first", "second", "calm"]
     assert found.iloc[0]["wait_difference"] == pytest.approx(4.0005)

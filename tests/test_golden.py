@@ -52,7 +52,8 @@ def differences(golden: pd.DataFrame, found: pd.DataFrame) -> list[str]:
     both = golden.merge(found, on=key, how="outer", suffixes=("_golden", "_found")).fillna("absent")
     moved = both[both["value_golden"] != both["value_found"]]
     return [
-        f"{r.measure}, {r.where}{r.of and ', ' + r.of} ({r.unit}): {r.value_golden} before, {r.value_found} now" for r in moved.itertuples()
+        f"{r.measure}, {r.where}{r.of and ', ' + r.of} ({r.unit}): {r.value_golden} before, {r.value_found} now"
+        for r in moved.itertuples()
     ]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from acceptance import by_name
 from engine_places import HOUR, Builder, random_case, task
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -76,15 +77,16 @@ class Case:
     def measure(self, *window: int) -> Measured:
         return measure(self.place, self.network, self.journeys, self.stamps, (window[0], window[1]) if window else None)
 
-    def values(self, *window: int) -> dict[tuple[str, str], float]:
-        results = self.measure(*window).results
-        return dict(zip(zip(results["measure"], results["where"], strict=True), results["value"], strict=True))
+    def values(self, *window: int) -> dict[tuple[str, ...], Any]:
+        return by_name(self.measure(*window).results)
 
     def causes(self, *window: int) -> dict[str, Any]:
         """Minutes by cause, those with any."""
         days = ((window[1] - window[0]) if window else self.network.horizon) / DAY
         found = {
-            w: v * days / 365 * DAY for (m, w), v in self.values(*window).items() if m == "delayed_bed_days_by_cause"
+            key[1]: v * days / 365 * DAY
+            for key, v in self.values(*window).items()
+            if key[0] == "delayed_bed_days_by_cause" and len(key) == 2
         }
         return {w: pytest.approx(v) for w, v in found.items() if v > 0}
 
@@ -372,12 +374,14 @@ def test_every_delayed_minute_is_charged_as_the_slow_reading_charges_it(seed: in
 def test_trust_checks_hold_on_crowded_random_cases(seed: int) -> None:
     place, network, journeys, stamps = random_run(seed, ("ward", "community", "ed", "home_care", "care_home"))
     for window in ((0, network.horizon), (DAY, 3 * DAY), (100, 4000)):
-        results = measure(place, network, journeys, stamps, window).results.set_index(["measure", "where"])["value"]
+        results = measure(place, network, journeys, stamps, window).results
+        values = by_name(results)
         for name in CHECKS:
-            assert results[name, "all"] == pytest.approx(0, abs=1e-9), name
-        total = results["delayed_bed_days", "all"]
-        assert results["delayed_bed_days_by_cause"].sum() == pytest.approx(total)
-        assert results["delayed_bed_days_by_pathway"].sum() == pytest.approx(total)
+            assert values[name, "all"] == pytest.approx(0, abs=1e-9), name
+        total = values["delayed_bed_days", "all"]
+        everywhere = results[results["where"] == "all"].groupby("measure")["value"].sum()
+        assert everywhere["delayed_bed_days_by_cause"] == pytest.approx(total)
+        assert everywhere["delayed_bed_days_by_pathway"] == pytest.approx(total)
 
 
 def test_trust_checks_notice_wrong_stamps() -> None:
@@ -514,7 +518,7 @@ def test_tables_of_narrow_numbers_give_the_same() -> None:
     case.stamps = narrow(case.stamps)
     found = case.measure()
     pd.testing.assert_frame_equal(found.results, wide.results, check_exact=True)
-    pd.testing.assert_frame_equal(found.census, wide.census, check_exact=True)
+    pd.testing.assert_frame_equal(found.nights, wide.nights, check_exact=True)
     assert case.values()["service_offered_load", "home_care"] > 1
 
 
@@ -565,8 +569,8 @@ def test_delay_of_patients() -> None:
     for where, minutes in {**waits, "all": 58 * HOUR}.items():
         assert values["delayed_bed_days", where] == pytest.approx(minutes / DAY * 365 / 7)
     assert values["delayed_bed_days_by_pathway", "pathway_1"] == pytest.approx(50 / 24 * 365 / 7)
-    assert values["delayed_bed_days_by_pathway", "b | pathway_0"] == pytest.approx(8 / 24 * 365 / 7)
-    assert values["delayed_bed_days_by_cause", "a | capacity: reablement"] == pytest.approx(50 / 24 * 365 / 7)
+    assert values["delayed_bed_days_by_pathway", "b", "pathway_0"] == pytest.approx(8 / 24 * 365 / 7)
+    assert values["delayed_bed_days_by_cause", "a", "capacity: reablement"] == pytest.approx(50 / 24 * 365 / 7)
     assert values["delayed_bed_days_by_cause", "task: medicine"] == pytest.approx(8 / 24 * 365 / 7)
     # by dates: Tuesday to Thursday is two days, the others left on the day they were recognised
     assert values["delayed_share", "all"] == pytest.approx(100 / 3)
@@ -589,7 +593,7 @@ def test_stays_and_discharges() -> None:
     assert values["discharges_by_weekday", "thursday"] == pytest.approx(14 / 3)
     assert values["discharges_by_weekday", "monday"] == 0
     assert values["pathway_share", "pathway_1"] == pytest.approx(100 / 3)
-    assert values["pathway_share", "b | pathway_0"] == 100
+    assert values["pathway_share", "b", "pathway_0"] == 100
     assert values["los_21_plus_share", "all"] == 0
 
 
@@ -603,17 +607,17 @@ def test_the_window_cuts_time_and_picks_who_left_in_it() -> None:
         site_case().measure(DAY, DAY)
 
 
-def test_census() -> None:
-    census = site_case().measure().census
-    assert list(census.columns) == ["date", "where", "state", "count"]
-    series = {k: g["count"].tolist() for k, g in census.groupby(["where", "state"])}
-    assert series["all", "occupied"] == [3, 2, 2, 0, 0, 0, 0]
-    assert series["a", "occupied"] == [2, 1, 1, 0, 0, 0, 0]
-    assert series["a", "delayed"] == series["a", "delayed pathway_1"] == [0, 1, 1, 0, 0, 0, 0]
-    assert series["b", "delayed"] == [0] * 7
-    assert series["reablement", "in use"] == [1, 1, 1, 1, 0, 0, 0]
-    assert series["reablement", "waiting"] == [0, 1, 1, 0, 0, 0, 0]
-    assert census["date"].iloc[:2].dt.strftime("%Y-%m-%d").tolist() == ["2024-04-01", "2024-04-02"]
+def test_nights() -> None:
+    nights = site_case().measure().nights
+    assert list(nights.columns) == ["date", "where", "of", "state", "count"]
+    series = {k: g["count"].tolist() for k, g in nights.groupby(["where", "of", "state"], observed=True)}
+    assert series["all", "", "occupied"] == [3, 2, 2, 0, 0, 0, 0]
+    assert series["a", "", "occupied"] == [2, 1, 1, 0, 0, 0, 0]
+    assert series["a", "", "delayed"] == series["a", "pathway_1", "delayed"] == [0, 1, 1, 0, 0, 0, 0]
+    assert series["b", "", "delayed"] == [0] * 7
+    assert series["all", "reablement", "in use"] == [1, 1, 1, 1, 0, 0, 0]
+    assert series["all", "reablement", "waiting"] == [0, 1, 1, 0, 0, 0, 0]
+    assert nights["date"].iloc[:2].dt.strftime("%Y-%m-%d").tolist() == ["2024-04-01", "2024-04-02"]
 
 
 def test_unfit_again_is_one_stay_and_stops_the_clock() -> None:
@@ -676,7 +680,7 @@ def test_emergency_department() -> None:
     assert values["ed_12_hour_share", "all"] == 25
     assert values["boarding_hours_mean", "all"] == pytest.approx((0 + 18) / 2)
     assert values["trolley_12_hour_count", "all"] == pytest.approx(365 / 4)
-    boarding = case.measure().census.query("state == 'boarding'")["count"].tolist()
+    boarding = case.measure().nights.query("state == 'boarding'")["count"].tolist()
     assert boarding == [0, 0, 0, 0]  # nobody boards at midnight
     assert values["ed_attendances_a_day", "all"] == 1
 
@@ -802,7 +806,7 @@ def test_a_change_of_size_is_no_new_start_and_counts_once() -> None:
     assert values["service_stay_days_mean", "dom_care"] == 5
     hours = unit_days / 60 / 7  # minutes a week for days
     assert values["cost_total", "council"] == pytest.approx(20 * hours * 365 / 10)
-    assert case.measure().census.query("state == 'in use'")["count"].iloc[0] == 10  # hours a week
+    assert case.measure().nights.query("state == 'in use'")["count"].iloc[0] == 10  # hours a week
     assert case.measure().results.query("measure == 'service_capacity'")["unit"].tolist() == ["hours a week"]
 
 
@@ -855,8 +859,8 @@ def test_registry_and_table_agree() -> None:
     assert {m.better for m in MEASURES.values()} == {-1, 0, 1}
     case = site_case()
     results = case.measure().results
-    assert list(results.columns) == ["measure", "where", "unit", "value"]
-    assert not results.duplicated(["measure", "where"]).any()
+    assert list(results.columns) == ["measure", "where", "of", "unit", "value"]
+    assert not results.duplicated(["measure", "where", "of"]).any()
     ranks = results["measure"].map({name: i for i, name in enumerate(MEASURES)})
     assert ranks.is_monotonic_increasing
     assert results.equals(case.measure().results)
@@ -873,7 +877,7 @@ def test_the_rows_depend_on_the_place_alone() -> None:
     nobody = replace(nobody, task_names=full.journeys.task_names, attributes=none, levels=full.journeys.levels)
     empty = measure(full.place, network, nobody, reference.run(nobody, network))
     seen, unseen = full.measure().results, empty.results
-    same = ["measure", "where", "unit"]
-    shown = seen[~seen["where"].str.contains("task: ")]  # the place declares no tasks; they are shown where they occur
+    same = ["measure", "where", "of", "unit"]
+    shown = seen[~seen["of"].str.contains("task: ")]  # the place declares no tasks; they are shown where they occur
     assert unseen[same].merge(shown[same], how="right", indicator=True)["_merge"].eq("both").all()
     assert empty.warnings == ()

@@ -80,7 +80,7 @@ def without_clip_names(path: Path) -> bytes:
     return re.sub(rb"\bp[0-9a-f]{10}\b", b"", content) if path.suffix == ".svg" else content
 
 
-@pytest.mark.parametrize("kind", ["differences", "emergency", "census", "causes", "weekdays", "warm_up"])
+@pytest.mark.parametrize("kind", ["differences", "emergency", "delayed", "causes", "weekdays", "warm_up"])
 @pytest.mark.parametrize("ending", [".png", ".svg"])
 def test_the_same_numbers_give_the_same_picture(
     comparison: flowsim.Comparison, kind: str, ending: str, tmp_path: Path
@@ -91,7 +91,7 @@ def test_the_same_numbers_give_the_same_picture(
         assert b"<dc:date>" not in drawn.read_bytes()
 
 
-@pytest.mark.parametrize("kind", ["differences", "census"])
+@pytest.mark.parametrize("kind", ["differences", "delayed"])
 def test_a_picture_is_the_same_whichever_format_is_written_first(
     comparison: flowsim.Comparison, tmp_path: Path, kind: str
 ) -> None:
@@ -109,7 +109,7 @@ def test_a_picture_is_the_same_whichever_format_is_written_first(
 
 
 def test_ticks_are_those_that_matplotlib_would_find(comparison: flowsim.Comparison) -> None:
-    for kind in ("differences", "census", "causes", "weekdays"):
+    for kind in ("differences", "delayed", "causes", "weekdays"):
         with charts._style():
             figure = charts.KINDS[kind](comparison)
             canvas = charts._laid_out(figure)
@@ -132,12 +132,12 @@ def test_a_summary_that_is_changed_spoils_no_other(alone: flowsim.Result) -> Non
 
 def test_every_chart_of_one_scenario_but_the_differences(alone: flowsim.Result) -> None:
     names = {path.name for path in (alone.out / "charts").glob("*.png")}
-    assert names == {"emergency.png", "census.png", "causes.png", "weekdays.png", "warm_up.png"}
+    assert names == {"emergency.png", "delayed.png", "causes.png", "weekdays.png", "warm_up.png"}
 
 
 def test_the_summary_shows_the_most_important_chart_first(comparison: flowsim.Comparison) -> None:
     told = (comparison.out / "summary.md").read_text(encoding="utf-8")
-    order = ["differences", "emergency", "census", "causes", "weekdays", "warm_up"]
+    order = ["differences", "emergency", "delayed", "causes", "weekdays", "warm_up"]
     assert re.findall(r"!\[(\w+)\]", told) == order
 
 
@@ -155,7 +155,7 @@ def test_a_cause_has_one_colour_and_hatch_of_its_own(comparison: flowsim.Compari
     sefton = flowsim.Result(comparison.out, {"one": load()})
     styles = charts._cause_styles(sefton)
     assert len(set(styles.values())) == len(styles) > 30
-    fewer = comparison.results[comparison.results["where"] != "capacity: support"]
+    fewer = comparison.results[comparison.results["of"] != "capacity: support"]
     drawn = [legend_of(charts.causes(one)) for one in (comparison, with_results(comparison, fewer))]
     common = drawn[0].keys() & drawn[1].keys()
     assert len(common) >= 2
@@ -188,7 +188,7 @@ def test_many_scenarios_have_lines_without_bands(
     comparison: flowsim.Comparison, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def bands() -> int:
-        return sum(len(axes.collections) for axes in charts.census(comparison).axes)
+        return sum(len(axes.collections) for axes in charts.delayed(comparison).axes)
 
     assert bands() > 0
     monkeypatch.setattr(charts, "MOST_BANDS", 1)
@@ -220,7 +220,7 @@ def test_a_picture_that_fails_costs_no_summary(
     monkeypatch.setitem(charts.KINDS, "emergency", failing)
     with pytest.warns(FlowsimNotice, match="picture 'emergency' could not be drawn .ValueError: range"):
         drawn = charts.save_all(alone, tmp_path)
-    assert {path.stem for path in drawn} == {"census", "causes", "weekdays", "warm_up"}
+    assert {path.stem for path in drawn} == {"delayed", "causes", "weekdays", "warm_up"}
 
 
 def test_what_is_not_measured_is_grey_on_both_sides(comparison: flowsim.Comparison) -> None:
@@ -231,7 +231,7 @@ def test_what_is_not_measured_is_grey_on_both_sides(comparison: flowsim.Comparis
         **comparison.manifest,
         "configuration": {**comparison.manifest["configuration"], "window_minutes": [start + 5 * 1440, end - 9 * 1440]},
     }
-    whole, inner = (charts.census(one).axes[0].patches for one in (comparison, part))
+    whole, inner = (charts.delayed(one).axes[0].patches for one in (comparison, part))
     assert len(whole) == 1  # the warm-up
     edges = [date2num(np.datetime64(run.date_of(minute))) for minute in (0, start + 5 * 1440, end - 9 * 1440, end)]
     assert [edge for span in inner for edge in (span.get_x(), span.get_x() + span.get_width())] == edges
@@ -288,11 +288,11 @@ def test_a_hospitals_published_weekdays_stand_beside_its_own_line(comparison: fl
     sefton = load()
     days = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
     rows = [
-        (scenario, replication, "discharges_by_weekday", where, "index", value)
+        (scenario, replication, "discharges_by_weekday", where, day, "index", value)
         for scenario in ("one", "two", "three", "four")
         for replication in range(3)
-        for prefix, value in (("", 0.71), ("southport_ormskirk | ", 0.77), ("aintree | ", 0.6))
-        for where in (f"{prefix}{day}" for day in days)
+        for where, value in (("all", 0.71), ("southport_ormskirk", 0.77), ("aintree", 0.6))
+        for day in days
     ]
     numbers = pd.DataFrame(rows, columns=comparison.results.columns)
     shown = flowsim.Result(comparison.out, dict.fromkeys(("one", "two", "three", "four"), sefton))
@@ -620,7 +620,7 @@ c.chart("differences.png")"""  # noqa: E501
         "manifest.json",
         "config",
         "results.parquet",
-        "census.parquet",
+        "nights.parquet",
         "comparison.csv",
         "summary.md",
         "charts",

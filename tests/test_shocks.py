@@ -410,11 +410,11 @@ def delayed(place: Place, days: dict[str, list[float]], run: Callable[..., Any])
     journeys = plan(place, cohort, network)
     results = measure(place, network, journeys, run(journeys, network)).results
     chosen = results[(results["measure"] == "delayed_bed_days_by_cause") & (results["value"] != 0)]
-    chosen = chosen[~chosen["where"].str.contains("|", regex=False)]  # of all sites together
+    chosen = chosen[chosen["where"] == "all"]  # of all sites together
     assert (results[results["measure"] == "check_causes"]["value"] == 0).all()
     a_year = place.run.days / 365
-    found = zip(chosen["where"], chosen["value"], strict=True)
-    return {where: round(float(value) * a_year, 9) for where, value in found}
+    found = zip(chosen["of"], chosen["value"], strict=True)
+    return {cause: round(float(value) * a_year, 9) for cause, value in found}
 
 
 FULL = {

@@ -19,6 +19,7 @@ from flowsim.present import charts, report, sweep_charts, sweep_sections
 from flowsim.questions.design import choose, named, read_table, short_keys
 from flowsim.questions.sweep import POINT, compose_sweep
 from flowsim.statistics.importance import rank_settings, unrankable
+from flowsim.statistics.intervals import whole
 
 PLACES = Path(__file__).parent / "places"
 SMALL = ("place=small", "days=14", "warm_up_days=14")
@@ -322,8 +323,8 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> flowsim.Sweep:
 def test_a_point_is_the_same_as_a_run_of_its_own(swept: flowsim.Sweep, tmp_path: Path) -> None:
     place = flowsim.load(*SMALL, f"{SUPPORT}=10", f"{WARDS}=35", scenarios_dir=PLACES)
     alone = flowsim.run(place, replications=3, jobs=1, out=tmp_path / "out", progress=False).results
-    alone = alone[(alone["where"] == "all") & alone["measure"].isin(swept.results["measure"])]
-    own = swept.results[(swept.results["scenario"] == "support=10,wards=35") & (swept.results["where"] == "all")]
+    alone = whole(alone[alone["measure"].isin(swept.results["measure"])])
+    own = whole(swept.results[swept.results["scenario"] == "support=10,wards=35"])
     columns = ["replication", "measure", "value"]
     by = ["replication", "measure"]
     told = [frame[columns].sort_values(by).reset_index(drop=True) for frame in (own, alone)]
@@ -335,7 +336,7 @@ def test_the_table_has_a_row_a_point_and_measure(swept: flowsim.Sweep) -> None:
     table = swept.table("delayed_patients").set_index(POINT)
     assert len(table) == 9
     assert table.loc["support=10,wards=35", [SUPPORT, WARDS]].tolist() == [10, 35]
-    values = swept.results[(swept.results["measure"] == "delayed_patients") & (swept.results["where"] == "all")]
+    values = whole(swept.results[swept.results["measure"] == "delayed_patients"])
     wide = values.pivot(index="scenario", columns="replication", values="value")
     expected = (wide.loc["support=10,wards=35"] - wide.loc["baseline"]).mean()
     assert table.loc["support=10,wards=35", "difference"] == pytest.approx(expected)
