@@ -256,7 +256,7 @@ def test_precision_from_the_command_line(
 
 def tidy(scenario: str, values: np.ndarray, measure: str = "delayed_patients") -> pd.DataFrame:
     found = pd.DataFrame({"scenario": scenario, "replication": range(len(values)), "measure": measure})
-    return found.assign(where="all", unit="people", value=values)
+    return found.assign(where="all", of="", unit="people", value=values)
 
 
 def test_the_gain_is_the_ratio_of_variances() -> None:
