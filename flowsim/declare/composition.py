@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import ValidationError
 
 from flowsim.declare.census import read_census
+from flowsim.declare.dials import with_dials
 from flowsim.declare.evidence import evidence_table, read_register, refuse_unknown_sources
 from flowsim.declare.hydra import compose_files
 from flowsim.declare.layers import USER, Layer, lay, tell_conflicts, user_layer, with_who_says_it
@@ -104,11 +105,12 @@ class Composition:
         return self._read({**self.place, **with_scenario}, before)
 
     def evidence(self) -> pd.DataFrame:
-        """Every number of the place with its source and grade; see `evidence.evidence_table`."""
+        """Every number of the place, its source and range; see `evidence_table` and `dials.with_dials`."""
         final = dict(leaves(self.place))
         layers = [*self.layers, user_layer(self.place, self.user_keys)]
         table = evidence_table(layers, read_register(self.folders), self.user_keys)
-        return table[[tuple(k.split(".")[1:]) in final for k in table["key"]]].reset_index(drop=True)
+        kept = [tuple(key.split(".")[1:]) in final for key in table["key"]]
+        return with_dials(table[kept].reset_index(drop=True), self)
 
     def _read(self, raw: Mapping[str, Any], before: Place | None = None) -> Place:
         try:

@@ -23,7 +23,8 @@ _DRAWINGS = {"order", "priority"}  # keys whose numbers only put things in order
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of the evidence: what is known, how well, and why it is believed."""
+    """One row of the evidence: what is known, how well, why it is believed; and, where no number of a place rests on it
+    that may be varied (`dials.py`), why none does."""
 
     id: str
     quantity: str
@@ -33,6 +34,7 @@ class Entry:
     unit: str
     grade: str
     why: str
+    no_dial: str = ""
 
 
 def read_register(folders: Iterable[Path]) -> dict[str, Entry]:
@@ -55,13 +57,12 @@ def _read_entries(path: Path, changed: int) -> tuple[Entry, ...]:
         raise PlaceError(f"{path}: the first line gives {', '.join(rows[0])}; needed: id, quantity, value.")
     entries = []
     for row in rows:
-        told = {k: (v or "").strip() for k, v in row.items() if k is not None and not isinstance(v, list)}
-        why = told.get("why") or ", ".join(
-            t for t in (told.get("population"), told.get("year"), told.get("source")) if t
-        )
-        grade = ASSUMPTION if "grade" not in told or told["id"].startswith("ASM") else told["grade"]
-        given = {k: told.get(k, "") for k in ("id", "quantity", "value", "low", "high", "unit")}
-        entries.append(Entry(**given, grade=grade, why=why))
+        cells = {k: (v or "").strip() for k, v in row.items() if k is not None and not isinstance(v, list)}
+        where_from = (cells.get("population"), cells.get("year"), cells.get("source"))
+        why = cells.get("why") or ", ".join(words for words in where_from if words)
+        grade = ASSUMPTION if "grade" not in cells or cells["id"].startswith("ASM") else cells["grade"]
+        given = {k: cells.get(k, "") for k in ("id", "quantity", "value", "low", "high", "unit")}
+        entries.append(Entry(**given, grade=grade, why=why, no_dial=cells.get("no_dial", "")))
     return tuple(entries)
 
 
@@ -91,17 +92,17 @@ def evidence_table(
     """
     import pandas as pd
 
-    found: dict[str, tuple[Any, str]] = {}
+    numbers: dict[str, tuple[Any, str]] = {}
     for number, layer in enumerate(layers):
         for path, value, source in _numbers(layer.raw, (), ""):
             key = ".".join(("place", *path))
             if number:  # the first layer lies on none
-                for old in [k for k in found if k == key or k.startswith(f"{key}.") or key.startswith(f"{k}.")]:
-                    del found[old]
-            found[key] = (value, source or ("" if number == 0 else f"{layer.name}: none given"))
+                for old in [k for k in numbers if k == key or k.startswith(f"{key}.") or key.startswith(f"{k}.")]:
+                    del numbers[old]
+            numbers[key] = (value, source or ("" if number == 0 else f"{layer.name}: none given"))
     user = tuple(user_keys)
     rows = []
-    for key, (value, source) in found.items():
+    for key, (value, source) in numbers.items():
         if any(key == u or key.startswith(f"{u}.") for u in user):
             rows.append((key, value, SET_BY_USER, "", "", "", "", "", ""))
             continue
@@ -128,9 +129,9 @@ def _sources(raw: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
 def _numbers(raw: Any, path: tuple[str, ...], source: str) -> Iterator[tuple[tuple[str, ...], Any, str]]:
     """(path, value, nearest source) of every number at and below `raw`."""
     if isinstance(raw, Mapping):
-        own = raw.get("source")
-        here = own if isinstance(own, str) else source
-        by_key = own if isinstance(own, Mapping) else {}
+        said = raw.get("source")
+        here = said if isinstance(said, str) else source
+        by_key = said if isinstance(said, Mapping) else {}
         for key, value in raw.items():
             if key != "source" and key not in _DRAWINGS:
                 yield from _numbers(value, (*path, str(key)), str(by_key.get(key, here)))
@@ -139,6 +140,11 @@ def _numbers(raw: Any, path: tuple[str, ...], source: str) -> Iterator[tuple[tup
             yield path, " ".join(f"{item:g}" for item in raw), source
     elif _is_number(raw) or (len(path) >= 2 and path[0] == "calendars" and _is_hours(raw)):
         yield path, raw, source
+
+
+def numbers_in(raw: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+    """(path, value, nearest source) of every number of a place's mapping; hours and lists of numbers as text."""
+    yield from _numbers(raw, (), "")
 
 
 def _is_number(value: Any) -> bool:

@@ -292,8 +292,11 @@ def show_evidence(overrides: Sequence[str], console: Console | None = None) -> N
         _print(console, f"Written: {out} ({len(table)} numbers)")
         return
     for row in table.to_dict("records"):
-        reach = f"{row['low']} to {row['high']}" if row["low"] and row["high"] else ""
-        known = "; ".join(text for text in (row["quantity"], reach, row["why"]) if text)
+        unit = f" {row['unit']}" if row["dial"] and row["unit"] else ""
+        reach = f"{row['low']} to {row['high']}{unit}" if row["low"] and row["high"] else ""
+        together = f"moves with {row['dial']}" if row["dial"] not in ("", row["key"]) else ""
+        no_range = f"no range: {row['no_range']}" if row["no_range"] else ""
+        known = "; ".join(text for text in (row["quantity"], reach, together, no_range, row["why"]) if text)
         grade = f", grade {row['grade']}" if row["grade"] else ""
         _print(console, f" = {_told(row['value'])}  [{row['source'] or 'no source'}{grade}] {known}", row["key"])
     unknown = int((table["source"] == "").sum())
