@@ -536,6 +536,14 @@ def test_a_profile_that_a_scenario_changes_is_refused_however_it_came_about() ->
         planned(place)
 
 
+def test_a_place_made_in_python_that_lacks_what_was_before_is_refused() -> None:
+    """No file was read, so no reader refused it: the plan does."""
+    place = place_of(run=(*SPRING, "policy_start=2024-04-15"))
+    fewer = {name: choice for name, choice in place.choices.items() if name != "pathway"}
+    with pytest.raises(PlaceError, match=r"choices\.pathway: a scenario took this away"):
+        planned(place.model_copy(update={"choices": fewer, "before": place}))
+
+
 def test_attributes_are_those_of_both_places() -> None:
     """A choice that only the scenario makes does not apply to those who came before it."""
     place = place_of(policy=("+place.choices.left_handed={chance: 1}",), run=(*SPRING, "policy_start=2024-04-15"))

@@ -12,7 +12,6 @@ import pytest
 from acceptance import ENGINES, small_place
 
 from flowsim.declare.reading import read_place
-from flowsim.declare.rules import check_scenario
 from flowsim.declare.trees import overlay
 from flowsim.measures.flow import measure
 from flowsim.model.changes import months_later
@@ -22,6 +21,7 @@ from flowsim.model.plan import plan
 from flowsim.model.shocks import Happening, happenings
 from flowsim.model.tables import REASONS, Network
 from flowsim.place import FlowsimNotice, Place, PlaceError
+from flowsim.place.before import check_scenario
 from flowsim.questions.verify import verify_engines
 
 DAY = 1440

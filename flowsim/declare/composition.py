@@ -23,7 +23,6 @@ from flowsim.declare.hydra import compose_files
 from flowsim.declare.layers import USER, Layer, lay, tell_conflicts, user_layer, with_who_says_it
 from flowsim.declare.overrides import Override, names_of, parse, single_value, top_of
 from flowsim.declare.reading import explain, read_place
-from flowsim.declare.rules import check_scenario
 from flowsim.declare.scenario_file import ScenarioFile, read_scenario, refuse_unknown_evidence, scenario_layers
 from flowsim.declare.settings import Configured
 from flowsim.declare.trees import changes, leaves, value_at, with_likes
@@ -39,6 +38,7 @@ from flowsim.declare.yaml_and_csv import (
     read_yaml,
 )
 from flowsim.place import Place, PlaceError, Run, ScenarioInfo, kept_notices, notice, refuse, with_years
+from flowsim.place.before import check_scenario
 
 if TYPE_CHECKING:
     import pandas as pd

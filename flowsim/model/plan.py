@@ -15,7 +15,6 @@ from functools import cached_property
 
 import numpy as np
 
-from flowsim.declare.rules import check_scenario
 from flowsim.model.calendar import DAY
 from flowsim.model.caseload import Caseload, groups_used
 from flowsim.model.cohort import GROUPS, LAYERS, Cohort, rate_of
@@ -43,6 +42,7 @@ from flowsim.model.sampler import Sampler, asked_for, decide
 from flowsim.model.tables import GENERATIONS, NONE, Journeys, Network
 from flowsim.model.ways import turns_elsewhere, ways_of
 from flowsim.place import INITIAL, Place, PlaceError, Stage
+from flowsim.place.before import check_scenario
 
 WAYS_OF_LEAVING = ("next", "displaced_to")
 """Those references along which a person comes to another stage who was in this one and left it."""

@@ -7,14 +7,13 @@ from flowsim.declare.rules.facts import facts_of
 from flowsim.declare.rules.moves import check_moves
 from flowsim.declare.rules.names import check_measured, check_taken_names
 from flowsim.declare.rules.people import check_people
-from flowsim.declare.rules.scenario import check_scenario
 from flowsim.declare.rules.services import check_services
 from flowsim.declare.rules.shocks import check_shocks
 from flowsim.declare.rules.stages import check_stages
 from flowsim.declare.rules.ways import check_ways
 from flowsim.place import Place
 
-__all__ = ["check_names", "check_scenario"]
+__all__ = ["check_names"]
 
 
 def check_names(place: Place) -> None:

@@ -11,7 +11,8 @@ from flowsim.declare.rules.tables import (
     check_table,
     check_time,
 )
-from flowsim.place import LEAVE, Conditions, Place, PlaceError, Stage, Task, refuse
+from flowsim.place import LEAVE, Conditions, PlaceError, Stage, Task, refuse
+from flowsim.place.before import services_emptied
 from flowsim.place.ways import leaves_of, ways_on
 
 
@@ -92,20 +93,6 @@ def _task(facts: Facts, key: str, task: Task, who: Conditions) -> None:
     if task.pool is not None:
         must_be_one_of(f"{key}.pool", task.pool, "a pool:", facts.place.pools)
     check_time(facts, f"{key}.takes", task.takes, {**who, **task.when})
-
-
-def services_emptied(place: Place) -> dict[str, str]:
-    """The services and pools that people may be put out of, each with the first key that does it."""
-    first_key: dict[str, str] = {}
-    for kind, services in (("pools", place.pools), ("services", place.services)):
-        for name, service in services.items():
-            events = [f"displacements.{event}" for event in service.displacements]
-            events += [f"shocks.{n}" for n, shock in service.shocks.items() if shock.puts_out is not None]
-            handed_back = (n for n, block in service.blocks.items() if block.at_end == "hand_back" and block.add > 0)
-            events += [f"blocks.{block}" for block in handed_back]
-            if events:
-                first_key[name] = f"place.{kind}.{name}.{events[0]}"
-    return first_key
 
 
 def _check_put_out(facts: Facts) -> None:

@@ -1,9 +1,14 @@
-"""What a scenario may not change of the place it is laid over."""
+"""What a scenario may not change: what must be as it is in the place before it (`Place.before`).
+
+Held where a place is, not where files are read: a place may be made in Python too, and whoever came before the scenario
+starts goes on under the rules of before, through the queues and stages that the scenario has.
+"""
 
 from __future__ import annotations
 
-from flowsim.declare.rules.stages import services_emptied
-from flowsim.place import LEAVE, Place, PlaceError, refuse
+from flowsim.place.configuration import Place
+from flowsim.place.refusals import PlaceError, refuse
+from flowsim.place.tables import LEAVE
 
 KEPT = ("sites", "localities", "calendars", "pools", "services", "choices", "stages")
 """Parts of a place from which a scenario takes nothing away: who came before it starts still needs them."""
@@ -60,3 +65,17 @@ def _check_profiles(place: Place, before: Place) -> None:
                     f"place.streams.{name}.{key}: a scenario changed this; allowed: changes of 'rate' and 'demand', "
                     "for a stream's profile belongs to the place."
                 )
+
+
+def services_emptied(place: Place) -> dict[str, str]:
+    """The services and pools that people may be put out of, each with the first key that does it."""
+    first_key: dict[str, str] = {}
+    for kind, services in (("pools", place.pools), ("services", place.services)):
+        for name, service in services.items():
+            events = [f"displacements.{event}" for event in service.displacements]
+            events += [f"shocks.{n}" for n, shock in service.shocks.items() if shock.puts_out is not None]
+            handed_back = (n for n, block in service.blocks.items() if block.at_end == "hand_back" and block.add > 0)
+            events += [f"blocks.{block}" for block in handed_back]
+            if events:
+                first_key[name] = f"place.{kind}.{name}.{events[0]}"
+    return first_key
