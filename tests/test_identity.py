@@ -9,6 +9,7 @@ the random places must come out different.
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
@@ -17,7 +18,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -28,8 +28,10 @@ from engine_places import Builder, random_case
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowsim.engine import compiled, reference
-from flowsim.engine.stamps import Stamps, Standstill, differing, first_difference
+from flowsim.engine import cache, compiled, layout, reference
+from flowsim.engine.layout import Tables
+from flowsim.engine.stamps import Stamps, differing, first_difference
+from flowsim.engine.standstill import Standstill
 from flowsim.model.tables import Journeys, Network
 
 KERNEL = Path(compiled.__file__).with_name("kernel.py")
@@ -83,10 +85,10 @@ def test_tables_copied_between_two_minutes_carry_on_alike() -> None:
     kernel = compiled.load_kernel()
     tables = compiled.lay_out(journeys, network)
     kernel.advance(*tables, 0, network.horizon // 3)
-    branch = tuple(table.copy() for table in tables)
+    branch = Tables(*(table.copy() for table in tables))
     for t in (tables, branch):
         kernel.advance(*t, network.horizon // 3, network.horizon)
-        assert not differing(compiled.collect(*compiled.found_in(t)), compiled.run(journeys, network))
+        assert not differing(compiled.collect(*t.happened), compiled.run(journeys, network))
 
 
 def test_everybody_in_a_queue_is_found_from_the_roots() -> None:
@@ -96,9 +98,9 @@ def test_everybody_in_a_queue_is_found_from_the_roots() -> None:
         journeys, network = case(seed)
         tables = compiled.lay_out(journeys, network)
         kernel.advance(*tables, 0, network.horizon // 2)
-        spells, services = tables[4][: len(journeys.spells.number)], tables[5]
-        queueing = np.flatnonzero(spells[:, kernel.QUEUE] >= 0)
-        assert compiled._queueing(spells, services, kernel).tolist() == queueing.tolist()
+        spells, services = tables.spells[: len(journeys.spells.number)], tables.services
+        queueing = np.flatnonzero(spells[:, layout.QUEUE] >= 0)
+        assert compiled._queueing(spells, services).tolist() == queueing.tolist()
         most = max(most, len(queueing))
     assert most > 5
 
@@ -155,20 +157,27 @@ def test_first_difference_names_the_row_and_the_minute() -> None:
 def test_every_source_of_the_engine_counts_for_the_cache(tmp_path: Path) -> None:
     package = tmp_path / "flowsim"
     shutil.copytree(Path(compiled.__file__).parents[1], package, ignore=shutil.ignore_patterns("__pycache__"))
-    before = compiled.source_hash(package)
-    assert compiled.source_hash(package) == before
-    for name in ("engine/kernel.py", "engine/stamps.py", "model/tables.py", "model/calendar.py"):
+    before = cache.source_hash(package)
+    assert cache.source_hash(package) == before
+    for name in (
+        "engine/kernel.py",
+        "engine/layout.py",
+        "engine/carry.py",
+        "engine/stamps.py",
+        "model/tables.py",
+        "model/calendar.py",
+    ):
         with (package / name).open("a") as source:
             source.write("# changed\n")
-        after = compiled.source_hash(package)
+        after = cache.source_hash(package)
         assert after != before, name
         before = after
 
 
 def test_a_new_process_finds_the_compiled_code_and_one_without_says_that_it_compiles(tmp_path: Path) -> None:
     compiled.run(*case(0))  # compiled by now, if it was not before
-    assert any(compiled.cache_folder().rglob("*advance*.nbi")), "Numba kept the kernel elsewhere"
-    code = "from flowsim.engine import compiled; compiled.load_kernel(); print(compiled.cache_folder())"
+    assert any(cache.cache_folder().rglob("*advance*.nbi")), "Numba kept the kernel elsewhere"
+    code = "from flowsim.engine import cache, compiled; compiled.load_kernel(); print(cache.cache_folder())"
 
     def new_process(**more: str) -> subprocess.CompletedProcess[str]:
         environment = os.environ | more
@@ -176,7 +185,7 @@ def test_a_new_process_finds_the_compiled_code_and_one_without_says_that_it_comp
 
     found = new_process()
     assert "compiling" not in found.stderr
-    assert Path(found.stdout.strip()) == compiled.cache_folder()
+    assert Path(found.stdout.strip()) == cache.cache_folder()
     assert new_process(XDG_CACHE_HOME=str(tmp_path), LOCALAPPDATA=str(tmp_path)).stderr.count("compiling") == 1
 
 
@@ -184,8 +193,8 @@ def test_without_a_folder_to_write_to_the_cache_goes_to_temp(tmp_path: Path, mon
     blocked = tmp_path / "a file, not a folder"
     blocked.touch()
     monkeypatch.setenv("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME", str(blocked))
-    monkeypatch.setattr(compiled.tempfile, "gettempdir", lambda: str(tmp_path))
-    assert tmp_path in compiled.cache_folder().parents
+    monkeypatch.setattr(cache.tempfile, "gettempdir", lambda: str(tmp_path))
+    assert tmp_path in cache.cache_folder().parents
 
 
 # ---------------------------------------------------------------------------------------------- the test of the test
@@ -193,7 +202,7 @@ def test_without_a_folder_to_write_to_the_cache_goes_to_temp(tmp_path: Path, mon
 SOURCE = KERNEL.read_text()
 
 
-@cache
+@functools.cache
 def case(seed: int) -> tuple[Journeys, Network]:
     """A random place; those below 0 are made by hand, for what random places do too seldom."""
     return BY_HAND[-seed - 1]() if seed < 0 else random_case(seed)
@@ -270,7 +279,7 @@ def test_places_made_by_hand_come_out_the_same(k: int) -> None:
     assert_same(*case(-k))
 
 
-@cache
+@functools.cache
 def expected(seed: int) -> Stamps:
     return compiled.run(*case(seed))
 

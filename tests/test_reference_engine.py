@@ -27,6 +27,7 @@ from flowsim.engine.stamps import (
     Stamps,
     differing,
 )
+from flowsim.engine.standstill import Standstill
 from flowsim.model.calendar import DAY
 from flowsim.model.tables import REASON_CODE, Journeys, Network
 
@@ -894,7 +895,7 @@ def test_a_circle_of_services_that_hold_for_each_other_is_refused() -> None:
     b = places("ward", "flat")
     b.spell(0, [row("ward", 10), row("flat", 10)])
     b.spell(0, [row("flat", 10), row("ward", 10)])
-    with pytest.raises(reference.Standstill, match="flat, ward"):
+    with pytest.raises(Standstill, match="flat, ward"):
         reference.run(*b.build())
 
 

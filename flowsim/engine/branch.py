@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowsim.engine import compiled
+from flowsim.engine import compiled, layout
+from flowsim.engine.layout import Tables
 from flowsim.engine.stamps import Stamps
 from flowsim.model.calendar import ALWAYS_OPEN, DAY, Calendars
 from flowsim.model.tables import Journeys, Network
@@ -80,32 +81,31 @@ def run_from(trunk: Trunk, journeys: Journeys, network: Network) -> tuple[Stamps
     return _run_on(tables, journeys, network, trunk.minute if shared else 0), shared
 
 
-def _run_on(tables: tuple[np.ndarray, ...], journeys: Journeys, network: Network, begin: int) -> Stamps:
+def _run_on(tables: Tables, journeys: Journeys, network: Network, begin: int) -> Stamps:
     compiled.load_kernel().advance(*tables, begin, network.horizon)
     compiled.refuse_standstill(tables, journeys, network)
-    return compiled.collect(*compiled.found_in(tables))
+    return compiled.collect(*tables.happened)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Keeping
 
 
-def _cut(tables: tuple[np.ndarray, ...], journeys: Journeys, network: Network, minute: int) -> Trunk:
+def _cut(tables: Tables, journeys: Journeys, network: Network, minute: int) -> Trunk:
     k = compiled.load_kernel()
-    rows, rare, tasks, stamps, spells, services = tables[:6]
-    state, rules, log = tables[10], tables[15], tables[-1]
+    rows, tasks, spells = tables.rows, tables.tasks, tables.spells
     n = len(journeys.spells.number)
-    waits = spells[:n, k.MARKS] & (1 << int(k.READMISSION)) != 0
-    touched = (spells[:n, k.PHASE] != k.AWAY) | waits
+    waits = spells[:n, layout.MARKS] & (1 << int(k.READMISSION)) != 0
+    touched = (spells[:n, layout.PHASE] != layout.AWAY) | waits
     who = np.flatnonzero(touched)
     events = np.empty((len(who), int(k.MAIN) + 1), dtype=np.int64)
     compiled.load_carry().minutes_of_events(spells, who, events)
 
     first = _first_rows(journeys)
-    own = np.flatnonzero(touched[journeys.rows.spell])
-    counts = (rows[own, k.N_BEFORE] + rows[own, k.N_AFTER]).astype(np.int64)
+    touched_rows = np.flatnonzero(touched[journeys.rows.spell])
+    counts = (rows[touched_rows, layout.N_BEFORE] + rows[touched_rows, layout.N_AFTER]).astype(np.int64)
     task_begin = np.cumsum(counts) - counts
-    own_tasks = np.repeat(rows[own, k.FIRST_TASK] - task_begin, counts) + np.arange(counts.sum())
+    touched_tasks = np.repeat(rows[touched_rows, layout.FIRST_TASK] - task_begin, counts) + np.arange(counts.sum())
     return Trunk(
         minute=minute,
         network=network,
@@ -115,15 +115,15 @@ def _cut(tables: tuple[np.ndarray, ...], journeys: Journeys, network: Network, m
         first=first[who],
         begin=np.concatenate([[0], np.cumsum(first[who + 1] - first[who])]),
         task_begin=task_begin,
-        order=_order(journeys, own),
+        order=_order(journeys, touched_rows),
         spells=spells[who],
-        rows=rows[own],
-        tasks=tasks[own_tasks],
-        stamps=stamps[own],
-        rare=rare,
-        services=services.copy(),
-        rules=rules.copy(),
-        log=log[: state[k.N_LOG]].copy(),
+        rows=rows[touched_rows],
+        tasks=tasks[touched_tasks],
+        stamps=tables.stamps[touched_rows],
+        rare=tables.rare,
+        services=tables.services.copy(),
+        rules=tables.rules.copy(),
+        log=tables.log[: tables.run[layout.N_LOG]].copy(),
         events=events,
     )
 
@@ -189,11 +189,11 @@ def _classes(old: Calendars, new: Calendars, end: int) -> tuple[np.ndarray, np.n
     The last number of each is that of the calendar -1, which is always open.
     """
     known = {old.before(ALWAYS_OPEN, end).tobytes(): 0}
-    found = []
+    numbered = []
     for calendars in (old, new):
         openings = [calendars.before(c, end).tobytes() for c in (*range(len(calendars.names)), ALWAYS_OPEN)]
-        found.append(np.array([known.setdefault(one, len(known)) for one in openings], dtype=np.int64))
-    return found[0], found[1]
+        numbered.append(np.array([known.setdefault(one, len(known)) for one in openings], dtype=np.int64))
+    return numbered[0], numbered[1]
 
 
 def _steps(network: Network, end: int, renamed: np.ndarray, among: np.ndarray) -> np.ndarray:
@@ -230,13 +230,9 @@ def _displacements(network: Network, end: int, renamed: np.ndarray) -> np.ndarra
 # Taking over
 
 
-def _taken_over(
-    trunk: Trunk, journeys: Journeys, network: Network, renamed: np.ndarray, tables: tuple[np.ndarray, ...]
-) -> bool:
+def _taken_over(trunk: Trunk, journeys: Journeys, network: Network, renamed: np.ndarray, tables: Tables) -> bool:
     """Put the trunk into the tables of a run that has not begun; False, and nothing done, where it is not the same."""
-    k, c = compiled.load_kernel(), compiled.load_carry()
-    rows, rare, tasks, stamps, spells, services, heads = tables[:7]
-    calendars, state = tables[8:10], tables[10]
+    compiled_carry = compiled.load_carry()
     number = journeys.spells.number
     if not np.array_equal(trunk.came, _came(journeys, trunk.minute)):
         return False
@@ -244,65 +240,66 @@ def _taken_over(
     new_of = np.searchsorted(number, wanted)
     if len(wanted) and (new_of[-1] >= len(number) or (number[new_of] != wanted).any()):
         return False
-    active = trunk.spells[:, k.PHASE] != k.AWAY
+    active = trunk.spells[:, layout.PHASE] != layout.AWAY
     first = _first_rows(journeys)
-    if not c.same_plans(
+    if not compiled_carry.same_plans(
         trunk.rows, trunk.rare, trunk.tasks, trunk.begin, trunk.task_begin, trunk.first, trunk.number, active, new_of,
-        rows, rare, tasks, first, number, renamed, *_classes(trunk.network.calendars, network.calendars, trunk.minute),
+        tables.rows, tables.rare, tables.tasks, first, number, renamed,
+        *_classes(trunk.network.calendars, network.calendars, trunk.minute),
     ):  # fmt: skip
         return False
     of_active = np.zeros(len(number), dtype=bool)
     of_active[new_of[active]] = True
-    own = np.flatnonzero(of_active[journeys.rows.spell])
-    if not np.array_equal(trunk.order[:, np.repeat(active, np.diff(trunk.begin))], _order(journeys, own)):
+    active_rows = np.flatnonzero(of_active[journeys.rows.spell])
+    if not np.array_equal(trunk.order[:, np.repeat(active, np.diff(trunk.begin))], _order(journeys, active_rows)):
         return False
 
     at_of = np.full(len(trunk.number), -1, dtype=np.int64)
     at_of[trunk.who] = np.arange(len(trunk.who))
-    c.carry(
+    compiled_carry.carry(
         trunk.rows, trunk.tasks, trunk.stamps, trunk.spells, trunk.events, trunk.begin, trunk.task_begin, trunk.first,
-        at_of, active, new_of, first, renamed, rows, tasks, stamps, spells, services, heads, *calendars, state,
-        trunk.minute,
+        at_of, active, new_of, first, renamed, tables.rows, tables.tasks, tables.stamps, tables.spells, tables.services,
+        tables.heads, tables.openings, tables.first, tables.run, trunk.minute,
     )  # fmt: skip
     _services_taken_over(trunk, network, renamed, tables)
     return True
 
 
-def _services_taken_over(trunk: Trunk, network: Network, renamed: np.ndarray, tables: tuple[np.ndarray, ...]) -> None:
+def _services_taken_over(trunk: Trunk, network: Network, renamed: np.ndarray, tables: Tables) -> None:
     """Services, rules, log, and how far the tables of fixed minutes are done with."""
-    k = compiled.load_kernel()
-    services, state, rules, log = tables[5], tables[10], tables[15], tables[-1]
+    services, state, log = tables.services, tables.run, tables.log
     in_old = np.flatnonzero(renamed >= 0)
     for column in (
-        k.IN_USE, k.CAPACITY, k.ESCALATION, k.QUOTA_DAY, k.USED_DAY, k.QUOTA_WEEK, k.USED_WEEK, k.LOGGED,
+        layout.IN_USE, layout.CAPACITY, layout.ESCALATION, layout.QUOTA_DAY, layout.USED_DAY, layout.QUOTA_WEEK,
+        layout.USED_WEEK, layout.LOGGED,
     ):  # fmt: skip
         services[renamed[in_old], column] = trunk.services[in_old, column]
     ours = trunk.log.copy()
-    ours[:, k.LOG_SERVICE] = renamed[trunk.log[:, k.LOG_SERVICE]]
-    entries = [*ours[ours[:, k.LOG_SERVICE] >= 0].tolist()]
+    ours[:, layout.LOG_SERVICE] = renamed[trunk.log[:, layout.LOG_SERVICE]]
+    entries = [*ours[ours[:, layout.LOG_SERVICE] >= 0].tolist()]
 
     others = np.ones(len(services), dtype=bool)  # that nobody has used so far
     others[renamed[in_old]] = False
     before = network.step_minute < trunk.minute
     for step in np.flatnonzero(before & others[network.step_service]):
         s, capacity = network.step_service[step], network.step_capacity[step]
-        services[s, k.CAPACITY] = capacity
-        if capacity != services[s, k.LOGGED]:
-            services[s, k.LOGGED] = capacity
+        services[s, layout.CAPACITY] = capacity
+        if capacity != services[s, layout.LOGGED]:
+            services[s, layout.LOGGED] = capacity
             entries.append([network.step_minute[step], s, capacity, 0, 0, network.step_reason[step]])
-    found = np.array(entries, dtype=np.int64).reshape(len(entries), log.shape[1])
-    log[: len(found)] = found[np.lexsort((found[:, k.LOG_SERVICE], found[:, k.LOG_MINUTE]))]
+    logged = np.array(entries, dtype=np.int64).reshape(len(entries), log.shape[1])
+    log[: len(logged)] = logged[np.lexsort((logged[:, layout.LOG_SERVICE], logged[:, layout.LOG_MINUTE]))]
 
     old_rule, rule = (_looks(n, trunk.minute, np.arange(len(n.names)))[1] for n in (trunk.network, network))
-    rules[rule, k.RULE_IS_OPEN] = trunk.rules[old_rule, k.RULE_IS_OPEN]
-    state[k.DIRTY :] = 0
-    state[k.N_LOG] = len(found)
-    to_come = [k.FAR]
+    tables.rules[rule, layout.RULE_IS_OPEN] = trunk.rules[old_rule, layout.RULE_IS_OPEN]
+    state[layout.DIRTY :] = 0
+    state[layout.N_LOG] = len(logged)
+    to_come = [compiled.load_kernel().FAR]
     for cursor, column, minutes in (
-        (k.NEXT_STEP, k.STEP_MINUTE, tables[13]),
-        (k.NEXT_LOOK, k.LOOK_MINUTE, tables[14]),
-        (k.NEXT_DISPLACEMENT, k.DISPLACEMENT_MINUTE, tables[16]),
+        (layout.NEXT_STEP, layout.STEP_MINUTE, tables.steps),
+        (layout.NEXT_LOOK, layout.LOOK_MINUTE, tables.looks),
+        (layout.NEXT_DISPLACEMENT, layout.DISPLACEMENT_MINUTE, tables.displacements),
     ):
         state[cursor] = np.searchsorted(minutes[:, column], trunk.minute)
         to_come += minutes[state[cursor] : state[cursor] + 1, column].tolist()
-    state[k.NEXT_FIXED] = min(to_come)
+    state[layout.NEXT_FIXED] = min(to_come)

@@ -1,70 +1,27 @@
 """The state of a run at a minute, put into the tables of another run that was the same until then.
 
-Compiled, like `kernel.py`, whose tables and words these are; only `branch.py` uses it, through `compiled.load_carry`.
-*Old* tables are those of the run that was made, with what nobody has touched left out; *new* ones are the other's.
+Compiled, like `kernel.py`, in whose words it speaks of the tables of `layout.py`; only `branch.py` uses it, through
+`compiled.load_carry`. *Old* tables are those of the run that was made, with what nobody has touched left out; *new*
+ones are the other's.
 """
 
 import numpy as np
 from numba import njit
 from numpy import int64
 
-from flowsim.engine.kernel import (
-    AFTER,
-    BASE,
-    BEFORE,
-    CHILD,
-    ENDED,
-    FIRST_TASK,
-    HANDED,
-    HORIZON,
-    KEEPS,
-    KEPT,
-    KEY,
-    LAST_TASK,
-    MAIN,
-    MARKS,
-    N_AFTER,
-    N_BEFORE,
-    N_SPELLS,
-    NEED,
-    NEXT_ROW,
-    NODES,
-    PARENT,
-    PHASE,
-    PRIORITY,
-    QUEUE,
-    QUEUES,
-    RARE,
-    RARE_COLUMNS,
-    READMISSION,
-    RESERVED,
-    RESERVES,
-    ROW,
-    SERVICE,
-    STAYS,
-    TAKEN,
-    TARGET,
-    TASK,
-    TASK_BEGAN,
-    TASK_CALENDAR,
-    TASK_ENDED,
-    TASK_GRANTED,
-    TASK_MINUTES,
-    TASK_POOL,
-    TASK_SKIP,
-    WAITING,
-    WAKE,
-    WAKE_AT,
-    grant,
-    join,
-    schedule,
-)
-from flowsim.engine.kernel import ROW_COLUMNS as COLUMNS
+from flowsim.engine.kernel import MAIN, READMISSION, WAKE, grant, join, schedule
+
+from flowsim.engine.layout import (  # isort: skip
+    AFTER, BASE, BEFORE, CHILD, ENDED, FIRST_TASK, HANDED, HORIZON, KEEPS, KEPT, KEY, LAST_TASK, MARKS, NEED, NEXT_ROW,
+    NODES, N_AFTER, N_BEFORE, N_SPELLS, PARENT, PHASE, PRIORITY, QUEUE, QUEUES, RARE, RARE_COLUMNS, RESERVED, RESERVES,
+    ROW, ROW_COLUMNS, SERVICE, STAYS, TAKEN, TARGET, TASK, TASK_BEGAN, TASK_CALENDAR, TASK_ENDED, TASK_GRANTED,
+    TASK_MINUTES, TASK_POOL, TASK_SKIP, WAITING, WAKE_AT,
+)  # fmt: skip
 
 SAME = np.array(
-    [COLUMNS.index(name) for name in ("units", "duration", "patience", "n_before", "n_after", "recognition")]
+    [ROW_COLUMNS.index(name) for name in ("units", "duration", "patience", "n_before", "n_after", "recognition")]
 )
-WITHIN = np.array([COLUMNS.index(name) for name in ("next", "otherwise")])
+WITHIN = np.array([ROW_COLUMNS.index(name) for name in ("next", "otherwise")])
 """Columns of a row that name another of its spell; so with those below."""
 RARE_WITHIN = np.array([RARE_COLUMNS.index(name) for name in ("since", "keep", "unfit_to", "displaced_to")])
 RARE_SAME = np.array(

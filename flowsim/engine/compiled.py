@@ -6,25 +6,21 @@
 
 from __future__ import annotations
 
-import getpass
-import hashlib
-import os
-import shutil
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from flowsim.engine.stamps import NEVER, Stamps, Standstill
+from flowsim.engine import layout, standstill
+from flowsim.engine.cache import cache_folder, remove_old
+from flowsim.engine.layout import Tables
+from flowsim.engine.stamps import NEVER, Stamps
 from flowsim.model.calendar import DAY, Calendars
 from flowsim.model.tables import MOST, NO_QUOTA, NONE, ROW_DEFAULTS, Journeys, Network, RowTable, SpellTable, TaskTable
 
@@ -34,9 +30,6 @@ BLOCK = 4096
 """Lines of a table that are written or read at a time, so few that they stay at hand for the next column."""
 SLICES = 20
 """How often progress is told."""
-PACKAGE = Path(__file__).resolve().parent.parent
-OLD = 30 * 24 * 3600
-"""Seconds after which the compiled code of another version of the sources is removed."""
 
 
 def run(journeys: Journeys, network: Network, on_progress: Callable[[int], None] | None = None) -> Stamps:
@@ -67,55 +60,37 @@ def run(journeys: Journeys, network: Network, on_progress: Callable[[int], None]
         if on_progress:
             on_progress(end)
     refuse_standstill(tables, journeys, network)
-    found = found_in(tables)
-    del tables  # the rest is let go of before what is found is copied: together they would be the most memory of a run
-    return collect(*found)
+    happened = tables.happened
+    del tables  # the rest is let go of before what happened is copied: together they would be the most memory of a run
+    return collect(*happened)
 
 
-def lay_out(journeys: Journeys, network: Network) -> tuple[np.ndarray, ...]:
-    """The tables of `kernel.advance`, in its order, as they stand before minute 0."""
-    k = load_kernel()
-    horizon = network.horizon
-    n_services = len(network.names)
-    n_rows = len(journeys.rows.spell)
-    n_tasks = len(journeys.tasks.kind)
-    n_spells = len(journeys.spells.number)
+def lay_out(journeys: Journeys, network: Network) -> Tables:
+    """The tables of `kernel.advance` as they stand before minute 0."""
+    kernel = load_kernel()
+    n_services, n_rows, n_spells = len(network.names), len(journeys.rows.spell), len(journeys.spells.number)
 
-    rows, rare = _laid_out_rows(journeys.rows, horizon, k)
-    tasks = _lines(n_tasks, 8)
-    _write(tasks, [getattr(journeys.tasks, name) for name in k.TASK_COLUMNS], NEVER)
+    rows, rare = _laid_out_rows(journeys.rows, network.horizon)
+    tasks = _lines(len(journeys.tasks.kind), 8)
+    _write(tasks, [getattr(journeys.tasks, name) for name in layout.TASK_COLUMNS], NEVER)
     stamps = _lines(n_rows, 8)
     stamps[...] = NEVER
+    services = _laid_out_services(network)
+    order = _order_of_displacement(journeys, network, services)
+    steps, looks, rules, displacements = _laid_out_minutes(network)
 
-    services = np.zeros((n_services, 32), dtype=np.int64)
-    for column in (k.ROOT, k.HEAD, k.TAIL, k.QUOTA_DAY, k.QUOTA_WEEK, k.WAKE_AT, k.LOGGED):
-        services[:, column] = -1
-    services[:, k.CALENDAR] = network.calendar
-    services[:, k.FIRST_FIT] = network.first_fit
-    services[:, k.QUOTA] = (network.quota_day != NO_QUOTA).any(axis=1) | (network.quota_week != NO_QUOTA).any(axis=1)
-
-    rules = _side_by_side(
-        network.rule_watch, network.rule_service, network.rule_units, network.rule_open, network.rule_close,
-        np.zeros(len(network.rule_watch)),
-    )  # fmt: skip
-    steps = _side_by_side(network.step_minute, network.step_service, network.step_capacity, network.step_reason)
-    looks = _side_by_side(network.look_minute, network.look_rule, network.look_last)
-    displacements = _side_by_side(network.displacement_minute, network.displacement_service, network.displacement_units)
-    order = _order_of_displacement(journeys, network, services, k)
-
-    heads = np.zeros((horizon + k.KINDS, 2), dtype=np.int32)
+    heads = np.zeros((network.horizon + kernel.KINDS, 2), dtype=np.int32)
     words = n_services // 64 + 1
-    state = np.zeros(k.DIRTY + words, dtype=np.int64)
-    state[k.HORIZON] = horizon
-    state[k.N_SPELLS] = n_spells
-    state[k.WEEKDAY] = network.first_weekday
-    state[k.WORDS] = words
+    state = np.zeros(layout.DIRTY + words, dtype=np.int64)
+    state[layout.HORIZON] = network.horizon
+    state[layout.N_SPELLS] = n_spells
+    state[layout.WEEKDAY] = network.first_weekday
+    state[layout.WORDS] = words
 
     spells = _lines(n_spells + n_services, 32)
-    k.prepare(
-        spells, heads, state, *(_column(getattr(journeys.spells, name)) for name in ("arrival", "first_row", "initial"))
-    )
-    return (
+    columns = (_column(getattr(journeys.spells, name)) for name in ("arrival", "first_row", "initial"))
+    kernel.prepare(spells, heads, state, *columns)
+    return Tables(
         rows, rare, tasks, stamps, spells, services, heads, np.empty(n_rows, dtype=np.int32),
         network.calendars.openings, network.calendars.first, state,
         np.ascontiguousarray(network.quota_day, dtype=np.int64),
@@ -125,99 +100,122 @@ def lay_out(journeys: Journeys, network: Network) -> tuple[np.ndarray, ...]:
     )  # fmt: skip
 
 
-def found_in(tables: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-    """Those tables of a run that say what happened: rows, tasks, stamps, the run's state and the log."""
-    return tables[0], tables[2], tables[3], tables[10], tables[-1]
+def _laid_out_services(network: Network) -> np.ndarray:
+    services = np.zeros((len(network.names), 32), dtype=np.int64)
+    for column in (
+        layout.ROOT,
+        layout.HEAD,
+        layout.TAIL,
+        layout.QUOTA_DAY,
+        layout.QUOTA_WEEK,
+        layout.WAKE_AT,
+        layout.LOGGED,
+    ):
+        services[:, column] = -1
+    services[:, layout.CALENDAR] = network.calendar
+    services[:, layout.FIRST_FIT] = network.first_fit
+    services[:, layout.QUOTA] = (network.quota_day != NO_QUOTA).any(axis=1) | (network.quota_week != NO_QUOTA).any(
+        axis=1
+    )
+    return services
+
+
+def _laid_out_minutes(network: Network) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The tables of what happens at fixed minutes: steps, looks, their rules and displacements."""
+    rules = _side_by_side(
+        network.rule_watch, network.rule_service, network.rule_units, network.rule_open, network.rule_close,
+        np.zeros(len(network.rule_watch)),
+    )  # fmt: skip
+    steps = _side_by_side(network.step_minute, network.step_service, network.step_capacity, network.step_reason)
+    looks = _side_by_side(network.look_minute, network.look_rule, network.look_last)
+    displacements = _side_by_side(network.displacement_minute, network.displacement_service, network.displacement_units)
+    return steps, looks, rules, displacements
 
 
 def collect(rows: np.ndarray, tasks: np.ndarray, stamps: np.ndarray, state: np.ndarray, log: np.ndarray) -> Stamps:
-    """What the tables of a run say, as both engines return it."""
-    k = load_kernel()
+    """What happened in a run, `Tables.happened`, as both engines return it."""
     of_rows = np.empty((9, len(stamps)), dtype=np.int32)
-    _read(stamps, k.ROW_JOINED, of_rows[:7])
-    _read(rows, k.TAKEN, of_rows[7:])
+    _read(stamps, layout.ROW_JOINED, of_rows[:7])
+    _read(rows, layout.TAKEN, of_rows[7:])
     of_tasks = np.empty((3, len(tasks)), dtype=np.int32)
-    _read(tasks, k.TASK_BEGAN, of_tasks)
-    return Stamps(*of_rows, *of_tasks, *np.ascontiguousarray(log[: state[k.N_LOG]].T))
+    _read(tasks, layout.TASK_BEGAN, of_tasks)
+    return Stamps(*of_rows, *of_tasks, *np.ascontiguousarray(log[: state[layout.N_LOG]].T))
 
 
-def refuse_standstill(tables: tuple[np.ndarray, ...], journeys: Journeys, network: Network) -> None:
-    """Raise `Standstill` if full services are held only by people who wait, without end, for each other's places.
-
-    The same question as the reference engine's: begins with everyone who might be stuck and takes away, until nothing
-    changes, whoever or whatever could still move, were every capacity the highest of the run.
-    """
-    k = load_kernel()
-    rows, _, _, stamps, spells, services = tables[:6]
-    spells = spells[: len(journeys.spells.number)]
-    planned = journeys.rows
-    highest = np.zeros(len(services), dtype=np.int64)
-    np.maximum.at(highest, network.step_service, network.step_capacity)
-    np.add.at(highest, network.rule_service, np.maximum(network.rule_units, 0))
-    queueing = _queueing(spells, services, k)
+def refuse_standstill(tables: Tables, journeys: Journeys, network: Network) -> None:
+    """Raise `Standstill` if full services are held only by people who wait, without end, for each other's places."""
+    spells, services = tables.spells[: len(journeys.spells.number)], tables.services
+    queueing = _queueing(spells, services)
     least_need = np.full(len(services), MOST, dtype=np.int64)
-    np.minimum.at(least_need, spells[queueing, k.QUEUE], spells[queueing, k.NEED])
-    full = (services[:, k.WAITING] > 0) & (services[:, k.IN_USE] > 0) & (least_need > highest - services[:, k.IN_USE])
+    np.minimum.at(least_need, spells[queueing, layout.QUEUE], spells[queueing, layout.NEED])
+    full = standstill.full_for_good(network, services[:, layout.IN_USE], services[:, layout.WAITING], least_need)
     if not full.any():
         return
+    stuck = _perhaps_stuck(tables, journeys, queueing)
+    holder, held = _rows_held(tables, stuck)
+    standstill.refuse(
+        network.names, services[:, layout.IN_USE], full, spells[stuck, layout.QUEUE],
+        holder, journeys.rows.service[held], tables.rows[held, layout.TAKEN],
+    )  # fmt: skip
 
-    asking = queueing[spells[queueing, k.PHASE] == k.QUEUES]
-    row, marks = spells[asking, k.ROW], spells[asking, k.MARKS]
-    holds = marks & k.HOLDS != 0
-    may_change = holds & ((planned.unfit_after[row] >= 0) | (planned.death_after[row] >= 0))
+
+def _perhaps_stuck(tables: Tables, journeys: Journeys, queueing: np.ndarray) -> np.ndarray:
+    """Of those who queue, who holds something and waits without end, with no event to come that could set them free."""
+    spells, planned = tables.spells, journeys.rows
+    asking = queueing[spells[queueing, layout.PHASE] == layout.QUEUES]
+    row, marks = spells[asking, layout.ROW], spells[asking, layout.MARKS]
+    may_change = (marks & layout.HOLDS != 0) & ((planned.unfit_after[row] >= 0) | (planned.death_after[row] >= 0))
+    # A readmission that is due ends whatever its parent waits for, though it is an event of the child.
     parents = np.flatnonzero(planned.child >= 0)
-    left = parents[stamps[parents, k.ROW_LEFT] >= 0]
-    may_change |= np.isin(asking, planned.spell[left]) | (marks & k.RESERVES != 0)
-    endless = planned.patience[spells[asking, k.TARGET]] < 0
-    stuck = asking[endless & ~may_change & (marks & (k.HOLDS | k.KEEPS) != 0)]
-    while len(stuck) and full.any():
-        held = np.zeros(len(services), dtype=np.int64)
-        for n in stuck:
-            of_n = [int(spells[n, k.ROW])] if spells[n, k.MARKS] & k.HOLDS else []
-            kept = int(spells[n, k.KEPT]) if spells[n, k.MARKS] & k.KEEPS else NONE
-            while kept >= 0:
-                of_n.append(kept)
-                kept = int(rows[kept, k.NEXT_ROW])
-            np.add.at(held, planned.service[of_n], rows[of_n, k.TAKEN])
-        full_now = full & (held == services[:, k.IN_USE])
-        stuck_now = stuck[full_now[spells[stuck, k.QUEUE]]]
-        if len(stuck_now) == len(stuck) and (full_now == full).all():
-            names = ", ".join(sorted(network.names[s] for s in np.flatnonzero(full)))
-            raise Standstill(
-                f"{len(stuck)} people hold all of {names} and wait without end for each other's places; "
-                "give one of these queues patience, or let go of the place (hold: 0)"
-            )
-        full, stuck = full_now, stuck_now
+    left = parents[tables.stamps[parents, layout.ROW_LEFT] >= 0]
+    may_change |= np.isin(asking, planned.spell[left]) | (marks & layout.RESERVES != 0)
+    endless = planned.patience[spells[asking, layout.TARGET]] < 0
+    return asking[endless & ~may_change & (marks & (layout.HOLDS | layout.KEEPS) != 0)]
 
 
-def _queueing(spells: np.ndarray, services: np.ndarray, k: ModuleType) -> np.ndarray:
-    """Everybody who stands in a queue, found from the roots of the queues' trees: (n,) sorted indices of spells."""
-    level = services[:, k.ROOT]
-    found = []
+def _rows_held(tables: Tables, who: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows whose units these spells hold or keep: (H,) positions in `who`, and (H,) rows."""
+    pairs: list[tuple[int, int]] = []
+    for at, n in enumerate(who):
+        marks = tables.spells[n, layout.MARKS]
+        if marks & layout.HOLDS:
+            pairs.append((at, int(tables.spells[n, layout.ROW])))
+        kept = int(tables.spells[n, layout.KEPT]) if marks & layout.KEEPS else NONE
+        while kept >= 0:
+            pairs.append((at, kept))
+            kept = int(tables.rows[kept, layout.NEXT_ROW])
+    holder, held = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    return holder, held
+
+
+def _queueing(spells: np.ndarray, services: np.ndarray) -> np.ndarray:
+    """Everybody who stands in a queue, from the roots of the queues' trees down: (n,) sorted indices of spells."""
+    level = services[:, layout.ROOT]
+    levels = []
     while len(level := level[level >= 0]):
-        found.append(level)
-        level = spells[level][:, (k.LESS, k.MORE)].ravel()
-    return np.sort(np.concatenate(found)) if found else level
+        levels.append(level)
+        level = spells[level][:, (layout.LESS, layout.MORE)].ravel()
+    return np.sort(np.concatenate(levels)) if levels else level
 
 
-def _laid_out_rows(planned: RowTable, horizon: int, k: ModuleType) -> tuple[np.ndarray, np.ndarray]:
+def _laid_out_rows(planned: RowTable, horizon: int) -> tuple[np.ndarray, np.ndarray]:
     """The tables of what every row needs and of what few rows have."""
     n = len(planned.spell)
-    columns = [getattr(planned, name) for name in k.RARE_COLUMNS]
+    columns = [getattr(planned, name) for name in layout.RARE_COLUMNS]
     has = np.zeros(n, dtype=bool)
-    for name, column in zip(k.RARE_COLUMNS, columns, strict=True):
+    for name, column in zip(layout.RARE_COLUMNS, columns, strict=True):
         if n and (column.strides[0] or column[0] != ROW_DEFAULTS[name]):  # not one number for all, which says nothing
             has |= column != ROW_DEFAULTS[name]
     which = np.flatnonzero(has)
     rare = _lines(len(which), 16)
     rare[:, len(columns) :] = 0
-    for c, column in enumerate(columns):
-        rare[:, c] = column[which]
+    for at, column in enumerate(columns):
+        rare[:, at] = column[which]
     where = np.full(n, NONE, dtype=np.int32)
     where[which] = np.arange(len(which))
 
-    columns = [getattr(planned, name) for name in k.ROW_COLUMNS]
-    columns[k.PRIORITY] = _small_priorities(planned.priority, horizon)
+    columns = [getattr(planned, name) for name in layout.ROW_COLUMNS]
+    columns[layout.PRIORITY] = _small_priorities(planned.priority, horizon)
     rows = _lines(n, 16)
     _write(rows, [*columns, where], 0)
     return rows, rare
@@ -234,8 +232,8 @@ def _write(table: np.ndarray, columns: Sequence[np.ndarray], rest: int) -> None:
     """Write columns, (n,) each, side by side into a table, (n, width), and `rest` into those behind them."""
     for begin in range(0, len(table), BLOCK):
         lines = table[begin : begin + BLOCK]
-        for c, column in enumerate(columns):
-            lines[:, c] = column[begin : begin + BLOCK]
+        for at, column in enumerate(columns):
+            lines[:, at] = column[begin : begin + BLOCK]
         lines[:, len(columns) :] = rest
 
 
@@ -269,7 +267,7 @@ def _small_priorities(priority: np.ndarray, horizon: int) -> np.ndarray:
     return small
 
 
-def _order_of_displacement(journeys: Journeys, network: Network, services: np.ndarray, k: ModuleType) -> np.ndarray:
+def _order_of_displacement(journeys: Journeys, network: Network, services: np.ndarray) -> np.ndarray:
     """The rows of each service with displacements by (mark, spell number); notes in `services` where each begins."""
     rows = journeys.rows
     parts = [np.zeros(0, dtype=np.int64)]
@@ -277,9 +275,9 @@ def _order_of_displacement(journeys: Journeys, network: Network, services: np.nd
     for s in np.unique(network.displacement_service):
         there = np.flatnonzero(rows.service == s)
         parts.append(there[np.lexsort((rows.spell[there], rows.displacement_mark[there]))])
-        services[s, k.ORDER_FROM] = begin
+        services[s, layout.ORDER_FROM] = begin
         begin += len(there)
-        services[s, k.ORDER_TO] = begin
+        services[s, layout.ORDER_TO] = begin
     return np.concatenate(parts)
 
 
@@ -296,7 +294,7 @@ def load_kernel() -> ModuleType:
     folder = cache_folder()
     if not any(folder.rglob("*.nbi")):
         print("flowsim: compiling the engine (once for this version, about ten seconds) ...", file=sys.stderr)
-        _remove_old(folder)
+        remove_old(folder)
     with _code_kept_in(folder):
         from flowsim.engine import kernel
     return kernel
@@ -336,43 +334,3 @@ def prepare() -> None:
     calendars = Calendars.from_openings({}, horizon=DAY)
     limits = np.full((1, 1), NO_QUOTA, dtype=np.int64)
     run(journeys, Network(("service",), 0, calendars, one - 1, one > 0, one, one, one, one, limits, limits))
-
-
-def source_hash(package: Path = PACKAGE) -> str:
-    """A hash of everything the compiled code depends on: sources, where and when written, Numba, Python, processor."""
-    import llvmlite.binding  # type: ignore[import-untyped]
-
-    digest = hashlib.sha256()
-    tables = [package / "model" / f"{name}.py" for name in ("calendar", "tables")]
-    for path in sorted(package.glob("engine/*.py")) + tables:
-        digest.update(str(path).encode())
-        digest.update(path.read_bytes())
-    written = (package / "engine" / "kernel.py").stat().st_mtime  # Numba's own files count as stale without it
-    digest.update(f"{written} {version('numba')} {sys.version} {llvmlite.binding.get_host_cpu_name()}".encode())
-    return digest.hexdigest()[:16]
-
-
-def cache_folder() -> Path:
-    """The folder of the compiled code of these sources: in the user's cache, or where that is read-only, in temp."""
-    home = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
-    sources = source_hash()
-    # In temp each user has a folder of their own: nobody should run code that somebody else could have put there.
-    temp = Path(tempfile.gettempdir()) / f"flowsim-{getpass.getuser()}"
-    for base in ((Path(home) if home else Path.home() / ".cache") / "flowsim", temp):
-        folder = base / sources
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            probe = folder / f"probe-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
-        except OSError:
-            continue
-        return folder
-    raise OSError(f"no folder can be written to keep the compiled engine in: last tried {base}")
-
-
-def _remove_old(folder: Path) -> None:
-    """Remove the compiled code of sources nobody has run for a month."""
-    for other in folder.parent.iterdir():
-        if other != folder and other.is_dir() and time.time() - other.stat().st_mtime > OLD:
-            shutil.rmtree(other, ignore_errors=True)

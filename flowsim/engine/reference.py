@@ -20,6 +20,7 @@ import numpy as np
 from simpy import Environment, Event
 from simpy.events import EventPriority
 
+from flowsim.engine import standstill
 from flowsim.engine.stamps import (
     DIED,
     DISPLACED,
@@ -32,7 +33,6 @@ from flowsim.engine.stamps import (
     TURNED_AWAY,
     UNFIT_AGAIN,
     Stamps,
-    Standstill,
 )
 from flowsim.model.calendar import ALWAYS_OPEN, DAY
 from flowsim.model.tables import NO_QUOTA, NONE, REASON_CODE, TRY_NOW, Journeys, Network, columns
@@ -738,7 +738,7 @@ class Hospital:
         self.calendars = network.calendars
         self.horizon = network.horizon
         self.first_weekday = int(network.first_weekday)
-        self.names = network.names
+        self.network = network
         self.on_progress = on_progress
 
         rows = {name: column.tolist() for name, column in columns(journeys.rows).items()}
@@ -855,11 +855,6 @@ class Hospital:
             strict=True,
         ):
             self.at(minute, CLOCK, lambda _e, s=s, c=capacity, r=reason: self._step(self.services[s], c, r))  # type: ignore[misc]
-
-        highest = np.zeros(len(self.services), dtype=np.int64)
-        np.maximum.at(highest, network.step_service, network.step_capacity)
-        np.add.at(highest, network.rule_service, np.maximum(network.rule_units, 0))
-        self.highest: list[int] = highest.tolist()
 
     def _step(self, service: Service, capacity: int, reason: int) -> None:
         service.capacity = capacity
@@ -1029,35 +1024,31 @@ class Hospital:
         return Stamps(*(np.array(s, dtype=np.int32) for s in stamps), *(log[:, c].copy() for c in range(6)))
 
     def refuse_standstill(self) -> None:
-        """Raise `Standstill` if full services are held only by people who wait, without end, for each other's places.
-
-        Begins with everyone who might be stuck and takes away, until nothing changes, whoever or whatever could still
-        move; what is left stands still for ever, even at the highest capacities the run knew.
-        """
-        stuck = {
+        """Raise `Standstill` if full services are held only by people who wait without end for each other's places."""
+        queues = [service.people() for service in self.services]
+        in_use = np.array([service.in_use for service in self.services], dtype=np.int64)
+        waiting = np.array([len(queue) for queue in queues])
+        least_need = np.array([min((p.need for p in queue), default=0) for queue in queues])
+        full = standstill.full_for_good(self.network, in_use, waiting, least_need)
+        stuck = [
             p
             for p in self.inside.values()
             if p.phase == ASKING
+            and p.queued_in is not None
             and self.patience[p.wanted] < 0
             and (p.unfit or p.death or p.readmission or p.reservation) is None
             and (p.holding or p.kept)
-        }
-        full = {s for s in self.services if s.waiting and s.in_use > 0}
-        full = {s for s in full if min(p.need for p in s.people()) > self.highest[s.index] - s.in_use}
-        while stuck and full:
-            held: dict[int, int] = {}
-            for p in stuck:
-                for row in ([p.row] if p.holding else []) + (p.kept or []):
-                    held[self.service[row]] = held.get(self.service[row], 0) + self.taken[row]
-            full_now = {s for s in full if held.get(s.index, 0) == s.in_use}
-            stuck_now = {p for p in stuck if p.queued_in in full_now}
-            if full_now == full and stuck_now == stuck:
-                names = ", ".join(sorted(self.names[s.index] for s in full))
-                raise Standstill(
-                    f"{len(stuck)} people hold all of {names} and wait without end for each other's places; "
-                    "give one of these queues patience, or let go of the place (hold: 0)"
-                )
-            full, stuck = full_now, stuck_now
+        ]
+        held = [(at, row) for at, p in enumerate(stuck) for row in ([p.row] if p.holding else []) + (p.kept or [])]
+        standstill.refuse(
+            self.network.names,
+            in_use,
+            full,
+            queue=np.array([p.queued_in.index for p in stuck if p.queued_in is not None], dtype=np.int64),
+            holder=np.array([at for at, _ in held], dtype=np.int64),
+            service=np.array([self.service[row] for _, row in held], dtype=np.int64),
+            units=np.array([self.taken[row] for _, row in held], dtype=np.int64),
+        )
 
 
 def run(

@@ -26,10 +26,6 @@ ENDINGS = (
 STILL_IN, MOVED_ON, LEFT, DIED, READMITTED, UNFIT_AGAIN, GAVE_UP, TURNED_AWAY, DISPLACED = range(len(ENDINGS))
 
 
-class Standstill(RuntimeError):  # noqa: N818
-    """Services are full of people who wait, without end, only for each other's places: the run could never go on."""
-
-
 @dataclass(frozen=True)
 class Stamps:
     """The stamps of one run, aligned with the journeys' row and task tables; whole minutes, -1 if never reached.
