@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from flowsim.cells import runner
-from flowsim.declare.composition import compose, load, load_scenarios
-from flowsim.declare.evidence import read_register
+from flowsim.cells.about import WEEKDAY_INDEX
+from flowsim.declare.composition import load, load_scenarios
 from flowsim.declare.settings import Settings
-from flowsim.declare.yaml_and_csv import folders
 from flowsim.folder.configuration import read_config
 from flowsim.folder.result import Result as PlainResult
 from flowsim.folder.store import Store
-from flowsim.place import SITE_MARK, WEEKDAYS, FlowsimNotice, Place, PlaceError, Run, refuse
+from flowsim.place import WEEKDAYS, FlowsimNotice, Place, PlaceError, Run, refuse
 from flowsim.questions import compare as comparing
 from flowsim.questions import select as selecting
 from flowsim.questions import sweep as sweeping
@@ -30,9 +29,6 @@ from flowsim.questions.precision import Precision, as_measures, run_until
 __all__ = ["Comparison", "Result", "Selection", "Sweep", "compare", "load", "read", "run", "select", "sweep"]
 
 SETTINGS = tuple(name for name in Settings.model_fields if name != "replications")
-WEEKDAY_INDEX = "discharges_by_weekday"
-ENGLAND_WEEKDAYS = ("AC-31",)
-"""England's discharges by weekday in the evidence: for places whose `published` names none of their own."""
 
 
 class _Shown:
@@ -67,12 +63,8 @@ class _Shown:
         """How many of the place's default numbers are assumptions, in words; empty for a place without evidence."""
         from flowsim.present import sections
 
-        place = next(iter(self.places.values()))
-        try:
-            grades = compose(f"place={place.name}").evidence()["grade"]
-        except PlaceError:
-            return ""
-        return sections.assumptions_words(place, [str(grade) for grade in grades if grade])
+        grades = [str(grade) for grade in self.evidence["grade"] if grade]
+        return sections.assumptions_words(next(iter(self.places.values())), grades)
 
     @cached_property
     def published_weekdays(self: Any) -> dict[str, dict[str, list[float]]]:
@@ -80,20 +72,16 @@ class _Shown:
 
         Warns (`FlowsimNotice`) of a row of the evidence that is not such numbers, and leaves it out.
         """
-        register = read_register(folders())
-        place = next(iter(self.places.values()))
-        ids = {"all": place.published.get(WEEKDAY_INDEX, ENGLAND_WEEKDAYS)}
-        ids |= {site: place.published.get(f"{WEEKDAY_INDEX}{SITE_MARK}{site}", ()) for site in place.sites}
         found: dict[str, dict[str, list[float]]] = {}
-        for where, name in ((where, name) for where, names in ids.items() for name in names if name in register):
-            entry = register[name]
-            values = _index(entry.value)
+        for row in self.published[self.published["measure"] == WEEKDAY_INDEX].to_dict("records"):
+            values = _index(row["value"])
             if values is None:
-                words = f"{name} of the evidence: {entry.value!r} is not seven numbers with '/' between; left out."
+                told = f"{row['id']} of the evidence: {row['value']!r}"
+                words = f"{told} is not seven numbers with '/' between; left out."
                 warnings.warn(words, FlowsimNotice, stacklevel=2)
                 continue
-            words = f"published ({name}): {', '.join(entry.why.split(', ')[:2])}"
-            found.setdefault(where, {})[words] = values
+            words = f"published ({row['id']}): {', '.join(row['why'].split(', ')[:2])}"
+            found.setdefault(row["where"], {})[words] = values
         return found
 
 

@@ -9,6 +9,7 @@ import pytest
 from acceptance import DAY, PLACES, small_place
 from scipy import integrate, stats
 
+from flowsim.cells.about import open_capacities
 from flowsim.cli import main as cli
 from flowsim.declare.composition import load
 from flowsim.declare.reading import read_place
@@ -441,7 +442,7 @@ def test_open_beds_have_blocks_in_them_but_no_chance() -> None:
         "lasts: {uniform: {low: 7, high: 28}, unit: days}}}"
     )
     place = load("days=21", "warm_up_days=0", block, shock)
-    found = open_beds(place)
+    found = open_beds(place, open_capacities("baseline", place))
     titles = [site.title for site in place.sites.values()]
     assert list(found) == [f"{BEDS}, {title}" for title in titles]
     total = sum(found.values())

@@ -473,7 +473,8 @@ def test_a_sweep_that_was_killed_is_put_together_from_its_cells(
     monkeypatch.setattr("flowsim.cells.making.assemble", killed)
     with pytest.raises(SystemExit):
         flowsim.sweep(*SMALL, f"{SUPPORT}=10,30", replications=2, jobs=1, out="out", progress=False)
-    assert sorted(path.name for path in Path("out").iterdir()) == ["cells", "config", "manifest.json", "points.csv"]
+    there = sorted(path.name for path in Path("out").iterdir())
+    assert there == ["about", "cells", "config", "manifest.json", "points.csv"]
     assert cli.main(["results", "out", "rebuild"]) == 0
     found = flowsim.read("out")
     assert isinstance(found, flowsim.Sweep)

@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 
 from flowsim.cells import executors
+from flowsim.cells.about import write_about
 from flowsim.cells.executors import ClusterError
 from flowsim.cells.making import Making
 from flowsim.cells.window import window_span
@@ -123,6 +124,7 @@ def run_all(
     store.write_manifest(manifest)
     for table_name, table in (beside or {}).items():
         write_csv(store.out / table_name, table)
+    write_about(store, places, capacities=nights)
     if settings.progress and notices:
         print(*notices, sep="\n", file=sys.stderr)
     notices = [*_told_when_read(places), *notices]

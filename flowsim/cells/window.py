@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from flowsim.cells.replicate import measured_period
 from flowsim.declare.settings import WINDOWS
 from flowsim.place import Place, PlaceError, refuse
+from flowsim.place.dates import dates_of_changes
 
 
 def window_span(window: str, places: Mapping[str, Place]) -> tuple[int, int]:
@@ -32,21 +32,3 @@ def window_span(window: str, places: Mapping[str, Place]) -> tuple[int, int]:
         when = f"{min(b for b, _ in dated)} to {max(e for _, e in dated)}"
         raise PlaceError(f"window: {window!r} was given, but no measured day lies {window} the change ({when}).")
     return span
-
-
-def dates_of_changes(places: Iterable[Place]) -> list[tuple[dt.date, dt.date]]:
-    """First date and first date after of each dated block and move that tells these places apart (or that all have)."""
-    first, *others = list(places)
-    reference = _dated(first if others or first.before is None else first.before)
-    every = set.union(*(_dated(place) for place in (first, *others)))
-    return sorted({(begin, end) for *_, begin, end in (every - reference or every)})
-
-
-def _dated(place: Place) -> set[tuple[str, str, dt.date, dt.date]]:
-    """Blocks and moves with their dates; a move that is never undone lasts to the end of the run."""
-    run = place.run
-    blocks = {(s, b, k.from_date, k.end) for s, service in place.kinds.items() for b, k in service.blocks.items()}
-    moves = {
-        (m, "move", move.from_date or run.switch_date, move.to_date or run.end_date) for m, move in place.moves.items()
-    }
-    return blocks | moves

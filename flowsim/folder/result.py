@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +13,9 @@ import pandas as pd
 
 from flowsim.folder.configuration import read_config
 from flowsim.folder.outcome import Outcome
-from flowsim.folder.store import Store
+from flowsim.folder.store import CAPACITIES, EVIDENCE, PUBLISHED, Store
 from flowsim.place import Place, PlaceError
+from flowsim.place.dates import dates_of_changes
 from flowsim.statistics.intervals import mean_interval, whole
 
 
@@ -107,6 +109,44 @@ class Result:
     def delayed_nights(self) -> pd.DataFrame:
         """The rows of `nights` of people delayed in the whole place, in all and by pathway: kept, being drawn twice."""
         return self.nights_of(states=["delayed"], where=["all"])
+
+    @cached_property
+    def evidence(self) -> pd.DataFrame:
+        """Every number that the files of the first scenario's place give it, before scenarios and the user's settings.
+
+        Columns key, value, source, grade, quantity, low, high, unit, why, all of them text; no rows where the files
+        were not found when the cells were made.
+        """
+        return self._of_the_place(EVIDENCE)
+
+    @cached_property
+    def published(self) -> pd.DataFrame:
+        """Published figures that measures of the first scenario's place can be held against.
+
+        Columns measure, where (a site or "all"), id, quantity, value, low, high, unit, grade, why, all of them text.
+        """
+        return self._of_the_place(PUBLISHED)
+
+    def _of_the_place(self, name: str) -> pd.DataFrame:
+        table = Store(self.out).about(name)
+        rows = table[table["place"] == next(iter(self.places.values())).name]
+        return rows.drop(columns="place").reset_index(drop=True)
+
+    @cached_property
+    def capacities(self) -> pd.DataFrame:
+        """What is meant to be open at 23:59 in each queue of each scenario, from each date on which that changes.
+
+        Columns scenario, where (a site, a locality or "all"), of (a service or pool), date (datetime64), open (NaN
+        where there is no limit) and unit. Blocks, trends and what scenarios change are in it; surge capacity and
+        shocks, which depend on chance, are not. No rows of a sweep.
+        """
+        table = Store(self.out).about(CAPACITIES)
+        return table.assign(date=pd.to_datetime(table["date"]), open=pd.to_numeric(table["open"]))
+
+    @cached_property
+    def dates_of_changes(self) -> list[tuple[dt.date, dt.date]]:
+        """First date and first date after of each dated block and move that tells the scenarios apart (or all have)."""
+        return dates_of_changes(self.places.values())
 
     @cached_property
     def _means(self) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """The results folder: what is written where, and how it is read again.
 
     manifest.json            how it was made: the only file with times and machines in it
+    about/                   evidence, published figures and open capacities of its places, as CSV
     config/<scenario>.yaml   the composed place, enough to run it again; `config/earlier/`: others of its name
     cells/<key>/             one file a finished cell (see `cells.py`); damaged ones are moved to `cells/set_aside/`
     results.parquet          scenario, replication, measure, where, of, unit, value
@@ -31,13 +32,20 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flowsim.folder.atomic import is_left_over, renamed, temporary_name, told_trouble, write_text
+from flowsim.folder.atomic import is_left_over, renamed, temporary_name, told_trouble, write_csv, write_text
 from flowsim.folder.cell_file import NIGHTS_SCHEMA, CellFile, listed
 from flowsim.folder.chosen import Chosen
 from flowsim.folder.configuration import Configuration, file_name, first_difference, plain, read_plain, written
 from flowsim.place import Place, PlaceError
 
-OURS = {"config", "spells"}
+EVIDENCE, PUBLISHED, CAPACITIES = "evidence", "published", "capacities"
+ABOUT_COLUMNS = {
+    EVIDENCE: ["place", "key", "value", "source", "grade", "quantity", "low", "high", "unit", "why"],
+    PUBLISHED: ["place", "measure", "where", "id", "quantity", "value", "low", "high", "unit", "grade", "why"],
+    CAPACITIES: ["scenario", "where", "of", "date", "open", "unit"],
+}
+"""Tables in `about/`, what is known of the places beside their configurations, and their columns."""
+OURS = {"config", "spells", "about"}
 """What a folder of results may hold that has neither manifest nor cells: nothing else was written yet."""
 DRAWN = (
     "charts", "summary.md", "comparison.csv", "selection.csv", "precision.csv", "points.csv", "sweep.csv",
@@ -215,6 +223,23 @@ class Store:
                 os.replace(cell.path, aside / f"{cell.key}-{cell.path.name}")
         named = cell.path.relative_to(self.out).as_posix()
         return f"{named}: {why}; it was moved to cells/set_aside and made anew."
+
+    def write_about(self, name: str, table: pd.DataFrame) -> None:
+        """Write a table into `about/`. Raises StoreError."""
+        with told_trouble(self.out):
+            (self.out / "about").mkdir(exist_ok=True)
+        write_csv(self.about_file(name), table[ABOUT_COLUMNS[name]])
+
+    def about_file(self, name: str) -> Path:
+        """Where a table of what is known of the places stands."""
+        return self.out / "about" / f"{name}.csv"
+
+    def about(self, name: str) -> pd.DataFrame:
+        """A table of `about/`, all of it text, columns as in `ABOUT_COLUMNS`; without rows where there is none."""
+        path = self.about_file(name)
+        if not path.is_file():
+            return pd.DataFrame(columns=ABOUT_COLUMNS[name], dtype=str)
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 

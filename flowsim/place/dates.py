@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from flowsim.place.refusals import refuse
 
 if TYPE_CHECKING:
-    from flowsim.place.configuration import Run
+    from flowsim.place.configuration import Place, Run
 
 LONGEST_WEEKS = 520
 """What is so many weeks long is not longer."""
@@ -238,3 +238,21 @@ def _told_again(again: Sequence[_Yearly]) -> Iterator[str]:
     if again:
         comes = "comes" if len(again) == 1 else "come"
         yield f"{', '.join(map(str, again))} {comes} only once, though the run reaches the same days a year later"
+
+
+def dates_of_changes(places: Iterable[Place]) -> list[tuple[dt.date, dt.date]]:
+    """First date and first date after of each dated block and move that tells these places apart (or that all have)."""
+    first, *others = list(places)
+    reference = _dated(first if others or first.before is None else first.before)
+    every = set.union(*(_dated(place) for place in (first, *others)))
+    return sorted({(begin, end) for *_, begin, end in (every - reference or every)})
+
+
+def _dated(place: Place) -> set[tuple[str, str, dt.date, dt.date]]:
+    """Blocks and moves with their dates; a move that is never undone lasts to the end of the run."""
+    run = place.run
+    blocks = {(s, b, k.from_date, k.end) for s, service in place.kinds.items() for b, k in service.blocks.items()}
+    moves = {
+        (m, "move", move.from_date or run.switch_date, move.to_date or run.end_date) for m, move in place.moves.items()
+    }
+    return blocks | moves

@@ -27,7 +27,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, StrMethodFormatter
 
-from flowsim.cells.window import dates_of_changes
 from flowsim.folder.result import Result
 from flowsim.measures.causes import TRANSPORT
 from flowsim.measures.registry import HEADLINE
@@ -399,7 +398,7 @@ def delayed(result: Result) -> Figure:
     grid[-1].xaxis.set_major_formatter(ConciseDateFormatter(grid[-1].xaxis.get_major_locator()))
     legend = _legend_below(figure, *grid[0].get_legend_handles_labels())
     n = replication_count(result)
-    dated = dates_of_changes(result.places.values())
+    dated = result.dates_of_changes
     dates = " Dashed lines: the start and end of dated blocks and moves." if dated else ""
     few = f"{few_words(n)} " if n < ENOUGH else ""
     bands = f"bands: their middle 80 %. {few}"
@@ -455,7 +454,7 @@ def _mark_dates(axes: Axes, result: Result) -> None:
         if begin < end:
             axes.axvspan(np.datetime64(begin), np.datetime64(end), color="#EEEEEE", zorder=0)  # type: ignore[arg-type]
     axes.set_xlim(np.datetime64(run.first_date), np.datetime64(run.end_date))  # type: ignore[arg-type]
-    edges: set[dt.date] = {date for change in dates_of_changes(result.places.values()) for date in change}
+    edges: set[dt.date] = {date for change in result.dates_of_changes for date in change}
     for date in sorted(edges):
         if run.first_date < date < run.end_date:
             axes.axvline(np.datetime64(date), color=GREY, linestyle=(0, (4, 3)), linewidth=1)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from flowsim.folder.result import Result
 from flowsim.place import Place, Service
-from flowsim.place.queues import UNLIMITED, own_units, queue_name
+from flowsim.place.queues import own_units
 
 BANDS = {"low_10": 0.1, "low_25": 0.25, "median": 0.5, "high_75": 0.75, "high_90": 0.9}
 """Columns of the bands and which part of the replications lies below each."""
@@ -54,43 +54,23 @@ def _each(name: str, service: Service, state: str) -> list[tuple[str, str, str]]
     return [(unit or "all", name, state) for unit in own_units(service)]
 
 
-def _queues(name: str, service: Service) -> list[str]:
-    return [queue_name(name, unit) for unit in own_units(service)]
-
-
-def open_beds(place: Place) -> dict[str, np.ndarray]:
+def open_beds(place: Place, capacities: pd.DataFrame) -> dict[str, np.ndarray]:
     """Beds that are meant to be open at 23:59 of each day of the run, by the titles of `followed`: (days,) float64.
 
-    Blocks, trends and a scenario's changes are in it; surge beds and shocks, which depend on chance, are not. NaN where
-    beds are without limit.
+    `capacities`: those of this place (`Result.capacities`). NaN where beds are without limit.
     """
-    from flowsim.measures.history import Steps
-    from flowsim.model.cohort import Cohort
-    from flowsim.model.network import build_network
-
-    network = build_network(_undisturbed(place), Cohort(seed=1, replication=0))
-    steps = (network.step_service, network.step_minute, network.step_capacity)
-    levels = Steps.from_log(*steps, len(network.names), place.run.horizon)
-    midnight = np.arange(place.run.all_days) * 1440 + 1439
     wards = {name: service for name, service in place.services.items() if service.role == "ward"}
+    own = [(unit or "all", name) for name, ward in wards.items() for unit in own_units(ward)]
+    days = pd.date_range(place.run.first_date, periods=place.run.all_days)
+    nightly = {
+        queue: rows.set_index("date")["open"].reindex(days, method="ffill").to_numpy(dtype=float)
+        for queue, rows in capacities.groupby(["where", "of"])
+    }
     found = {}
     for where, title in _beds(place).items():
-        queues = [queue for name, ward in wards.items() for queue in _queues(name, ward)]
-        own = [queue for queue in queues if where == "all" or queue.endswith(f"/{where}")]
-        each = [levels.at(np.full(len(midnight), network.names.index(queue)), midnight) for queue in own]
-        beds = np.sum(each, axis=0, dtype=float) if each else np.full(len(midnight), np.nan)
-        found[title] = np.where(beds < UNLIMITED // 2, beds, np.nan)
+        each = [nightly[queue] for queue in own if where in ("all", queue[0])]
+        found[title] = np.sum(each, axis=0) if each else np.full(len(days), np.nan)
     return found
-
-
-def _undisturbed(place: Place) -> Place:
-    """The place without shocks."""
-    kinds = ("pools", "services")
-    calm = {
-        kind: {name: one.model_copy(update={"shocks": {}}) for name, one in getattr(place, kind).items()}
-        for kind in kinds
-    }
-    return place.model_copy(update={**calm, "before": place.before and _undisturbed(place.before)})
 
 
 def weekly(result: Result) -> pd.DataFrame:
@@ -105,7 +85,7 @@ def weekly(result: Result) -> pd.DataFrame:
     for scenario, place in result.places.items():
         nights = every[every["scenario"] == scenario].set_index(["where", "of", "state"]).sort_index()
         first = np.datetime64(place.run.first_date, "D")
-        beds = open_beds(place)
+        beds = open_beds(place, result.capacities[result.capacities["scenario"] == scenario])
         for title, entries in followed(place).items():
             rows = pd.concat([nights.loc[[entry]] for entry in entries if entry in nights.index])
             day = (rows["date"].to_numpy().astype("datetime64[D]") - first).astype(int)
