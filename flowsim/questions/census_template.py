@@ -7,27 +7,22 @@ import io
 from collections.abc import Iterator
 from itertools import pairwise
 
-import numpy as np
 import pandas as pd
 
-from flowsim.cells.replicate import simulate
+from flowsim.cells.first_morning import first_morning
 from flowsim.declare.census import (
     COLUMNS,
     DAYS,
     HOURS,
     IN_STAGE,
     PEOPLE,
-    READY,
     SERVICE,
     STAGE,
     STATE,
-    WAITING,
     WAITING_FOR,
     WHERE,
 )
-from flowsim.measures.history import History
-from flowsim.model.tables import NONE
-from flowsim.place import LEAVE, Place
+from flowsim.place import Place
 from flowsim.place.ways import leaves_of, plain_way
 
 BANDS = (0, 2, 7, 14, 21, 42)
@@ -42,45 +37,13 @@ def census_template(place: Place, seed: int = 1) -> str:
     Typical numbers of the model, to be written over; neighbours' own services are left out, for they keep their own
     caseload.
     """
-    found = _present(place, seed)
-    rows = list(_lines(place, found))
+    rows = list(_lines(place, first_morning(place, seed, EXTRA)))
     extra = [name for name in EXTRA if any(row.get(name) for row in rows)]
     text = io.StringIO()
     writer = csv.DictWriter(text, [*COLUMNS, *extra], restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def _present(place: Place, seed: int) -> pd.DataFrame:
-    """Everybody who is somewhere at the first minute that counts: one row a person, with the days so far."""
-    plain = place.before or place
-    warm_up = plain.run.model_copy(update={"days": 1, "census": None})
-    done = simulate(plain.model_copy(update={"run": warm_up}), seed, 0)
-    history = History(plain, done.network, done.journeys, done.stamps)
-    rows, s, now = done.journeys.rows, done.stamps, warm_up.measured_from
-    row = np.flatnonzero((s.started >= 0) & (s.started <= now) & ((s.left < 0) | (s.left > now)))
-    after = rows.next[row]
-    asked = (after != NONE) & (s.joined[after] >= 0) & (s.joined[after] <= now)
-    recognised = (s.recognised[row] >= 0) & (s.recognised[row] <= now)
-    since = np.where(asked, s.joined[after], np.where(recognised, s.recognised[row], s.started[row]))
-    stages = np.array([*done.journeys.stages, LEAVE], dtype=object)
-    frame = pd.DataFrame(
-        {
-            SERVICE: np.array(history.kind_names, dtype=object)[history.kind[rows.service[row]]],
-            WHERE: np.array(history.unit_name, dtype=object)[rows.service[row]],
-            STATE: np.where(asked, WAITING, np.where(recognised, READY, IN_STAGE)),
-            STAGE: stages[rows.stage[row]],
-            WAITING_FOR: np.where(asked | recognised, stages[np.where(after == NONE, -1, rows.stage[after])], ""),
-            DAYS: (now - since) / 1440,
-            HOURS: s.units[row] / 60,
-        }
-    )
-    for name in EXTRA:
-        words = np.array([*done.journeys.levels.get(name, ()), ""], dtype=object)
-        codes = done.journeys.attributes.get(name, np.full(len(done.journeys.spells.number), NONE))
-        frame[name] = words[codes[rows.spell[row]]]
-    return frame
 
 
 def _lines(place: Place, found: pd.DataFrame) -> Iterator[dict[str, object]]:
