@@ -48,8 +48,8 @@ class Census:
         services = dict(raw["services"])
         for name, lines in self.initial.items():
             rest = [unit for unit in units_of(place.services[name]) if unit not in self.named[name]]
-            own = services[name].get("initial") or {}
-            kept = {k: {**v, "where": rest} for k, v in own.items() if isinstance(v, Mapping)} if rest else {}
+            declared = services[name].get("initial") or {}
+            kept = {k: {**v, "where": rest} for k, v in declared.items() if isinstance(v, Mapping)} if rest else {}
             services[name] = {**services[name], "initial": {**kept, **lines}}
         streams = {
             name: {**stream, "at_start": None} if name in self.without_at_start else stream
@@ -66,8 +66,8 @@ def read_census(path: str | Path, place: Place) -> Census:
     """
     reader = _Reader(Path(path), place)
     census = reader.census()
-    for told in reader.notices(census):
-        notice(told)
+    for words in reader.notices(census):
+        notice(words)
     return census
 
 
@@ -97,10 +97,10 @@ class _Line:
 
     def word(self, column: str, names: Mapping[str, str], allowed: str) -> str:
         """The id that a cell names: as it stands, or by its title, in large or small letters."""
-        found = names.get(_plain(self.get(column)))
-        if found is None:
+        name = names.get(_plain(self.get(column)))
+        if name is None:
             raise self.wrong(column, allowed, dict.fromkeys(names.values()))
-        return found
+        return name
 
 
 def _plain(text: str) -> str:
@@ -109,11 +109,11 @@ def _plain(text: str) -> str:
 
 def _known(names: Mapping[str, Any] | Iterable[str]) -> dict[str, str]:
     """Ids by themselves and by their titles, as plain words."""
-    found: dict[str, str] = {}
+    by_title: dict[str, str] = {}
     for name in names:
         title = getattr(names[name], "title", "") if isinstance(names, Mapping) else ""
-        found |= {_plain(title): name} if title else {}
-    return found | {_plain(name): name for name in names}
+        by_title |= {_plain(title): name} if title else {}
+    return by_title | {_plain(name): name for name in names}
 
 
 @dataclass
@@ -142,8 +142,10 @@ class _Reader:
                 self._check_columns(columns, number)
                 continue
             if any(cells[len(columns) :]):
-                told = f"{len(cells)} columns were given; allowed: the {len(columns)} of the first line"
-                raise PlaceError(f"{self.path}, line {number}: {told}.")
+                raise PlaceError(
+                    f"{self.path}, line {number}: {len(cells)} columns were given; allowed: the {len(columns)} of the "
+                    "first line."
+                )
             named = dict(zip([self._attribute(c) or c for c in columns], cells, strict=False))
             yield _Line(str(self.path), number, {c: cell for c, cell in named.items() if c and cell})
 
@@ -154,8 +156,8 @@ class _Reader:
         allowed = [*COLUMNS, *self.levels]
         for column in columns:
             if column and column not in COLUMNS and self._attribute(column) is None:
-                told = f"{column!r} was given; allowed: {', '.join(allowed)}{nearest(column, allowed)}"
-                raise PlaceError(f"{self.path}, line {line}: {told}.")
+                listed = f"{', '.join(allowed)}{nearest(column, allowed)}"
+                raise PlaceError(f"{self.path}, line {line}: {column!r} was given; allowed: {listed}.")
             if column and columns.count(column) > 1:
                 raise PlaceError(f"{self.path}, line {line}: the column {column!r} is there twice; allowed: once.")
         if SERVICE not in columns:
@@ -195,31 +197,31 @@ class _Reader:
         if line.get(STATE):
             state = line.word(STATE, _known(list(STATES)), "one of")
         amount = self._amount(line, service, state)
-        told: dict[str, Any] = {"stage": stage, **{k: {unit: n} if unit else n for k, n in amount.items()}}
+        entry: dict[str, Any] = {"stage": stage, **{k: {unit: n} if unit else n for k, n in amount.items()}}
         if state != IN_STAGE:
-            told["state"] = STATES[state]
+            entry["state"] = STATES[state]
         elif PEOPLE in amount:
-            told["mix"] = "present"
+            entry["mix"] = "present"
         if line.get(WAITING_FOR):
             if state == IN_STAGE:
                 raise line.wrong(WAITING_FOR, "nothing for people in stage; a next stage for those ready or waiting")
             targets = leaves_of(self.place.stages[stage].next)
             titled = {t: self.place.stages.get(t) for t in targets}
-            told["waiting_for"] = line.word(WAITING_FOR, _known(titled), f"what follows {stage}:")
+            entry["waiting_for"] = line.word(WAITING_FOR, _known(titled), f"what follows {stage}:")
         if line.get(DAYS):
-            told["elapsed"] = self._days(line, ranges=PEOPLE in amount)
-        told |= self._attributes(line, service, stage, picked=PEOPLE in amount)
-        return told if any(amount.values()) else None
+            entry["elapsed"] = self._days(line, ranges=PEOPLE in amount)
+        entry |= self._attributes(line, service, stage, picked=PEOPLE in amount)
+        return entry if any(amount.values()) else None
 
     def _stage(self, line: _Line, service: str) -> str:
         here = {name: stage for name, stage in self.place.stages.items() if stage.service == service}
         if line.get(STAGE):
             return line.word(STAGE, _known(here), f"a stage in {service}:")
-        own = [initial.stage for initial in self.place.services[service].initial.values()]
-        found = list(dict.fromkeys(own)) or list(here)
-        if len(found) != 1:
+        declared = [initial.stage for initial in self.place.services[service].initial.values()]
+        meant = list(dict.fromkeys(declared)) or list(here)
+        if len(meant) != 1:
             raise line.wrong(STAGE, f"a stage in {service}:", here)
-        return found[0]
+        return meant[0]
 
     def _amount(self, line: _Line, service: str, state: str) -> dict[str, float]:
         people, hours = line.get(PEOPLE), line.get(HOURS)
@@ -253,8 +255,8 @@ class _Reader:
     def _attributes(self, line: _Line, service: str, stage: str, picked: bool) -> dict[str, Any]:
         """What the people are: settled where such people are declared so, else looked for among those who come."""
         split_by = self.place.services[service].split_by
-        own = [initial.set for initial in self.place.services[service].initial.values() if initial.stage == stage]
-        settled = dict(own[0]) if own else {}
+        declared = [initial.set for initial in self.place.services[service].initial.values() if initial.stage == stage]
+        settled = dict(declared[0]) if declared else {}
         who: dict[str, str] = {}
         for name, levels in self.levels.items():
             if not line.get(name):
@@ -265,7 +267,7 @@ class _Reader:
             chosen = name in self.place.choices and picked
             into = who if chosen and name not in settled else settled
             into[name] = level
-        streams = self._bringing(stage) if picked and not own and "stream" not in settled else []
+        streams = self._bringing(stage) if picked and not declared and "stream" not in settled else []
         return {key: value for key, value in (("set", settled), ("who", who), ("streams", streams)) if value}
 
     def _bringing(self, stage: str) -> list[str]:
@@ -315,5 +317,5 @@ class _Reader:
             if counted > capacity * (1 + surge):
                 where = name if unit is None else f"{name}/{unit}"
                 words = service.unit.replace("_", " ")
-                told = f"{counted:,.6g} are counted in {where}, which has {capacity:,.6g} {words}"
-                yield f"{self.path}: {told}; it takes nobody new until it fits"
+                too_many = f"{counted:,.6g} are counted in {where}, which has {capacity:,.6g} {words}"
+                yield f"{self.path}: {too_many}; it takes nobody new until it fits"

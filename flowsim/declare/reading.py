@@ -97,15 +97,15 @@ _ALLOWED = {
 
 def _allowed(error: ValidationError, loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
     """What may stand at a location: where several kinds may, all of them."""
-    told = []
+    allowed = []
     bounds = _bounds(model, loc)
     for one in error.errors():
         if tuple(part for part in one["loc"] if not _TYPE_TAG.match(str(part))) == loc:
             text = _ALLOWED.get(one["type"])
             plain = one["msg"].removeprefix("Value error, ")
             words = text.format(**one.get("ctx", {})) if text else f"{plain[0].lower()}{plain[1:]}"
-            told.append(f"{words}{bounds}" if text == WHOLE else words)
-    return " or ".join(dict.fromkeys(told))
+            allowed.append(f"{words}{bounds}" if text == WHOLE else words)
+    return " or ".join(dict.fromkeys(allowed))
 
 
 def _shown(given: Any) -> str:

@@ -37,15 +37,15 @@ def what_follows(place: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str,
     Returns such a mapping of what is to be laid over the place, too. Raises PlaceError, in one sentence, for parts that
     do not add up to the total that is said beside them.
     """
-    found: dict[str, Any] = {}
+    also: dict[str, Any] = {}
     for section in SECTIONS:
         for name, given in _mapping(said.get(section)).items():
             service = _mapping(place.get(section)).get(name)
             if isinstance(service, Mapping) and isinstance(given, Mapping):
                 follows = _of_service(f"place.{section}.{name}", service, given)
                 if follows:
-                    found.setdefault(section, {})[name] = follows
-    return found
+                    also.setdefault(section, {})[name] = follows
+    return also
 
 
 def _of_service(key: str, service: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,11 +71,11 @@ def _rest(key: str, total: float, named: Mapping[str, float], others: dict[str, 
     used = sum(named.values())
     rest = total - used
     if rest < -SMALL * total or (not others and rest > SMALL * total):
-        told = " and ".join(f"{name} {amount:.10g}" for name, amount in named.items())
+        given = " and ".join(f"{name} {amount:.10g}" for name, amount in named.items())
         were = f", which add up to {used:.10g}, were" if len(named) > 1 else " was"
         most = "at most " if others else ""
         raise PlaceError(
-            f"{key}: {told}{were} given beside capacity {total:.10g}; allowed: parts that add up to {most}"
+            f"{key}: {given}{were} given beside capacity {total:.10g}; allowed: parts that add up to {most}"
             f"{total:.10g}, or capacity {used:.10g}{' or more' if others else ''}."
         )
     if len(others) == 1:
@@ -86,8 +86,8 @@ def _rest(key: str, total: float, named: Mapping[str, float], others: dict[str, 
 def _amounts(split: Any) -> dict[str, float]:
     """The parts as numbers; none where one of them is no amount, which is refused when the place is read."""
     given = {name: value for name, value in _mapping(split).items() if name != "source" and value is not None}
-    found = {name: amount for name, value in given.items() if (amount := _amount(value)) is not None}
-    return found if len(found) == len(given) else {}
+    amounts = {name: amount for name, value in given.items() if (amount := _amount(value)) is not None}
+    return amounts if len(amounts) == len(given) else {}
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -25,11 +25,11 @@ def shipped_folder() -> Path:
 
 def folders(scenarios_dir: str | Path | None = None) -> tuple[Path, ...]:
     """Where to look, first come first served: `scenarios_dir` (or ``./scenarios`` if it is there), then the shipped."""
-    own = Path("scenarios") if scenarios_dir is None else Path(scenarios_dir)
-    if scenarios_dir is not None and not own.is_dir():
+    given = Path("scenarios") if scenarios_dir is None else Path(scenarios_dir)
+    if scenarios_dir is not None and not given.is_dir():
         raise PlaceError(f"scenarios_dir: {str(scenarios_dir)!r} was given; allowed: a folder that exists.")
     shipped = shipped_folder()
-    mine = (own.resolve(),) if own.is_dir() and own.resolve() != shipped else ()
+    mine = (given.resolve(),) if given.is_dir() and given.resolve() != shipped else ()
     return (*mine, shipped)
 
 

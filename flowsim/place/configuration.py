@@ -14,7 +14,7 @@ from flowsim.place.tables import AmountTable, Model
 from flowsim.place.times import Calendar
 
 YEARS = range(1900, 2101)
-"""In which a run may begin; a place may say less by its bank holidays (`rules.py`)."""
+"""In which a run may begin; a place may say less by its bank holidays (`declare/rules/names.py`)."""
 
 
 class Run(Model):
