@@ -202,13 +202,18 @@ def _put_together(overrides: Sequence[str], scenarios_dir: str | Path | None) ->
     if config.get("census") is not None:
         _start_from_census(config, asked.keys)
     user, register = User(asked.inside), read_register(where)
-    scenarios = _read_scenarios(config.get("scenario") or {}, user, scenarios_dir)
+    scenario_files = _files_in_words("scenario", scenarios_dir)
+    scenarios = _read_scenarios(config.get("scenario") or {}, user, scenario_files)
     [place_name] = asked.chosen["place"]
-    layers = _layers_of_files(place_name, config.get("place", {}), scenarios, user, scenarios_dir)
+    place_file = _files_in_words("place", scenarios_dir)[place_name]
+    # lowest first: what always holds, then what scenarios change; another kind of layer is added here
+    layers = [Layer(place_file, {"name": place_name, **config.get("place", {})})]
+    for name, scenario in scenarios.items():
+        layers += scenario_layers(name, scenario, scenario_files[name], user.in_scenarios)
     for layer in layers:
         refuse_unknown_sources(layer, register)
     for name, scenario in scenarios.items():
-        refuse_unknown_evidence(name, scenario, _told_as("scenario", name, scenarios_dir), register)
+        refuse_unknown_evidence(name, scenario, scenario_files[name], register)
     tell_conflicts([layer for layer in layers if layer.scenario])
     laid = lay(layers, place_name)
     place, before, user_keys = user.set_in_place(laid.place, laid.before)
@@ -285,27 +290,13 @@ def _start_from_census(config: dict[str, Any], given: set[str]) -> None:
         notice(f"the census counts for {day}; start_date=YYYY-MM-DD says on which day it was taken")
 
 
-def _read_scenarios(content: dict[str, Any], user: User, scenarios_dir: str | Path | None) -> dict[str, ScenarioFile]:
+def _read_scenarios(content: dict[str, Any], user: User, files: Mapping[str, str]) -> dict[str, ScenarioFile]:
     user.set_in_scenarios(content)
-    return {name: read_scenario(name, raw, _told_as("scenario", name, scenarios_dir)) for name, raw in content.items()}
+    return {name: read_scenario(name, raw, files[name]) for name, raw in content.items()}
 
 
-def _layers_of_files(
-    place_name: str,
-    content: Mapping[str, Any],
-    scenarios: Mapping[str, ScenarioFile],
-    user: User,
-    scenarios_dir: str | Path | None,
-) -> list[Layer]:
-    """All that is laid over one another, lowest first: what always holds, then what scenarios change."""
-    layers = [Layer(_told_as("place", place_name, scenarios_dir), {"name": place_name, **content})]
-    for name, scenario in scenarios.items():
-        layers += scenario_layers(name, scenario, _told_as("scenario", name, scenarios_dir), user.in_scenarios)
-    return layers
-
-
-def _told_as(group: str, name: str, scenarios_dir: str | Path | None) -> str:
-    return file_in_words(options(group, scenarios_dir)[name])
+def _files_in_words(group: str, scenarios_dir: str | Path | None) -> dict[str, str]:
+    return {name: file_in_words(path) for name, path in options(group, scenarios_dir).items()}
 
 
 def _run_and_settings(config: Mapping[str, Any]) -> tuple[Run, Configured]:

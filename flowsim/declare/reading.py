@@ -28,7 +28,7 @@ def read_place(raw: Mapping[str, Any], file: str = "place") -> Place:
 def said(raw: Any) -> Any:
     """What a mapping says of the model: without `source` keys (evidence.py reads those) and without nulls, by which a
     file takes back what another said."""
-    if not isinstance(raw, Mapping):
+    if not isinstance(raw, dict):
         return raw
     return {k: said(v) for k, v in raw.items() if k != "source" and v is not None}
 

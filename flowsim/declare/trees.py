@@ -1,4 +1,8 @@
-"""Plain data: mappings and lists as files give them, looked up and changed by path, and laid over one another."""
+"""Plain data: mappings and lists as files give them, looked up and changed by path, and laid over one another.
+
+What is done to each of the thousands of scalars of a place asks for `dict`, not for any Mapping: an abstract class is
+slow to ask.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ NOTHING = object()
 
 def copied(value: Any) -> Any:
     """Plain data with mappings and lists of its own."""
-    if isinstance(value, dict):  # not any Mapping: this is asked of every scalar, and an abstract class is slow to ask
+    if isinstance(value, dict):
         return {k: copied(v) for k, v in value.items()}
     return [copied(v) for v in value] if isinstance(value, list) else value
 
@@ -25,7 +29,7 @@ def with_text_keys(value: Any) -> Any:
 
 def leaves(raw: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """(path, value) of everything that is not a mapping; sources apart."""
-    if isinstance(raw, Mapping):
+    if isinstance(raw, dict):
         for key, value in raw.items():
             if key != "source":
                 yield from leaves(value, (*path, str(key)))
@@ -149,6 +153,6 @@ def resolve_likes(stages: Mapping[str, Any]) -> dict[str, Any]:
     return {name: resolve(name, ()) for name in stages}
 
 
-def with_likes(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+def with_likes(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The tree in which keys are looked up: stages with what they take from others."""
-    return {**raw, "stages": resolve_likes(raw["stages"])} if isinstance(raw.get("stages"), Mapping) else raw
+    return {**raw, "stages": resolve_likes(raw["stages"])} if isinstance(raw.get("stages"), Mapping) else {**raw}
