@@ -159,6 +159,7 @@ IN_A_PLACE = [
     ("stages.ward.since", "home", "a stage that leads to ward"),
     ("stages.ward.like", "wrad", "did you mean 'ward'"),
     ("stages.ward.like", "ward", "no circle of likes"),
+    ("stages.ward.like", {"north": 2}, "a stage: .*ward"),
     ("stages.support.patience.recovers.to", "hoome", "did you mean 'home'"),
     ("stages.support.patience.recovers", {"to": "home"}, "either 'after' or 'try_now"),
     ("stages.support.next", "ward", r"(ward -> support -> ward|support -> ward -> support).*a way that ends"),

@@ -144,7 +144,7 @@ def resolve_likes(stages: Mapping[str, Any]) -> dict[str, Any]:
         stage = stages[name]
         if isinstance(stage, Mapping) and stage.get("like") is not None:
             model = stage["like"]
-            if model not in stages:
+            if not isinstance(model, str) or model not in stages:
                 raise refuse(f"place.stages.{name}.like", model, "a stage:", stages)
             stage = overlay(resolve(model, (*path, name)), {k: v for k, v in stage.items() if k != "like"})
         done[name] = stage
