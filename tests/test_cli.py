@@ -1,6 +1,8 @@
 """The command line from a person's side: help, what there is, one person's way, a place of one's own."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -248,3 +250,37 @@ def test_notices_are_told_once(capsys, folder):
     err = capsys.readouterr().err
     assert err.count("Notice: place.services.support.capacity is 30") == 1
     assert "Warning" not in err
+
+
+TOY = '''
+from flowsim.cli.common import Verb
+
+VERB = Verb(lambda words: print("toy of", *words) or 0, "a verb for a test", "Usage: flowsim toy", keys=("colour",))
+'''
+
+
+def test_a_verb_is_one_file_and_its_name_in_a_list(tmp_path):
+    """A copy of the package, a file more in cli/, a name more in VERBS: it is in the help, runs, and refuses keys."""
+    shutil.copytree(ROOT / "flowsim", tmp_path / "flowsim", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "scenarios").symlink_to(ROOT / "scenarios")
+    (tmp_path / "flowsim" / "cli" / "toy.py").write_text(TOY, encoding="utf-8")
+    main = tmp_path / "flowsim" / "cli" / "main.py"
+    text = main.read_text(encoding="utf-8")
+    main.write_text(text.replace('VERBS = ("compare", ', 'VERBS = ("compare", "toy", '), encoding="utf-8")
+
+    def toy(*words):
+        command = [sys.executable, "-m", "flowsim.cli", *words]
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    assert "\n  toy        a verb for a test\n" in toy("--help").stdout
+    assert toy("toy", "--help").stdout.startswith("Usage: flowsim toy")
+    assert toy("toy", "colour=red").stdout == "toy of colour=red\n"
+    wrong = toy("toy", "color=red")
+    assert wrong.returncode == cli.MISTAKE
+    assert "did you mean 'colour'" in wrong.stderr
+
+
+def test_every_file_of_the_command_line_is_a_verb_or_shared():
+    files = {path.stem for path in (ROOT / "flowsim" / "cli").glob("*.py")}
+    assert files == {"__init__", "__main__", "main", "common", *cli.VERBS}

@@ -1,0 +1,58 @@
+"""`flowsim select`: find the best of several scenarios."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from flowsim.cli.common import Verb, as_arguments, listed, no_words, report, take
+from flowsim.place import Place
+
+HELP = """\
+Usage: flowsim select 'scenarios=[a,b,c]' indifference=D [measure=NAME] [probability=0.95] [key=value ...]
+       flowsim select 'KEY=VALUES' indifference=D ...
+
+Finds the best of several scenarios, or of several values as in `flowsim sweep`, with no more replications than it takes
+(procedure KN of Kim and Nelson 2001). Whoever falls clearly behind gets no more.
+
+  measure=NAME         a headline measure (default delayed_patients)
+  indifference=D       the smallest difference worth finding, in the measure's unit; needed
+  probability=0.95     of naming the best, where it is better than each other by D or more
+  budget=30min, most=N stop undecided after this long, or so many replications of one scenario (default 500)
+
+Examples:
+  flowsim select 'scenarios=[seven_day_working,dom_care_400_hours,discharge_to_assess]' indifference=5
+  flowsim select 'place.services.reablement.capacity=100,120,140' measure=cost_total indifference=100000
+"""
+
+
+def do(words: list[str]) -> int:
+    """Select among scenarios, or among the points that settings with several values make."""
+    no_words(words)
+    from flowsim.declare.composition import load_scenarios, load_settings
+    from flowsim.declare.overrides import dimensions
+
+    keys, rest = take(words, "measure", "indifference", "probability", "budget", "most")
+    varied, fixed = dimensions(rest)
+    settings = load_settings(*fixed)
+    places: Sequence[Place] | Mapping[str, Place] = _points(rest) if varied else load_scenarios(*rest)
+
+    from flowsim.api import select
+
+    return report(select(places, **as_arguments(settings), **keys))
+
+
+def _points(overrides: list[str]) -> dict[str, Place]:
+    """The points of a sweep by name, without the place as it is."""
+    from flowsim.questions.sweep import compose_sweep
+
+    keys, rest = take(overrides, "scenarios")
+    _, *points = compose_sweep(rest, scenarios=listed(keys.get("scenarios", [])))[0].items()
+    return dict(points)
+
+
+VERB = Verb(
+    do,
+    "find the best of several scenarios, with a stated probability of being right",
+    HELP,
+    keys=("measure", "indifference", "probability", "budget", "most"),
+)
