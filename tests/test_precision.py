@@ -20,16 +20,15 @@ from flowsim.declare.settings import Settings
 from flowsim.place import PlaceError
 from flowsim.questions.compare import pairing_gain, where_pairing_does_not_help
 from flowsim.questions.precision import (
-    FIRST_ROUND,
-    MOST,
     Precision,
     half_widths,
-    in_rounds,
+    narrow,
     next_number,
     replications_needed,
     run_until,
     sentences,
 )
+from flowsim.questions.rounds import FIRST_ROUND, MOST, Counts
 from flowsim.statistics.warm_up import batch_means, mser5, mser5_statistic
 
 PLACES = Path(__file__).parent / "places"
@@ -115,11 +114,12 @@ def test_rounds_grow_by_the_spread_and_at_most_twofold() -> None:
     values = np.random.default_rng(3).normal(100, 30, (2, MOST))
     counts: list[int] = []
 
-    def run(n: int) -> pd.DataFrame:
+    def run(asked_for: Counts) -> pd.DataFrame:
+        n = asked_for["a"]
         counts.append(n)
         return rows(values[:, :n])
 
-    found = in_rounds(run, asked(3.0), lambda: 0.0)
+    found = narrow("a", asked(3.0), run)
     assert counts[0] == FIRST_ROUND
     assert all(before < after <= 2 * before for before, after in pairwise(counts))
     assert found.last["narrow"].all()
@@ -130,19 +130,20 @@ def test_it_stops_at_the_most_or_at_the_time() -> None:
     values = np.random.default_rng(4).normal(1, 50, (1, MOST))
     clock = [0.0]
 
-    def run(n: int) -> pd.DataFrame:
+    def run(asked_for: Counts) -> pd.DataFrame:
+        n = asked_for["a"]
         clock[0] = 2.0 * n  # two seconds each
         return rows(values[:, :n])
 
-    found = in_rounds(run, asked(0.5, most=37), lambda: clock[0])
+    found = narrow("a", asked(0.5, most=37), run, lambda: clock[0])
     assert (found.ended, found.last["replications"].iloc[0]) == ("replications", 37)
     told = sentences(found, asked(0.5, most=37))
     assert "not reached after 37 replications" in told[0]
     assert "asked for 0.5; it needs" in told[1]
     clock[0] = 0.0
-    late = in_rounds(run, asked(0.5, seconds=50), lambda: clock[0])
+    late = narrow("a", asked(0.5, seconds=50), run, lambda: clock[0])
     assert (late.ended, late.last["replications"].iloc[0]) == ("time", 25)
-    assert in_rounds(lambda n: None, asked(0.5), lambda: 0.0).ended == "stopped"
+    assert narrow("a", asked(0.5), lambda asked_for: None).ended == "stopped"
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ import flowsim
 from flowsim.cli import main as cli
 from flowsim.declare.composition import load
 from flowsim.place import PlaceError
-from flowsim.questions.precision import FIRST_ROUND
-from flowsim.questions.select import LEFT, SELECTED, STILL_IN, Question, Standing, in_rounds, screen
+from flowsim.questions.rounds import FIRST_ROUND
+from flowsim.questions.select import LEFT, SELECTED, STILL_IN, Question, choose
 from flowsim.statistics.intervals import whole
+from flowsim.statistics.screening import Standing
 
 PLACES = Path(__file__).parent / "places"
 SMALL = ("place=small", "days=14", "warm_up_days=14")
@@ -40,7 +41,7 @@ def chosen(means: list[float], shared: float, seed: int, asked: Question) -> tup
     def run(counts: dict[str, int]) -> Mapping[str, np.ndarray]:
         return {name: every[name][:n] for name, n in counts.items()}
 
-    found = in_rounds(run, tuple(every), asked)
+    found = choose(tuple(every), asked, run)
     assert found.ended == "decided"
     return found.standing.still_in[0], sum(found.counts.values())
 
@@ -67,12 +68,12 @@ def test_rounds_change_nothing_of_what_is_looked_at() -> None:
     asked = question(indifference=0.3)
     for seed in range(10):
         every = normals([3.0, 2.6, 2.5, 4.0, 3.2], 1.0, asked.most, seed)
-        whole = screen(every, asked)
+        whole = asked.standing(every)
 
         def run(counts: dict[str, int], every: dict[str, np.ndarray] = every) -> Mapping[str, np.ndarray]:
             return {name: every[name][:n] for name, n in counts.items()}
 
-        in_parts = in_rounds(run, tuple(every), asked)
+        in_parts = choose(tuple(every), asked, run)
         assert in_parts.standing == whole
         spent = {name: number for name, number in in_parts.counts.items() if name in whole.left}
         assert all(spent[name] >= whole.left[name] for name in spent)
@@ -104,7 +105,7 @@ def test_the_same_as_sim_tools(seed: int) -> None:
     model = Model()
     theirs = zone.KN(model, 2, asked.indifference, alpha=1 - asked.probability, n_0=FIRST_ROUND, obj="min")
     best = theirs.solve()
-    ours = screen(every, asked)
+    ours = asked.standing(every)
     assert [names[int(at)] for at in best] == list(ours.still_in)
     # it takes one more replication of whoever is left before it looks whether it may stop
     assert model.used[ours.still_in[0]] == ours.looked_at + 1
@@ -112,15 +113,15 @@ def test_the_same_as_sim_tools(seed: int) -> None:
 
 def test_equal_scenarios_end_and_the_first_is_named() -> None:
     same = np.random.default_rng(1).normal(size=40)
-    assert screen({"a": same, "b": same}, question()) == Standing({"b": FIRST_ROUND}, ("a",), FIRST_ROUND, 0)
+    assert question().standing({"a": same, "b": same}) == Standing({"b": FIRST_ROUND}, ("a",), FIRST_ROUND, 0)
 
 
 def test_more_is_better_where_the_measure_says_so() -> None:
     random = np.random.default_rng(2)
     samples = {"low": random.normal(80, 1, 60), "high": random.normal(90, 1, 60)}
     asked = question(measure="ed_four_hour_share", indifference=2)
-    assert screen(samples, asked).still_in == ("high",)
-    assert screen(samples, question(indifference=2)).still_in == ("low",)
+    assert asked.standing(samples).still_in == ("high",)
+    assert question(indifference=2).standing(samples).still_in == ("low",)
 
 
 def test_it_stops_when_replications_or_time_are_used_up() -> None:
@@ -129,12 +130,12 @@ def test_it_stops_when_replications_or_time_are_used_up() -> None:
     def run(counts: dict[str, int]) -> Mapping[str, np.ndarray]:
         return {name: every[name][:n] for name, n in counts.items()}
 
-    found = in_rounds(run, tuple(every), question(indifference=0.01, most=30))
+    found = choose(tuple(every), question(indifference=0.01, most=30), run)
     assert (found.ended, max(found.counts.values())) == ("replications", 30)
     assert {"s0", "s1"} <= set(found.standing.still_in)
-    late = in_rounds(run, tuple(every), question(indifference=0.01, seconds=60), lambda: 61.0)
+    late = choose(tuple(every), question(indifference=0.01, seconds=60), run, lambda: 61.0)
     assert (late.ended, late.rounds) == ("time", 1)
-    assert in_rounds(lambda counts: None, tuple(every), question()).ended == "stopped"
+    assert choose(tuple(every), question(), lambda counts: None).ended == "stopped"
 
 
 @pytest.mark.parametrize(
@@ -192,23 +193,40 @@ def test_what_is_not_decided_is_said(tmp_path: Path) -> None:
 
 
 def test_what_was_stopped_is_told_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flowsim.questions import select as selecting
+    from flowsim.questions import rounds
 
     places = {
         name: load(*SMALL, f"place.services.support.capacity={slots}", scenarios_dir=PLACES)
         for name, slots in (("a", 5), ("b", 40))
     }
-    whole = selecting.run_all
+    whole = rounds.run_all
 
     def stopped(places: Mapping[str, flowsim.Place], *given: object, **named: object) -> object:
         found = whole({"a": places["a"], "b": places["b"]}, *given, **{**named, "replications": {"a": 2, "b": 0}})  # type: ignore[arg-type]
         return replace(found, interrupted=True)
 
-    monkeypatch.setattr(selecting, "run_all", stopped)
+    monkeypatch.setattr(rounds, "run_all", stopped)
     found = flowsim.select(places, indifference=1, out=tmp_path / "out", jobs=1, progress=False)
     assert found.asked["ended"] == "stopped"
     assert found.ranking.set_index("scenario")["replications"].to_dict() == {"a": 2, "b": 0}
     assert found.explanation()[0].startswith("Not decided: it was stopped")
+
+
+def test_another_question_in_the_same_folder_leaves_the_answer_before_as_it_was(tmp_path: Path) -> None:
+    places = {
+        name: load(*SMALL, f"place.services.support.capacity={slots}", scenarios_dir=PLACES)
+        for name, slots in (("a", 5), ("b", 40))
+    }
+    given = {"out": tmp_path / "out", "jobs": 1, "progress": False}
+    first = flowsim.select(places, indifference=1, **given)
+    summary = (first.out / "summary.md").read_bytes()
+    flowsim.select(places, indifference=1, **given)
+    assert not (first.out / "earlier").exists()
+    flowsim.select(places, "los_days_mean", indifference=1, **given)
+    assert (first.out / "earlier" / "1-select" / "summary.md").read_bytes() == summary
+    assert (first.out / "earlier" / "1-select" / "selection.csv").is_file()
+    found = flowsim.select(places, "los_days_mean", indifference=2, **given)
+    assert any("earlier/2-select" in notice for notice in found.notices)
 
 
 def test_select_from_the_command_line(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from flowsim.cli.common import FAILED, Verb, no_words
-from flowsim.place import refuse
+from flowsim.place import counted, refuse
 
 HELP = """\
 Usage: flowsim verify engines [key=value ...]
@@ -24,7 +24,6 @@ def do(words: list[str]) -> int:
         raise refuse("verify", " ".join(words), "engines")
     no_words(words[1:])
     from flowsim.declare.composition import compose
-    from flowsim.present.words import counted
     from flowsim.questions.verify import verify_engines
 
     composed = compose(*words[1:])

@@ -72,6 +72,11 @@ class Result:
         stopped = manifest.get("status") == "interrupted"
         return cls(store.out, Written(store, tuple(names)), failures, tuple(manifest.get("notices", [])), stopped)
 
+    @classmethod
+    def of(cls, result: Result) -> Self:
+        """The same result, seen as the answer to a question."""
+        return cls(result.out, result.places, result.failures, result.notices, result.interrupted)
+
     @property
     def scenarios(self) -> tuple[str, ...]:
         """Names of the scenarios, in order."""

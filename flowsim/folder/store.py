@@ -52,7 +52,7 @@ DRAWN = (
     "sweep.parquet",
 )  # fmt: skip
 """What is drawn and written of an experiment beside its numbers; another question leaves some of it as it was."""
-QUESTION = ("verb", "configuration", "precision", "precision_of", "measures")
+QUESTION = ("verb", "configuration", "precision", "precision_of", "measures", "indifference", "probability")
 """Keys of the manifest that say whether an experiment asks the same as the one before."""
 
 

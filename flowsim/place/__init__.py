@@ -10,7 +10,7 @@ from flowsim.place.configuration import SITE_MARK, Place, Run, ScenarioInfo
 from flowsim.place.dates import with_years
 from flowsim.place.demand import LARGEST_DEMAND, Choice, Period, Planned, Stream, levels_on, period_levels
 from flowsim.place.once import once_a_place
-from flowsim.place.refusals import FlowsimNotice, PlaceError, kept_notices, nearest, notice, refuse
+from flowsim.place.refusals import FlowsimNotice, PlaceError, counted, kept_notices, nearest, notice, refuse
 from flowsim.place.stages import Stage, Task
 from flowsim.place.supply import (
     LONGEST_SHOCK_DAYS,
@@ -77,6 +77,7 @@ __all__ = [
     "Task",
     "Trend",
     "apportion",
+    "counted",
     "kept_notices",
     "levels_on",
     "nearest",

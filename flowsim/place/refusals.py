@@ -1,4 +1,5 @@
-"""How a mistake is told: one sentence with the key, what was given, what is allowed and the nearest name."""
+"""How a mistake is told: one sentence with the key, what was given, what is allowed and the nearest name; and counts in
+words."""
 
 from __future__ import annotations
 
@@ -51,3 +52,8 @@ def refuse(key: str, given: object, allowed: str, names: Iterable[str] = ()) -> 
     if names:
         allowed = f"{allowed} {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}"
     return PlaceError(f"{key}: {given!r} was given; allowed: {allowed}{nearest(str(given), names)}.")
+
+
+def counted(n: int, thing: str) -> str:
+    """How many there are of a thing whose name takes an s: ``1 point``, ``3 points``."""
+    return f"{n} {thing}{'' if n == 1 else 's'}"

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowsim.folder.result import Result
+from flowsim.place import counted
 from flowsim.present import sections as say
 from flowsim.present import sweep_sections
 from flowsim.present.sections import Section
 from flowsim.present.tables import print_table
-from flowsim.present.words import counted, period_words, settings_words, titled
+from flowsim.present.words import period_words, settings_words, titled
 from flowsim.questions.compare import Comparison
 from flowsim.questions.forecast import is_forecast
 from flowsim.questions.select import Selection

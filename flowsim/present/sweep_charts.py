@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from flowsim.measures.registry import HEADLINE
-from flowsim.place import PlaceError, refuse
+from flowsim.place import PlaceError, counted, refuse
 from flowsim.present.charts import (
     BLACK,
     GREY,
@@ -31,7 +31,7 @@ from flowsim.present.charts import (
     write,
 )
 from flowsim.present.sweep_sections import base_title, ranked_names
-from flowsim.present.words import counted, number, period_words, possible, setting, tick, with_scaled_unit
+from flowsim.present.words import number, period_words, possible, setting, tick, with_scaled_unit
 from flowsim.questions.design import SCENARIO
 from flowsim.questions.sweep import POINT, Sweep
 from flowsim.statistics.importance import AS_IT_IS

@@ -151,11 +151,6 @@ def _date(date: dt.date) -> str:
     return f"{date.day} {date:%B %Y}"
 
 
-def counted(n: int, thing: str) -> str:
-    """How many there are of a thing whose name takes an s: ``1 point``, ``3 points``."""
-    return f"{n} {thing}{'' if n == 1 else 's'}"
-
-
 def few_words(n: int) -> str:
     """A caution about bands over so few replications."""
     return f"{n} replications are too few for a band: it says little more than where these {n} happened to lie."

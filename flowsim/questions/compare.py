@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import get_args
+from typing import Self, get_args
 
 import numpy as np
 import pandas as pd
@@ -45,11 +45,11 @@ class Comparison(Result):
         return self.scenarios[1:]
 
     @classmethod
-    def of(cls, result: Result) -> Comparison:
+    def of(cls, result: Result) -> Self:
         """The same result, seen as a comparison. Raises PlaceError when it has one scenario only."""
         if len(result.places) < 2:
             raise PlaceError(f"{result.out}: this folder holds one scenario; a comparison needs two.")
-        return cls(result.out, result.places, result.failures, result.notices, result.interrupted)
+        return super().of(result)
 
     @cached_property
     def differences(self) -> pd.DataFrame:

@@ -10,8 +10,6 @@ S. Robinson and R. Davies (2010), J. Oper. Res. Soc. 61, whose one-by-one rule s
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,21 +17,28 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flowsim.cells.runner import for_rounds, run_all
 from flowsim.declare.settings import Settings
 from flowsim.folder.atomic import write_csv
 from flowsim.folder.result import Result
 from flowsim.folder.store import Store
 from flowsim.measures.registry import HEADLINE
-from flowsim.place import Place, PlaceError, refuse
+from flowsim.place import Place, PlaceError, counted, refuse
+from flowsim.questions.rounds import (
+    ANSWERED,
+    FIRST_ROUND,
+    REPLICATIONS,
+    STOPPED,
+    TIME,
+    Counts,
+    as_most,
+    as_seconds,
+    in_rounds,
+    running,
+)
 from flowsim.statistics.intervals import LEVEL, t_interval, t_quantile, whole
 
-FIRST_ROUND = 10
-MOST = 500
 MOST_NEEDED = 100
 """Times the replications that are allowed: how far the number that is needed is looked for."""
-BUDGET = "30min"
-UNITS = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600, "hour": 3600, "hours": 3600}
 ROUNDS_FILE = "precision.csv"
 
 
@@ -98,28 +103,6 @@ def _width(given: str | float) -> tuple[float, bool]:
     return (width / 100 if relative else width), relative
 
 
-def as_most(given: int | None) -> int:
-    """The most replications; None for the default. Raises PlaceError."""
-    most = MOST if given is None else given
-    if isinstance(most, bool) or not isinstance(most, int) or most < 2:
-        raise refuse("most", given, "a whole number of replications, at least 2")
-    return most
-
-
-def as_seconds(budget: str | float | None) -> float:
-    """Seconds of ``90s``, ``30min`` (or a plain number, of minutes) or ``2h``; None: the default. Raises PlaceError."""
-    given = BUDGET if budget is None else budget
-    found = re.fullmatch(r"\s*([0-9.]+)\s*([a-z]*)\s*", str(given).lower())
-    unit = (found[2] or "min") if found else ""
-    try:
-        amount = float(found[1]) if found else np.nan
-    except ValueError:
-        amount = np.nan
-    if isinstance(given, bool) or unit not in UNITS or not 0 < amount < np.inf:
-        raise refuse("budget", given, "a time such as 90s, 30min or 2h")
-    return amount * UNITS[unit]
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # The rule
 
@@ -180,7 +163,7 @@ class Rounds:
     Attributes:
         table: one row a (round, scenario, measure): round, replications, scenario, measure, unit, mean (or mean paired
             difference), half_width, allowed, narrow, needed.
-        ended: "precise", "replications", "time" or "stopped" (by Ctrl-C, or because cells failed).
+        ended: why, as `rounds.in_rounds` has it.
     """
 
     table: pd.DataFrame
@@ -192,6 +175,44 @@ class Rounds:
         return self.table[self.table["round"] == self.table["round"].max()]
 
 
+class Narrowing:
+    """Asks for replications until every interval is narrow enough: a procedure for `rounds.in_rounds`."""
+
+    def __init__(self, names: Sequence[str], precision: Precision) -> None:
+        self._names, self._precision = names, precision
+        self._rounds: list[pd.DataFrame] = []
+        self._next = FIRST_ROUND
+
+    def ask(self) -> Counts:
+        """As many of each scenario."""
+        return dict.fromkeys(self._names, self._next) if self._next else {}
+
+    def tell(self, counts: Counts, samples: pd.DataFrame) -> None:
+        """`samples` as `samples_of` has them."""
+        n = samples.shape[1]
+        table = _round(len(self._rounds) + 1, n, samples, self._precision)
+        self._rounds.append(table)
+        following = next_number(samples.to_numpy(dtype=float), self._precision)
+        self._next = 0 if table["narrow"].all() else following or n
+
+    def rounds(self, ended: str) -> Rounds:
+        """What they came to, and why they ended."""
+        tables = self._rounds
+        return Rounds(pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["round"]), ended)
+
+
+def narrow(
+    names: Sequence[str],
+    precision: Precision,
+    run: Callable[[Counts], pd.DataFrame | None],
+    elapsed: Callable[[], float] = lambda: 0.0,
+) -> Rounds:
+    """The rounds themselves: `run(counts)` has so many of each in all and returns `samples_of` them; see `rounds`."""
+    narrowing = Narrowing(names, precision)
+    ended = in_rounds(narrowing, run, most=precision.most, seconds=precision.seconds, elapsed=elapsed)
+    return narrowing.rounds(ended)
+
+
 def run_until(places: Mapping[str, Place], settings: Settings, *, verb: str, precision: Precision) -> Result:
     """Run replications in rounds until the measures are known precisely enough, or time or replications are used up.
 
@@ -199,66 +220,36 @@ def run_until(places: Mapping[str, Place], settings: Settings, *, verb: str, pre
     PlaceError. The same `out` goes on where it stopped. `precision.csv` in it tells every round, `notices` the end.
     """
     if settings.replications is not None:
-        told = f"{settings.replications} was given beside precision"
-        raise PlaceError(f"replications: {told}; allowed: most=N, the most that precision may take.")
-    began = time.perf_counter()
-    last: list[Result] = []
+        given = f"{settings.replications} was given beside precision"
+        raise PlaceError(f"replications: {given}; allowed: most=N, the most that precision may take.")
     asked = {"precision": precision.told(), "precision_of": list(precision.measures)}
-    with for_rounds(settings, verb) as same:
+    with running(places, settings, verb, asked) as run:
 
-        def run(n: int) -> pd.DataFrame | None:
-            last[:] = [run_all(places, same.but(replications=n), verb=verb, asked=asked)]
-            return None if last[0].interrupted or last[0].failures else samples_of(last[0], precision.measures)
+        def sampled(counts: Counts) -> pd.DataFrame | None:
+            result = run(counts)
+            return None if result is None else samples_of(result, precision.measures)
 
-        rounds = in_rounds(run, precision, lambda: time.perf_counter() - began)
-    write_csv(last[0].out / ROUNDS_FILE, rounds.table)
-    notices = (*last[0].notices, *sentences(rounds, precision))
-    store = Store(last[0].out)
+        rounds = narrow(tuple(places), precision, sampled, run.elapsed)
+    write_csv(run.last.out / ROUNDS_FILE, rounds.table)
+    notices = (*run.last.notices, *sentences(rounds, precision))
+    store = Store(run.last.out)
     store.write_manifest({**store.manifest, "notices": notices})
-    return replace(last[0], notices=notices)
-
-
-def in_rounds(run: Callable[[int], pd.DataFrame | None], precision: Precision, elapsed: Callable[[], float]) -> Rounds:
-    """The rounds themselves: `run(n)` has n replications in all and returns `samples_of` them, None when stopped."""
-    rows: list[pd.DataFrame] = []
-    n: int | None = min(FIRST_ROUND, precision.most)
-    before = 0
-    ended = "precise"
-    while n is not None:
-        started = elapsed()
-        samples = run(n)
-        if samples is None:
-            ended = "stopped"
-            break
-        values = samples.to_numpy(dtype=float)
-        rows.append(_round(len(rows) + 1, n, samples, precision))
-        following = next_number(values, precision)
-        if following is None:
-            ended = "precise" if rows[-1]["narrow"].all() else "replications"
-            break
-        each = (elapsed() - started) / (n - before)
-        left = max(precision.seconds - elapsed(), 0.0)
-        fits = following if each * (following - n) <= left else n + int(left / each)
-        if fits <= n:
-            ended = "time"
-            break
-        before, n = n, min(following, fits)
-    return Rounds(pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=["round"]), ended)
+    return replace(run.last, notices=notices)
 
 
 def samples_of(result: Result, measures: Sequence[str]) -> pd.DataFrame:
     """Index (scenario, measure, unit), a column a replication: values, or, of several scenarios, paired differences."""
-    found = result.results
-    found = whole(found[found["measure"].isin(list(measures))])
-    wide = found.set_index(["scenario", "measure", "unit", "replication"])["value"].unstack("replication")
+    rows = result.results
+    rows = whole(rows[rows["measure"].isin(list(measures))])
+    wide = rows.set_index(["scenario", "measure", "unit", "replication"])["value"].unstack("replication")
     first, *others = result.scenarios
     if others:
         base = wide.loc[first]
         wide = pd.concat({name: wide.loc[name] - base for name in others}, names=["scenario"])
     missing = set(measures) - set(wide.dropna(how="all").index.get_level_values("measure"))
     if missing:
-        told = f"{min(missing)!r} was given, of which this place has no number"
-        raise PlaceError(f"precision_of: {told}; allowed: a measure that this place has.")
+        given = f"{min(missing)!r} was given, of which this place has no number"
+        raise PlaceError(f"precision_of: {given}; allowed: a measure that this place has.")
     return wide
 
 
@@ -279,22 +270,22 @@ def sentences(rounds: Rounds, precision: Precision) -> list[str]:
         return []
     last = rounds.last
     n, number = int(last["replications"].iloc[0]), int(last["round"].iloc[0])
-    took = f"{n} replications in {number} round{'s' if number > 1 else ''}"
-    if rounds.ended == "precise":
+    took = f"{counted(n, 'replication')} in {counted(number, 'round')}"
+    if rounds.ended == ANSWERED:
         return [f"Precision: every interval asked for is within {precision.told()} after {took}."]
     why = {
-        "replications": f"the most allowed (most={precision.most})",
-        "time": f"the time allowed (budget={precision.seconds / 60:g}min)",
-        "stopped": "a stop or cells that failed",
+        REPLICATIONS: f"the most allowed (most={precision.most})",
+        TIME: f"the time allowed (budget={precision.seconds / 60:g}min)",
+        STOPPED: "a stop or cells that failed",
     }[rounds.ended]
     wide = last[~last["narrow"]]
-    told = [f"Precision: not reached after {took}, because of {why}: {len(wide)} of {len(last)} intervals are wider."]
+    said = [f"Precision: not reached after {took}, because of {why}: {len(wide)} of {len(last)} intervals are wider."]
     worst = wide.assign(ratio=wide["half_width"] / wide["allowed"]).sort_values("ratio", ascending=False).head(3)
     for row in worst.to_dict("records"):
         reached = f"+/- {row['half_width']:.3g} {row['unit']}, asked for {row['allowed']:.3g}"
         need = _needed_in_words(row, precision)
-        told.append(f"{HEADLINE[row['measure']].title}, {row['scenario']}: {reached}; it needs {need}.")
-    return told
+        said.append(f"{HEADLINE[row['measure']].title}, {row['scenario']}: {reached}; it needs {need}.")
+    return said
 
 
 def _needed_in_words(row: Mapping[Hashable, Any], precision: Precision) -> str:

@@ -169,7 +169,7 @@ def sweep(
     )
     asked = {"measures": list(measures)}
     result = run_all(places, settings, verb="sweep", nights=False, beside={POINTS_FILE: frame}, asked=asked)
-    found = Sweep(result.out, result.places, result.failures, result.notices, result.interrupted)
+    found = Sweep.of(result)
     if not found.results.empty:
         write_csv(result.out / "sweep.csv", found.table())
         found.table().to_parquet(result.out / "sweep.parquet", index=False)
