@@ -17,10 +17,14 @@ from flowsim.engine import compiled, layout
 from flowsim.engine.layout import Tables
 from flowsim.engine.stamps import Stamps
 from flowsim.model.calendar import ALWAYS_OPEN, DAY, Calendars
+from flowsim.model.compared import ByOpenings, ByService, InOrder, InWhole, NotAtAll, Until, Way, ways_of_comparing
 from flowsim.model.tables import Journeys, Network
 
 LEAST_SHARE = 1 / 3
 """A smaller part of a run is not shared: to keep it and to look whether it is the same would take as long."""
+
+WAYS = ways_of_comparing(Network)
+"""How each field of a network is compared, as it declares itself."""
 
 
 @dataclass(frozen=True)
@@ -158,29 +162,58 @@ def _renamed(old: Network, new: Network) -> np.ndarray:
 
 def _same_services(trunk: Trunk, new: Network, renamed: np.ndarray) -> bool:
     """Were all services that both have the same so far, and those that one has alone of no consequence?"""
-    old, end = trunk.network, trunk.minute
-    in_old = np.flatnonzero(renamed >= 0)
-    in_new = renamed[in_old]
-    if old.horizon != new.horizon or old.first_weekday != new.first_weekday or (np.diff(in_new) < 0).any():
-        return False
-    if (old.first_fit[in_old] != new.first_fit[in_new]).any():
-        return False
-    old_class, new_class = _classes(old.calendars, new.calendars, end)
-    if (old_class[old.calendar[in_old]] != new_class[new.calendar[in_new]]).any():
-        return False
-    days = (end - 1) // DAY + 1
-    weeks = (days - 1 + old.first_weekday) // 7 + 1
-    as_it_is = np.arange(len(new.names))
-    looks = _looks(old, end, renamed)[0]
-    pairs = (
-        (old.quota_day[in_old, :days], new.quota_day[in_new, :days]),
-        (old.quota_week[in_old, :weeks], new.quota_week[in_new, :weeks]),
-        (_steps(old, end, renamed, in_new), _steps(new, end, as_it_is, in_new)),
-        (looks, _looks(new, end, as_it_is)[0]),
-        (_displacements(old, end, renamed), _displacements(new, end, as_it_is)),
-    )
-    both_have = bool(np.isin(looks[:, 1:3], in_new).all())
-    return both_have and all(np.array_equal(one, other) for one, other in pairs)
+    both = np.flatnonzero(renamed >= 0)
+    classes = _classes(trunk.network.calendars, new.calendars, trunk.minute)
+    one = _SoFar(trunk.network, trunk.minute, both, renamed, classes[0])
+    other = _SoFar(new, trunk.minute, renamed[both], np.arange(len(new.names)), classes[1])
+    return all(np.array_equal(one.of(name, way), other.of(name, way)) for name, way in WAYS.items())
+
+
+@dataclass(frozen=True)
+class _SoFar:
+    """What a run has read of a network before a minute, in the words of the run that would take over.
+
+    Attributes:
+        services: (n,) those that both runs have, by their index in this network and in one order for both.
+        renamed: (S,) the index that each service has in the network of the run that would take over, -1 for none.
+        classes: (C + 1,) as of `_classes`.
+    """
+
+    network: Network
+    minute: int
+    services: np.ndarray
+    renamed: np.ndarray
+    classes: np.ndarray
+
+    def of(self, name: str, way: Way) -> np.ndarray:
+        """That part of a field that has to be the same in both."""
+        field = getattr(self.network, name)
+        match way:
+            case InWhole(part):
+                return np.asarray(getattr(field, part) if part else field)
+            case InOrder():
+                return np.argsort(self.services)
+            case ByService(each):
+                return field[self.services][:, : self._begun(each)] if each else field[self.services]
+            case ByOpenings():
+                return self.classes[field[self.services]]
+            case Until():
+                return self._happened(field, way)
+            case NotAtAll():
+                return np.zeros(0)
+
+    def _begun(self, each: str) -> int:
+        """How many days or weeks have begun before the minute."""
+        days = (self.minute - 1) // DAY + 1
+        return days if each == "day" else (days - 1 + self.network.first_weekday) // 7 + 1
+
+    def _happened(self, column: np.ndarray, way: Until) -> np.ndarray:
+        early = getattr(self.network, way.minute) < self.minute
+        if way.only:
+            early &= np.isin(getattr(self.network, way.only), self.services)
+        entries = column[getattr(self.network, way.through)[early]] if way.through else column[early]
+        # A service that the other run has not is -1 here and never there, so an entry which names it stops sharing.
+        return self.renamed[entries] if way.names_service else entries
 
 
 def _classes(old: Calendars, new: Calendars, end: int) -> tuple[np.ndarray, np.ndarray]:
@@ -191,39 +224,11 @@ def _classes(old: Calendars, new: Calendars, end: int) -> tuple[np.ndarray, np.n
     known = {old.before(ALWAYS_OPEN, end).tobytes(): 0}
     numbered = []
     for calendars in (old, new):
-        openings = [calendars.before(c, end).tobytes() for c in (*range(len(calendars.names)), ALWAYS_OPEN)]
+        openings = [
+            calendars.before(calendar, end).tobytes() for calendar in (*range(len(calendars.names)), ALWAYS_OPEN)
+        ]
         numbered.append(np.array([known.setdefault(one, len(known)) for one in openings], dtype=np.int64))
     return numbered[0], numbered[1]
-
-
-def _steps(network: Network, end: int, renamed: np.ndarray, among: np.ndarray) -> np.ndarray:
-    service = renamed[network.step_service]
-    early = (network.step_minute < end) & np.isin(service, among)
-    return np.column_stack(
-        [network.step_minute[early], service[early], network.step_capacity[early], network.step_reason[early]]
-    )
-
-
-def _looks(network: Network, end: int, renamed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The looks before `end`, (n, 7), with what their rules say; and the rules, (n,)."""
-    early = network.look_minute < end
-    rule = network.look_rule[early].astype(np.int64)
-    said = [
-        network.look_minute[early],
-        renamed[network.rule_watch[rule]],
-        renamed[network.rule_service[rule]],
-        network.rule_units[rule],
-        network.rule_open[rule],
-        network.rule_close[rule],
-        network.look_last[early],
-    ]
-    return np.column_stack(said), rule
-
-
-def _displacements(network: Network, end: int, renamed: np.ndarray) -> np.ndarray:
-    early = network.displacement_minute < end
-    service = renamed[network.displacement_service[early]]
-    return np.column_stack([network.displacement_minute[early], service, network.displacement_units[early]])
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -290,7 +295,8 @@ def _services_taken_over(trunk: Trunk, network: Network, renamed: np.ndarray, ta
     logged = np.array(entries, dtype=np.int64).reshape(len(entries), log.shape[1])
     log[: len(logged)] = logged[np.lexsort((logged[:, layout.LOG_SERVICE], logged[:, layout.LOG_MINUTE]))]
 
-    old_rule, rule = (_looks(n, trunk.minute, np.arange(len(n.names)))[1] for n in (trunk.network, network))
+    # Rules have been compared look by look, so the k-th look of the one run is by the same rule as that of the other.
+    old_rule, rule = (n.look_rule[n.look_minute < trunk.minute] for n in (trunk.network, network))
     tables.rules[rule, layout.RULE_IS_OPEN] = trunk.rules[old_rule, layout.RULE_IS_OPEN]
     state[layout.DIRTY :] = 0
     state[layout.N_LOG] = len(logged)

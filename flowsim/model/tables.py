@@ -1,4 +1,7 @@
-"""Journeys as tables: who comes when, the stages of their way, and the tasks between the stages.
+"""What an engine runs on, as tables: the journeys of people, and the network of services they go through.
+
+`Journeys` says who comes when, the stages of their way and the tasks between them; `Network` says what there is of each
+service in every minute. The network is made first (network.py), for journeys name its queues (plan.py).
 
 Whole numbers only: what a scenario means for a person has been decided when these tables are written; an engine
 adds nothing but time. A *row* is one stage of one spell. Columns that name a row (`next`, `otherwise`, ...) hold its
@@ -9,10 +12,12 @@ entered at most once.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from typing import Annotated
 
 import numpy as np
 
 from flowsim.model.calendar import ALWAYS_OPEN, Calendars
+from flowsim.model.compared import ByOpenings, ByService, InOrder, InWhole, NotAtAll, Until
 
 NONE = -1
 TRY_NOW = 0
@@ -184,12 +189,20 @@ def _empty() -> np.ndarray:
     return np.zeros(0, dtype=np.int64)
 
 
+_Step = Annotated[np.ndarray, Until("step_minute", only="step_service")]
+_Rule = Annotated[np.ndarray, Until("look_minute", through="look_rule")]
+_ServiceOfRule = Annotated[np.ndarray, Until("look_minute", through="look_rule", names_service=True)]
+_Look = Annotated[np.ndarray, Until("look_minute")]
+_Displacement = Annotated[np.ndarray, Until("displacement_minute")]
+
+
 @dataclass(frozen=True)
 class Network:
     """Everything of a run that belongs to no person. All integers; minutes count from the start of the warm-up.
 
     A *service* here is one queue: a kind of service at one site or in one locality (``reablement/south_sefton``).
-    Staff pools are services too and come first: indices 0 to ``n_pools - 1``.
+    Staff pools are services too and come first: indices 0 to ``n_pools - 1``. Each field declares how it is compared
+    when two runs may share their beginning.
 
     Attributes:
         names: (S,) the queues' names.
@@ -214,30 +227,37 @@ class Network:
             units' worth of people out of a service, sorted by (minute, service).
     """
 
-    names: tuple[str, ...]
-    n_pools: int
-    calendars: Calendars
-    calendar: np.ndarray
-    first_fit: np.ndarray
-    step_minute: np.ndarray
-    step_service: np.ndarray
-    step_capacity: np.ndarray
-    step_reason: np.ndarray
-    quota_day: np.ndarray
-    quota_week: np.ndarray
-    first_weekday: int = 0
-    way_out: np.ndarray = field(default_factory=_empty)
-    rule_watch: np.ndarray = field(default_factory=_empty)
-    rule_service: np.ndarray = field(default_factory=_empty)
-    rule_units: np.ndarray = field(default_factory=_empty)
-    rule_open: np.ndarray = field(default_factory=_empty)
-    rule_close: np.ndarray = field(default_factory=_empty)
-    look_minute: np.ndarray = field(default_factory=_empty)
-    look_rule: np.ndarray = field(default_factory=_empty)
-    look_last: np.ndarray = field(default_factory=_empty)
-    displacement_minute: np.ndarray = field(default_factory=_empty)
-    displacement_service: np.ndarray = field(default_factory=_empty)
-    displacement_units: np.ndarray = field(default_factory=_empty)
+    names: Annotated[tuple[str, ...], InOrder()]
+    n_pools: Annotated[int, NotAtAll("no engine asks whether a queue is a pool's: whoever queues there says so")]
+    calendars: Annotated[Calendars, InWhole("horizon")]
+    """Openings are compared where a calendar is used: by `calendar` below, and by the tasks of those who came."""
+    calendar: Annotated[np.ndarray, ByOpenings()]
+    first_fit: Annotated[np.ndarray, ByService()]
+    step_minute: _Step
+    step_service: Annotated[np.ndarray, Until("step_minute", names_service=True, only="step_service")]
+    step_capacity: _Step
+    step_reason: _Step
+    quota_day: Annotated[np.ndarray, ByService(each="day")]
+    quota_week: Annotated[np.ndarray, ByService(each="week")]
+    first_weekday: Annotated[int, InWhole()] = 0
+    way_out: Annotated[np.ndarray, NotAtAll("`plan` has made tasks of it, which are compared")] = field(
+        default_factory=_empty
+    )
+    rule_watch: _ServiceOfRule = field(default_factory=_empty)
+    rule_service: _ServiceOfRule = field(default_factory=_empty)
+    rule_units: _Rule = field(default_factory=_empty)
+    rule_open: _Rule = field(default_factory=_empty)
+    rule_close: _Rule = field(default_factory=_empty)
+    look_minute: _Look = field(default_factory=_empty)
+    look_rule: Annotated[np.ndarray, NotAtAll("each run numbers its rules; what they say is compared")] = field(
+        default_factory=_empty
+    )
+    look_last: _Look = field(default_factory=_empty)
+    displacement_minute: _Displacement = field(default_factory=_empty)
+    displacement_service: Annotated[np.ndarray, Until("displacement_minute", names_service=True)] = field(
+        default_factory=_empty
+    )
+    displacement_units: _Displacement = field(default_factory=_empty)
 
     @property
     def horizon(self) -> int:
