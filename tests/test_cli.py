@@ -16,6 +16,7 @@ from flowsim.cells.replicate import simulate
 from flowsim.cli import main as cli
 from flowsim.declare.composition import load
 from flowsim.present.trace import moment, span, story
+from flowsim.questions.ways import way_of
 
 ROOT = Path(__file__).parents[1]
 SHORT = ("days=20", "warm_up_days=10", "replications=1", "jobs=1")
@@ -205,11 +206,11 @@ def test_a_story_is_in_order_and_ends():
     place = load("place=small", "days=30", "warm_up_days=30", scenarios_dir=ROOT / "tests" / "places")
     done = simulate(place, 1, 0)
     for number in done.journeys.spells.number[::37]:
-        tale = story(place, done, int(number))
+        tale = story(place, way_of(done, int(number)))
         minutes = [event.minute for event in tale.events]
         assert minutes == sorted(minutes)
         assert "came straight to Wards" in tale.events[0].text or "joined the queue for Wards" in tale.events[0].text
-    assert story(place, done, 1).events == ()
+    assert story(place, way_of(done, 1)).events == ()
 
 
 def test_times_in_words():

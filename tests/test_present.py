@@ -45,6 +45,7 @@ from flowsim.present.words import (
     tick,
     with_unit,
 )
+from flowsim.questions.ways import way_of
 
 PLACES = Path(__file__).parent / "places"
 BAD_ROWS = {"XX-01": "about 1", "XX-02": "1/1/1/1/1/1", "XX-03": "1/1/1/1/1/1/nan", "XX-04": ""}
@@ -585,7 +586,7 @@ def test_a_way_tells_the_units_taken_and_the_planned_ones_only_while_nothing_is_
     row = int(np.flatnonzero(taken)[0])
     number_of = int(done.journeys.spells.number[done.journeys.rows.spell[row]])
     larger = replace(done, stamps=replace(done.stamps, units=np.where(taken, 7, 0)))
-    told = " ".join(event.text for event in story(place, larger, number_of).events)
+    told = " ".join(event.text for event in story(place, way_of(larger, number_of)).events)
     assert re.search(r", (7 \w+|0\.1 hours a week)", told), told
 
 
@@ -601,7 +602,8 @@ def test_a_task_that_the_scenario_takes_away_keeps_its_title() -> None:
             without = before.stages[stage].model_copy(update={field: {n: v for n, v in tasks.items() if n != task}})
     earlier = before.model_copy(update={"stages": before.stages | {stage: with_title}})
     after = before.model_copy(update={"stages": before.stages | {stage: without}, "before": earlier})
-    told = [event.text for number in done.journeys.spells.number[:200] for event in story(after, done, number).events]
+    ways = [way_of(done, number) for number in done.journeys.spells.number[:200]]
+    told = [event.text for one in ways for event in story(after, one).events]
     assert any("the Old Way" in text for text in told)
 
 

@@ -29,6 +29,7 @@ from flowsim.present.words import settings_words
 from flowsim.questions import precision as precise
 from flowsim.questions.compare import compare
 from flowsim.questions.select import unit_of_difference
+from flowsim.questions.ways import way_of
 
 PLACES = ROOT / "tests" / "places"
 TWO = "scenarios=[baseline,more_support]"
@@ -224,7 +225,7 @@ def test_why_two_columns_are_the_same() -> None:
     before, after = (simulate(one, 1, 0) for one in (place.before, place))
     said = set()
     for number in after.journeys.spells.number[::7]:
-        was, now = (story(one, done, int(number)) for one, done in ((place.before, before), (place, after)))
+        was, now = (story(one, way_of(done, int(number))) for one, done in ((place.before, before), (place, after)))
         if was.events == now.events:
             early = now.events[-1].minute < place.run.switch
             assert ("they left before the scenario began, on Thu 11 Apr 2024" in why_the_same(now, place.run)) == early

@@ -6,41 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from flowsim.engine.stamps import (
-    DISPLACED,
-    ENDINGS,
-    GAVE_UP,
-    LEFT,
-    MOVED_ON,
-    NEVER,
-    READMITTED,
-    STILL_IN,
-    TURNED_AWAY,
-    UNFIT_AGAIN,
-)
-from flowsim.model.tables import GENERATIONS, NONE, NUMBERS_A_PERSON
-from flowsim.place import Locality, Place, PlaceError, Run, Service, Site
+from flowsim.measures.way import Event, Happened, Way
+from flowsim.place import Locality, Place, Run, Service, Site
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from flowsim.cells.replicate import Simulated
-
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 LONGEST = 10
-FINISHING, QUEUEING, PREPARING, LEAVING, STARTING = range(0, 50_000, 10_000)
-"""What comes first in one minute: the end of the work of the stage that is held, queues, tasks after acceptance, ..."""
 
 
 @dataclass(frozen=True)
-class Event:
-    """Something that happened to a person: the minute, its rank among what happened to them then, and in words."""
+class Told:
+    """An event in words, and its minute."""
 
     minute: int
-    rank: int
     text: str
 
 
@@ -50,7 +31,7 @@ class Story:
 
     title: str
     person: str
-    events: tuple[Event, ...]
+    events: tuple[Told, ...]
 
     def lines(self, run: Run) -> list[str]:
         """One line an event, with its time."""
@@ -75,30 +56,25 @@ def span(minutes: int) -> str:
     return f"{left} min"
 
 
-def story(place: Place, done: Simulated, number: int) -> Story:
-    """The way of one spell. A spell that does not come in this scenario has a story without events."""
+def story(place: Place, way: Way | None) -> Story:
+    """The way of one spell, in words. A spell that does not come in this scenario has a story without events."""
     title = f"{place.scenario.title} ({place.scenario.name})"
-    found = np.flatnonzero(done.journeys.spells.number == number)
-    if not len(found):
+    if way is None:
         return Story(title, "does not come in this scenario", ())
-    spell = int(found[0])
-    events = _Teller(place, done).events(spell)
-    return Story(title, _person(place, done, spell), tuple(sorted(events, key=lambda e: (e.minute, e.rank))))
+    words = _Words(place)
+    events = tuple(Told(event.minute, words.of(event)) for event in way.events)
+    return Story(title, _person(place, way.attributes), events)
 
 
-def _person(place: Place, done: Simulated, spell: int) -> str:
+def _person(place: Place, attributes: Mapping[str, str]) -> str:
     """Who it is: every attribute that applies to them."""
-    journeys = done.journeys
     titles: dict[str, Mapping[str, Any]] = {"stream": place.streams, "site": place.sites, "locality": place.localities}
-    told = []
-    for name, codes in journeys.attributes.items():
-        if codes[spell] == NONE:
-            continue
-        level = journeys.levels[name][codes[spell]]
-        known = titles.get(name, {}).get(level)
+    lines = []
+    for name, level in attributes.items():
+        declared = titles.get(name, {}).get(level)
         label = place.choices[name].title if name in place.choices else ""
-        told.append(f"{_inside(label or name)}: {getattr(known, 'title', level).replace('_', ' ')}")
-    return "\n".join(told)
+        lines.append(f"{_inside(label or name)}: {getattr(declared, 'title', level).replace('_', ' ')}")
+    return "\n".join(lines)
 
 
 def _inside(title: str) -> str:
@@ -107,136 +83,82 @@ def _inside(title: str) -> str:
     return words if words[1:2].isupper() else words[:1].lower() + words[1:]
 
 
-class _Teller:
-    """Turns the stamps of one spell's rows into events."""
+class _Words:
+    """Events in the words of a place."""
 
-    def __init__(self, place: Place, done: Simulated) -> None:
-        self.place, self.done = place, done
-        self.rows, self.tasks, self.stamps = done.journeys.rows, done.journeys.tasks, done.stamps
-        self.found: list[Event] = []
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.places = [p for p in (place, place.before) if p]  # a scenario may have taken a stage or a task away
 
-    def events(self, spell: int) -> list[Event]:
-        spells = self.done.journeys.spells
-        if spells.initial[spell]:
-            self._add(0, 0, "was there already when the run began")
-        elif int(spells.number[spell]) % NUMBERS_A_PERSON:
-            joined = self.stamps.joined[spells.first_row[spell]]
-            self._add(joined, 0, f"came back (the spell before is {int(spells.number[spell]) - 1})")
-        for order, row in enumerate(np.flatnonzero(self.rows.spell == spell)):
-            self._row(int(row), 10 * order)
-        return self.found
+    def of(self, event: Event) -> str:
+        if not event.stage:
+            return _ABOUT_A_SPELL[event.what].format(before=event.spell)
+        if event.what == Happened.LEFT:
+            return self._left(event)
+        waited = f" (waited {span(event.staff)} for staff)" if event.staff else ""
+        return _ABOUT_A_STAGE[event.what].format(
+            queue=self.queue(event.queue), stage=self._stage(event), task=self._task(event), time=span(event.minutes),
+            waited=waited,
+        )  # fmt: skip
 
-    def _add(self, minute: int, rank: int, text: str) -> None:
-        if minute != NEVER:
-            self.found.append(Event(int(minute), rank, text))
+    def _left(self, event: Event) -> str:
+        queue = self.queue(event.queue)
+        words = _LEFT.get(event.ending, "left {queue}: {ending}")
+        since = "being ready" if event.at_once else "being seen to be ready"
+        delay = f", {span(event.minutes)} after {since}" if event.minutes else ""
+        return words.format(queue=queue, ending=event.ending, after=event.spell) + delay
 
-    def _row(self, row: int, order: int) -> None:
-        joined, accepted, started = (int(getattr(self.stamps, n)[row]) for n in ("joined", "accepted", "started"))
-        if joined == NEVER:
-            return
-        stage, queue = self._stage(row), self._queue(row)
-        if started == joined:
-            self._add(started, STARTING + order, f"came straight to {queue}: {stage}")
-        elif accepted == joined:
-            self._add(accepted, QUEUEING + order + 2, f"was given a place in {queue} at once: {stage}")
-            self._add(started, STARTING + order, f"came to {queue}")
-        else:
-            self._add(joined, QUEUEING + order, f"joined the queue for {queue}: {stage}")
-            self._add(accepted, QUEUEING + order + 2, f"was given a place in {queue}, waited {span(accepted - joined)}")
-            self._add(started, STARTING + order, f"came to {queue}")
-        self._not_taken(row, order, joined)
-        ready, recognised = int(self.stamps.ready[row]), int(self.stamps.recognised[row])
-        if started != NEVER:
-            self._add(ready, FINISHING, f"ready to leave {queue} after {span(ready - started)}")
-        self._tasks(row)
-        if recognised > ready != NEVER:
-            self._add(recognised, FINISHING + 2, f"seen to be ready, {span(recognised - ready)} later")
-        self._gone(row, order)
-
-    def _not_taken(self, row: int, order: int, joined: int) -> None:
-        """A queue that was given up; the engine stamps no minute for it, but patience says when."""
-        ended = int(self.stamps.ended[row])
-        if int(self.stamps.accepted[row]) != NEVER or ended not in (GAVE_UP, TURNED_AWAY):
-            return
-        patience = int(self.rows.patience[row])
-        if ended == TURNED_AWAY:
-            self._add(joined, QUEUEING + order + 1, f"no place in {self._queue(row)} at that moment")
-        else:
-            told = f"gave up the queue for {self._queue(row)} after {span(patience)}"
-            self._add(joined + patience, QUEUEING + order + 1, told)
-
-    def _tasks(self, row: int) -> None:
-        first, before = int(self.rows.first_task[row]), int(self.rows.n_before[row])
-        for task in range(first, first + before + int(self.rows.n_after[row])):
-            began, granted, ended = (
-                int(getattr(self.stamps, f"task_{n}")[task]) for n in ("began", "granted", "ended")
-            )
-            if began == NEVER:
-                continue
-            rank = FINISHING + 1 if task < first + before else PREPARING + task - first
-            title = self._task_title(row, task)
-            waited = f" (waited {span(granted - began)} for staff)" if granted > began else ""
-            if ended == NEVER:
-                self._add(began, rank, f"{title}: begun, not finished{waited}")
-            elif ended > began:
-                self._add(ended, rank, f"{title}: done after {span(ended - began)}{waited}")
-
-    def _gone(self, row: int, order: int) -> None:
-        ended, left = int(self.stamps.ended[row]), int(self.stamps.left[row])
-        queue = self._queue(row)
-        words = {
-            MOVED_ON: f"left {queue}",
-            LEFT: f"left {queue}",
-            UNFIT_AGAIN: f"became unfit again in {queue}",
-            DISPLACED: f"was put out of {queue}",
-            READMITTED: f"left {queue}: readmitted, and goes on as spell {self._number(row) + 1}",
-        }
-        if left == NEVER:
-            if ended == STILL_IN and int(self.stamps.started[row]) != NEVER:
-                self._add(self.done.network.horizon - 1, STARTING + order, f"still in {queue} when the run ended")
-            return
-        ready, recognised = int(self.stamps.ready[row]), int(self.stamps.recognised[row])
-        since = "being ready" if recognised == ready else "being seen to be ready"
-        delay = f", {span(left - recognised)} after {since}" if left > recognised != NEVER else ""
-        self._add(left, LEAVING + order, f"{words.get(ended, f'left {queue}: {ENDINGS[ended]}')}{delay}")
-
-    def _number(self, row: int) -> int:
-        return int(self.done.journeys.spells.number[self.rows.spell[row]])
-
-    def _stage(self, row: int) -> str:
-        name = self.done.journeys.stages[self.rows.stage[row]]
-        stage = self.place.stages.get(name) or (self.place.before or self.place).stages[name]
-        taken = int(self.stamps.accepted[row]) != NEVER
-        units = int((self.stamps if taken else self.rows).units[row])
-        service = self._service(row)
-        size = (
-            f", {units / 60:.1f} hours a week"
-            if service.unit == "hours_a_week"
-            else f", {units} {service.unit}"
-            if units > 1
-            else ""
-        )
-        return f"{_inside(stage.title or name)}{size}"
-
-    def _service(self, row: int) -> Service:
-        kind = self.done.network.names[self.rows.service[row]].partition("/")[0]
-        return {**self.place.pools, **self.place.services}[kind]
-
-    def _queue(self, row: int) -> str:
-        unit = self.done.network.names[self.rows.service[row]].partition("/")[2]
+    def queue(self, name: str) -> str:
+        """A queue as people call it: its service and, where that is split, which part."""
+        unit = name.partition("/")[2]
         units: dict[str, Site | Locality] = {**self.place.sites, **self.place.localities}
-        where = units.get(unit)
-        return f"{self._service(row).title}{f' ({where.title})' if where else ''}"
+        part = units.get(unit)
+        return f"{self._service(name).title}{f' ({part.title})' if part else ''}"
 
-    def _task_title(self, row: int, task: int) -> str:
-        name = self.done.journeys.task_names[self.tasks.kind[task]]
-        stage = self.done.journeys.stages[self.rows.stage[row]]
-        for place in (self.place, self.place.before):  # a scenario may have taken the stage or the task away
-            found = place.stages.get(stage) if place else None
-            known = {**found.before, **found.after}.get(name) if found else None
-            if known:
-                return _inside(known.title or name)
-        return _inside(name.replace("_", " "))
+    def _service(self, queue: str) -> Service:
+        return {**self.place.pools, **self.place.services}[queue.partition("/")[0]]
+
+    def _stage(self, event: Event) -> str:
+        stage = next(p.stages[event.stage] for p in self.places if event.stage in p.stages)
+        unit, size = self._service(event.queue).unit, ""
+        if unit == "hours_a_week":
+            size = f", {event.units / 60:.1f} hours a week"
+        elif event.units > 1:
+            size = f", {event.units} {unit}"
+        return f"{_inside(stage.title or event.stage)}{size}"
+
+    def _task(self, event: Event) -> str:
+        stages = [p.stages[event.stage] for p in self.places if event.stage in p.stages]
+        titles = [tasks[event.task].title for s in stages for tasks in (s.after, s.before) if event.task in tasks]
+        return _inside(next(iter(titles), "") or event.task)
+
+
+_ABOUT_A_SPELL = {
+    Happened.WAS_THERE: "was there already when the run began",
+    Happened.CAME_BACK: "came back (the spell before is {before})",
+}
+_ABOUT_A_STAGE = {
+    Happened.CAME_STRAIGHT: "came straight to {queue}: {stage}",
+    Happened.PLACE_AT_ONCE: "was given a place in {queue} at once: {stage}",
+    Happened.JOINED: "joined the queue for {queue}: {stage}",
+    Happened.PLACE: "was given a place in {queue}, waited {time}",
+    Happened.CAME: "came to {queue}",
+    Happened.TURNED_AWAY: "no place in {queue} at that moment",
+    Happened.GAVE_UP: "gave up the queue for {queue} after {time}",
+    Happened.READY: "ready to leave {queue} after {time}",
+    Happened.SEEN_READY: "seen to be ready, {time} later",
+    Happened.TASK_BEGUN: "{task}: begun, not finished{waited}",
+    Happened.TASK_DONE: "{task}: done after {time}{waited}",
+    Happened.STILL_IN: "still in {queue} when the run ended",
+}
+_LEFT = {
+    "moved on": "left {queue}",
+    "left": "left {queue}",
+    "unfit again": "became unfit again in {queue}",
+    "displaced": "was put out of {queue}",
+    "readmitted": "left {queue}: readmitted, and goes on as spell {after}",
+}
+"""By how a stage ended; of other endings the word itself is told."""
 
 
 def show_trace(
@@ -247,20 +169,10 @@ def show_trace(
     from rich.markup import escape
     from rich.table import Table
 
-    from flowsim.cells.replicate import simulate
+    from flowsim.questions.ways import ways
 
     console = console or Console()
-    places = [place] if place.before is None else [place.before, place]
-    done = [simulate(one, seed, replication, engine) for one in places]
-    stories = [story(one, simulated, number) for one, simulated in zip(places, done, strict=True)]
-    if not any(told.events for told in stories):
-        known = done[-1].journeys.spells.number
-        nearest = known[np.argmin(np.abs(known - number))]
-        raise PlaceError(
-            f"spell: {number} was given; allowed: a spell of replication {replication}, such as {nearest} "
-            f"(`flowsim trace` without spell= names some; a number is {NUMBERS_A_PERSON} times the person's plus 0 to "
-            f"{GENERATIONS - 1} readmissions)."
-        )
+    stories = [story(one, way) for one, way in ways(place, seed, replication, engine, number)]
     console.print(f"[bold]Spell {number}, replication {replication}, seed {seed}: {escape(place.title)}[/bold]")
     table = Table(*(escape(told.title) for told in stories), padding=(0, 1))
     table.add_row(*(escape(told.person) for told in stories), end_section=True)
@@ -284,21 +196,12 @@ def show_longest(place: Place, seed: int, replication: int, engine: str, console
     from rich.console import Console
     from rich.table import Table
 
-    from flowsim.cells.replicate import simulate
+    from flowsim.questions.ways import held_longest
 
     console = console or Console()
-    done = simulate(place, seed, replication, engine)
-    stamps, rows = done.stamps, done.journeys.rows
-    counted = (
-        (stamps.recognised != NEVER)
-        & (stamps.left > stamps.recognised)
-        & (stamps.recognised >= place.run.measured_from)
-    )
-    delay = np.where(counted, stamps.left - stamps.recognised, 0)
+    words = _Words(place)
     table = Table("spell", "where", "ready", "held for", title="Held longest after they were ready")
-    for row in np.argsort(-delay, kind="stable")[:LONGEST]:
-        if delay[row]:
-            number = str(done.journeys.spells.number[rows.spell[row]])
-            where = _Teller(place, done)._queue(int(row))
-            table.add_row(number, where, moment(int(stamps.recognised[row]), place.run), span(int(delay[row])))
+    for held in held_longest(place, seed, replication, engine, LONGEST):
+        ready = moment(held.since, place.run)
+        table.add_row(str(held.number), words.queue(held.queue), ready, span(held.minutes))
     console.print(table)
