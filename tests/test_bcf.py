@@ -23,8 +23,9 @@ from flowsim.declare.settings import Settings
 from flowsim.declare.yaml_and_csv import folders, read_yaml
 from flowsim.folder.result import Result
 from flowsim.measures.history import History
-from flowsim.measures.national import missing, shares
+from flowsim.measures.national import missing
 from flowsim.measures.registry import MEASURES, NATIONAL
+from flowsim.measures.who import shares
 from flowsim.model.calendar import DAY
 from flowsim.place import Place, PlaceError, Table
 from flowsim.present import report, show

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from flowsim.engine import reference
 from flowsim.engine.stamps import GAVE_UP, TURNED_AWAY, UNFIT_AGAIN, Stamps
 from flowsim.measures.causes import charge
+from flowsim.measures.every_stay import EveryStay
 from flowsim.measures.flow import Measured, measure
-from flowsim.measures.history import ByQueue, History, Intervals, Steps
+from flowsim.measures.history import ByQueue, History
+from flowsim.measures.ratios import quantile
 from flowsim.measures.registry import HEADLINE, MEASURES
-from flowsim.measures.services import quantile
-from flowsim.measures.stays import EveryStay
+from flowsim.measures.steps import Intervals, Steps
 from flowsim.model.calendar import ALWAYS_OPEN, DAY
 from flowsim.model.tables import NO_QUOTA, Journeys, Network
 from flowsim.place import Place

@@ -75,7 +75,7 @@ def _open_capacities(place: Place) -> pd.DataFrame:
     Columns as in `Result.capacities`: `of` is the service or pool, `where` its site or locality ("all" where it is one
     queue), `open` in `unit` (hours of care: a week), NaN where there is no limit.
     """
-    from flowsim.measures.history import Steps
+    from flowsim.measures.steps import Steps
     from flowsim.model.cohort import Cohort
     from flowsim.model.network import build_network
 

@@ -2,12 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from flowsim.engine.stamps import DISPLACED
 from flowsim.measures.causes import Charges
+from flowsim.measures.definition import ALL, FLOWSIM, WHOLE, Measure, Value, computes
 from flowsim.measures.history import NOT_YET, History
+from flowsim.measures.window import Window
 from flowsim.place.queues import UNLIMITED
+
+
+@computes(
+    Measure(
+        "check_causes", "Check: causes add up", "minutes",
+        "Delayed minutes less the minutes charged to causes, added up over people without sign; must be "
+        "nought.",
+        FLOWSIM, 0,
+    ),
+    Measure(
+        "check_conservation", "Check: nobody is lost", "people",
+        "Arrivals less those who left, died, were readmitted or are still in, the largest difference in "
+        "any minute of the run; must be nought.",
+        FLOWSIM, 0,
+    ),
+    Measure(
+        "check_littles_law", "Check: Little's law", "people",
+        "The largest difference, over queues, between the mean number waiting and arrivals times wait, "
+        "residuals at both ends of the window counted; must be nought.",
+        FLOWSIM, 0,
+    ),
+    Measure(
+        "check_log", "Check: stamps and capacity log agree", "units",
+        "The largest difference, over the log, between what it says is in use or queueing and what the "
+        "stamps say; must be nought.",
+        FLOWSIM, 0,
+    ),
+    Measure(
+        "check_capacity", "Check: nobody above capacity", "times",
+        "How often more than the capacity was in use just after an acceptance; must be nought.",
+        FLOWSIM, 0,
+    ),
+    Measure(
+        "check_overloaded", "Check: services offered more than they can do", "queues",
+        "Queues with an offered load at or above one.",
+        FLOWSIM, 0,
+    ),
+)  # fmt: skip
+def checks(window: Window) -> Iterator[Value]:
+    """All that must be nought, and the queues that cannot keep up."""
+    history, start, end = window.history, window.start, window.end
+    left_over = unexplained_delay(history, window.charges, window.delayed, start, end)
+    yield "check_causes", ALL, WHOLE, float(left_over)
+    yield "check_conservation", ALL, WHOLE, float(lost_people(history))
+    yield "check_littles_law", ALL, WHOLE, littles_law_gap(history, start, end)
+    yield "check_log", ALL, WHOLE, float(log_gap(history))
+    yield "check_capacity", ALL, WHOLE, float(above_capacity(history))
+    yield "check_overloaded", ALL, WHOLE, float(len(window.queues.overloaded()))
 
 
 def unexplained_delay(history: History, charges: Charges, rows: np.ndarray, start: int, end: int) -> int:

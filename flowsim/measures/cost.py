@@ -15,7 +15,9 @@ from typing import get_args
 
 import numpy as np
 
+from flowsim.measures.definition import ALL, FLOWSIM, WHOLE, Measure, Value, computes
 from flowsim.measures.history import History
+from flowsim.measures.window import Window
 from flowsim.model.calendar import DAY
 from flowsim.place import CostLine, Payer, Place, Service
 from flowsim.place.queues import block_amount, queue_name, split
@@ -34,18 +36,40 @@ class Spent:
     payers: Mapping[str, float]
 
 
+@computes(
+    Measure(
+        "cost_total", "Cost", "£ a year",
+        "Unit costs times what was in use (or, for staff and blocks paid whether used or not, what was "
+        "there), scaled to 365 days, neighbours' own services left out.",
+        FLOWSIM + "; unit costs as each place's sources say", -1, adds_up=True, headline=True,
+    ),
+    Measure(
+        "cost_by_service", "Cost by service", "£ a year",
+        "The part of the cost that each kind of service makes.",
+        FLOWSIM, -1, adds_up=True,
+    ),
+)  # fmt: skip
+def cost(window: Window) -> Iterator[Value]:
+    """What was spent, by who pays and by what for."""
+    spent = costs(window.history, window.start, window.end)
+    for payer, pounds in by_payer(spent).items():
+        yield "cost_total", ALL, WHOLE if payer == ALL else payer, pounds * window.year
+    for name, pounds in by_name(spent).items():
+        yield "cost_by_service", ALL, name, pounds * window.year
+
+
 def costs(history: History, start: int, end: int) -> list[Spent]:
     """What was spent within [start, end): services and pools in the network's order, then schemes; those without a
     cost are left out."""
     use = history.use.area(start, end)
-    found = []
+    spent = []
     for k, kind in enumerate(history.kind_names):
         service = history.service_of(kind)
         if service.cost is not None:
             ours = np.flatnonzero((history.kind == k) & ~history.is_neighbour)
             pounds = service.cost.amount * _paid_for(history, kind, service, ours, use, start, end)
-            found.append(Spent(kind, pounds, service.cost.payers))
-    return [*found, *lines(history.place, start, end)]
+            spent.append(Spent(kind, pounds, service.cost.payers))
+    return [*spent, *lines(history.place, start, end)]
 
 
 def lines(place: Place, start: int, end: int) -> Iterator[Spent]:
@@ -66,19 +90,19 @@ def lines(place: Place, start: int, end: int) -> Iterator[Spent]:
 
 def by_name(spent: list[Spent]) -> dict[str, float]:
     """Pounds by service, pool or scheme."""
-    found: dict[str, float] = {}
+    pounds: dict[str, float] = {}
     for one in spent:
-        found[one.name] = found.get(one.name, 0.0) + one.pounds
-    return found
+        pounds[one.name] = pounds.get(one.name, 0.0) + one.pounds
+    return pounds
 
 
 def by_payer(spent: list[Spent]) -> dict[str, float]:
     """Pounds by payer: "all", then NHS, council, person."""
-    found = {"all": sum(one.pounds for one in spent)} | dict.fromkeys(PAYERS, 0.0)
+    pounds = {ALL: sum(one.pounds for one in spent)} | dict.fromkeys(PAYERS, 0.0)
     for one in spent:
         for payer, share in one.payers.items():
-            found[payer] += share * one.pounds
-    return found
+            pounds[payer] += share * one.pounds
+    return pounds
 
 
 def _minutes_within(line: CostLine, place: Place, start: int, end: int) -> int:

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from flowsim.folder.result import Result
-from flowsim.measures.harm import EVIDENCE
-from flowsim.measures.national import missing
+from flowsim.measures.national import EVIDENCE, missing
 from flowsim.measures.registry import HEADLINE, MEASURES, NATIONAL
 from flowsim.place import Place
 from flowsim.present.words import (

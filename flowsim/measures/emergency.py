@@ -1,0 +1,75 @@
+"""Emergency departments: how many come, how long they stay, and how long they wait there for a bed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from flowsim.measures.definition import A_AND_E, FLOWSIM, WHOLE, Measure, Value, computes
+from flowsim.measures.ratios import mean, percent
+from flowsim.measures.window import Window
+
+
+@computes(
+    Measure(
+        "ed_four_hour_share", "Within four hours in the emergency department", "%",
+        "Of people leaving the emergency department (type 1), those who do within 240 minutes of "
+        "arriving.",
+        A_AND_E, 1, headline=True,
+    ),
+    Measure(
+        "ed_12_hour_share", "Over 12 hours in the emergency department", "%",
+        "Of people leaving the emergency department, those who do more than 12 hours after arriving.",
+        A_AND_E, -1, headline=True,
+    ),
+)  # fmt: skip
+def time_in_department(window: Window) -> Iterator[Value]:
+    """From arriving until leaving."""
+    for where, here in window.everywhere(window.out_of_ed.last):
+        yield "ed_four_hour_share", where, WHOLE, percent(window.ed_minutes <= 240, here)
+        yield "ed_12_hour_share", where, WHOLE, percent(window.ed_minutes > 720, here)
+
+
+@computes(
+    Measure(
+        "ed_attendances_a_day", "Attendances a day", "people a day",
+        "Arrivals at the emergency department, readmissions included.",
+        A_AND_E, 0,
+    ),
+)  # fmt: skip
+def attendances(window: Window) -> Iterator[Value]:
+    """Who came, moves between departments and people there from the beginning left out."""
+    history = window.history
+    came = window.in_ed & window.inside(history.stamps.joined) & ~history.initial & (history.previous < 0)
+    for where, here in window.everywhere(np.flatnonzero(came)):
+        yield "ed_attendances_a_day", where, WHOLE, np.count_nonzero(here) / window.length
+
+
+@computes(
+    Measure(
+        "boarding_hours_mean", "Wait in the emergency department for a bed", "hours",
+        "Time from the decision to admit until leaving the emergency department, mean over all admitted "
+        "from there.",
+        FLOWSIM, -1, headline=True,
+    ),
+    Measure(
+        "trolley_12_hour_count", "Waits for a bed over 12 hours", "people a year",
+        "People admitted more than 12 hours after the decision to admit, scaled to 365 days.",
+        A_AND_E, -1, adds_up=True, headline=True,
+    ),
+    Measure(
+        "ed_admissions_a_day", "Admissions from the emergency department a day", "people a day",
+        "People who left the emergency department for an acute bed; same-day admissions are not in it.",
+        A_AND_E, 0,
+    ),
+)  # fmt: skip
+def waits_for_a_bed(window: Window) -> Iterator[Value]:
+    """Those who were admitted, from the decision until they left for the bed."""
+    admitted = window.out_of_ed[window.admitted]
+    boarding = admitted.left - window.history.stamps.ready.take(admitted.last)
+    for where, here in window.everywhere(admitted.last):
+        waits = boarding[here]
+        yield "boarding_hours_mean", where, WHOLE, mean(waits) / 60
+        yield "trolley_12_hour_count", where, WHOLE, float((waits > 720).sum()) * window.year
+        yield "ed_admissions_a_day", where, WHOLE, len(waits) / window.length

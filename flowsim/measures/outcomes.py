@@ -1,0 +1,112 @@
+"""Outcomes: where people live afterwards, who comes back, and who dies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from flowsim.engine.stamps import DIED
+from flowsim.measures.definition import ALL, FLOWSIM, WHOLE, Measure, Value, computes
+from flowsim.measures.ratios import percent
+from flowsim.measures.who import has_level, went_home
+from flowsim.measures.window import Window
+
+READMISSION_WINDOW = 30 * 1440
+
+
+@computes(
+    Measure(
+        "usual_residence_share", "Discharged to the usual place of residence", "%",
+        "Of live discharges from acute beds, those going back to where they lived, with or without "
+        "support, care-home residents to their home included.",
+        "Better Care Fund metric: discharge to usual place of residence", 1, headline=True,
+        theme="Where people live afterwards",
+    ),
+)  # fmt: skip
+def going_home(window: Window) -> Iterator[Value]:
+    """Of live discharges, of those of residents too."""
+    home = went_home(window.live)
+    for where, here in [*window.live_everywhere, *window.residents(window.live.spell)]:
+        yield "usual_residence_share", where, WHOLE, percent(home, here)
+
+
+@computes(
+    Measure(
+        "readmission_30_day_share", "Readmitted within 30 days", "%",
+        "Of live discharges from acute beds, those followed by an emergency readmission within 30 days; "
+        "the window's last 30 days of discharges are left out.",
+        "NHS Digital emergency readmissions within 30 days of discharge", -1, headline=True, theme="Coming back",
+    ),
+)  # fmt: skip
+def coming_back(window: Window) -> Iterator[Value]:
+    """By site, by pathway, and of all who had intermediate care."""
+    live, pathways = window.live, window.pathways
+    back = window.history.returned[live.spell]
+    again = (back >= live.left) & (back - live.left <= READMISSION_WINDOW)
+    followed = live.left < window.end - READMISSION_WINDOW
+    pathway = window.pathway_of(live.spell)
+    for where, here in window.live_everywhere:
+        yield "readmission_30_day_share", where, WHOLE, percent(again, here & followed)
+    for i, name in enumerate(pathways):
+        yield "readmission_30_day_share", ALL, name, percent(again, followed & (pathway == i))
+    if len(pathways) > 1:
+        supported = followed & (pathway > 0) & (pathway < len(pathways))
+        yield "readmission_30_day_share", ALL, "after intermediate care", percent(again, supported)
+
+
+@computes(
+    Measure(
+        "deaths_in_hospital", "Deaths in hospital", "people a year",
+        "Deaths in acute beds, emergency departments and same-day units, scaled to 365 days.",
+        FLOWSIM, -1, adds_up=True, headline=True, theme="Deaths",
+    ),
+)  # fmt: skip
+def deaths(window: Window) -> Iterator[Value]:
+    """Wherever in hospital."""
+    history = window.history
+    dead = np.flatnonzero((history.stamps.ended == DIED) & window.inside(history.stamps.left))
+    dead = dead[history.queues_with("ward", "ed", "same_day")[history.service[dead]]]
+    for where, here in window.everywhere(dead):
+        yield "deaths_in_hospital", where, WHOLE, np.count_nonzero(here) * window.year
+
+
+@computes(
+    Measure(
+        "in_hospital_death_share", "Emergency stays that end in death", "%",
+        "Of emergency stays in acute beds that ended, those that ended in death.",
+        "Mohammed and others, BMC Health Services Research 2012", -1,
+    ),
+)  # fmt: skip
+def emergency_deaths(window: Window) -> Iterator[Value]:
+    """Of emergency stays in acute beds; by age too."""
+    history = window.history
+    over = window.ward[window.inside(window.ward.left)]
+    emergency, died = window.is_emergency.take(over.spell), history.stamps.ended[over.last] == DIED
+    for where, here in window.everywhere(over.last):
+        yield "in_hospital_death_share", where, WHOLE, percent(died, emergency & here)
+    for level in history.journeys.levels.get("age", ()):
+        of_that_age = has_level(history, "age", level)[over.spell]
+        yield "in_hospital_death_share", ALL, f"age {level}", percent(died, emergency & of_that_age)
+
+
+@computes(
+    Measure(
+        "no_long_term_care_share", "Leaving reablement without long-term care", "%",
+        "Of people whose stay in a community service with slots ended alive and not by readmission, those "
+        "who did not go on to home care or a care home.",
+        "ASCOF 2D: outcome of short-term services", 1,
+    ),
+)  # fmt: skip
+def after_reablement(window: Window) -> Iterator[Value]:
+    """Of those who left a community service with slots, who needed no long-term care."""
+    history = window.history
+    over = window.stays.of(history.rows_with("community") & window.inside(history.left))
+    over = over[over.alive]
+    kind = history.kind[over.service]
+    long_term = history.queues_with("home_care", "care_home")
+    needs = (over.after >= 0) & long_term[history.service[over.after]]
+    for k, name in enumerate(history.kind_names):
+        service = history.service_of(name)
+        if service.role == "community" and service.unit == "slots":
+            yield "no_long_term_care_share", ALL, name, percent(~needs, kind == k)
