@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flowsim.declare.yaml_and_csv import read_yaml, shipped_folder
+from flowsim.place import PlaceError
 
 
 def written(folder: Path, text: str) -> Path:
@@ -22,6 +23,21 @@ def test_a_block_is_named_once_and_each_use_is_a_copy(tmp_path: Path) -> None:
     content["a"]["y"]["z"] = 9
     assert content["b"]["y"]["z"] == content["c"]["y"]["z"] == 2
     assert read_yaml(path)["a"]["y"]["z"] == 2
+
+
+def test_a_number_is_worked_out_where_it_stands(tmp_path: Path) -> None:
+    text = "a: = 0.135 * 1.8 / 1.2\nb: {c: = 1 - (0.2 + 0.1) * 2, d: 3}\ne: '= 1 + 1'\nf: [= 1 / 4, 2]\n"
+    content = read_yaml(written(tmp_path, text))
+    assert content["a"] == pytest.approx(0.2025, abs=1e-15)
+    assert content["b"] == {"c": pytest.approx(0.4, abs=1e-15), "d": 3}
+    assert content["e"] == "= 1 + 1"  # in quotes it is text
+    assert content["f"] == [0.25, 2]
+
+
+@pytest.mark.parametrize("given", ["1 / 0", "1 +", "2 ** 9", "a", "True", "f('os')", "1 if 2 else 3", "[1][0]"])
+def test_what_is_no_arithmetic_is_refused(tmp_path: Path, given: str) -> None:
+    with pytest.raises(PlaceError, match=r"line 2: this is not YAML: .* was given; allowed after '=': numbers with"):
+        read_yaml(written(tmp_path, f"a: 1\nb: = {given}\n"))
 
 
 @pytest.mark.parametrize("path", sorted(shipped_folder().glob("place/*.yaml")), ids=lambda path: path.stem)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import csv
 import io
+import operator
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -141,6 +143,20 @@ def load_yaml(path: Path, loader: Any) -> Any:
         raise PlaceError(f"{path}: this is not YAML: {' '.join(str(error).split())}.") from None
 
 
+_SIGNS: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+}  # fmt: skip
+
+
+def worked_out(term: ast.expr) -> float:
+    """The number that sums, differences, products and quotients of numbers make. Raises ValueError for all else."""
+    if isinstance(term, ast.Constant) and isinstance(term.value, int | float) and not isinstance(term.value, bool):
+        return float(term.value)
+    if isinstance(term, ast.BinOp) and type(term.op) in _SIGNS:
+        return _SIGNS[type(term.op)](worked_out(term.left), worked_out(term.right))
+    raise ValueError("this is no arithmetic of numbers")
+
+
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, Any]]]] = {}
 
@@ -155,13 +171,25 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     def construct_yaml_int(self, node: Any) -> int:
         return int(self.construct_scalar(node))
 
+    def construct_worked_out(self, node: Any) -> float:
+        """``= 0.135 * 1.8``: a number worked out where it stands, so that what it is made of can be read."""
+        text = self.construct_scalar(node)
+        try:
+            return worked_out(ast.parse(text.removeprefix("=").strip(), mode="eval").body)
+        except (SyntaxError, ValueError, ZeroDivisionError):
+            problem = f"{text!r} was given; allowed after '=': numbers with + - * / and brackets"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
 
+
+_WORKED_OUT = "tag:yaml.org,2002:value"  # what YAML keeps '=' for
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+_Loader.add_constructor(_WORKED_OUT, _Loader.construct_worked_out)
 for _tag, _pattern, _first in (
     ("null", r"^(?:null|~|)$", ["n", "~", ""]),
     ("bool", r"^(?:true|false)$", ["t", "f"]),
     ("int", r"^[-+]?[0-9]+$", list("-+0123456789")),
     ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+)$", list("-+.0123456789")),
     ("merge", r"^<<$", ["<"]),
+    ("value", r"^= .*$", ["="]),
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
