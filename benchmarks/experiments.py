@@ -19,11 +19,12 @@ import pandas as pd
 
 from benchmarks.timing import Row, process, row
 from flowsim.cells import executors, replicate, runner
-from flowsim.cells.jobs import PARTS, Job, Scenario, pack
+from flowsim.cells.jobs import Job, Scenario, pack
 from flowsim.cells.window import window_span
 from flowsim.declare.composition import load, load_scenarios
 from flowsim.declare.settings import Settings
 from flowsim.folder.configuration import Configuration
+from flowsim.folder.outcome import PARTS
 from flowsim.folder.store import Store
 from flowsim.measures.flow import Measured
 from flowsim.place import Place

@@ -28,7 +28,7 @@ def usable(name: str) -> str:
     except ImportError as missing:
         if name == "reference":
             raise
-        told = f"The compiled engine cannot be used here ({missing}); the reference engine gives the same, slower"
-        warnings.warn(told, FlowsimNotice, stacklevel=2)
+        reason = f"The compiled engine cannot be used here ({missing}); the reference engine gives the same, slower"
+        warnings.warn(reason, FlowsimNotice, stacklevel=2)
         return "reference"
     return name

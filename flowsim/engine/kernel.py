@@ -85,9 +85,9 @@ def index(typing, number):
     which took a tenth of a run; were it negative all the same, anything might be read."""
 
     def generate(context, builder, signature, arguments):
-        found = context.cast(builder, arguments[0], signature.args[0], types.int64)
-        builder.assume(builder.icmp_signed(">=", found, ir.IntType(64)(0)))
-        return found
+        whole = context.cast(builder, arguments[0], signature.args[0], types.int64)
+        builder.assume(builder.icmp_signed(">=", whole, ir.IntType(64)(0)))
+        return whole
 
     return types.int64(number), generate
 
@@ -889,7 +889,7 @@ def release(rows, rare, stamps, spells, services, heads, run, n, t):
 @cold
 def first_to_displace(rows, spells, services, order, s, units):
     """The list (by NEXT_ROW) of the rows of service s whose people make up so many units; its first, -1 for none."""
-    found = last = int64(-1)
+    foremost = last = int64(-1)
     for p in range(services[s, ORDER_FROM], services[s, ORDER_TO]):
         if units <= 0:
             break
@@ -898,12 +898,12 @@ def first_to_displace(rows, spells, services, order, s, units):
         if spells[n, ROW] == i and spells[n, PHASE] == STAYS:
             units -= int64(rows[i, TAKEN])
             if last < 0:
-                found = i
+                foremost = i
             else:
                 rows[last, NEXT_ROW] = i
             rows[i, NEXT_ROW] = -1
             last = i
-    return found
+    return foremost
 
 
 @cold

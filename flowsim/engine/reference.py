@@ -406,13 +406,13 @@ class Patient:
         self.patience = _cancelled(self.patience)
         self.decline = _cancelled(self.decline)
         self.unfit = _cancelled(self.unfit)
-        own = min(self._own(), size)
+        handed = min(self._own(), size)
         reservation = self.reservation
         if reservation is not None and reservation.service.index == hospital.service[row]:
             # what neither the queue's acceptance nor the own units cover comes out of the reservation
-            used = size - own - self.need
+            used = size - handed - self.need
             self._end_reservation(reservation.units - used)
-        self.taken_over = own
+        self.taken_over = handed
         if self.row == NONE:
             self.start(row)
             return

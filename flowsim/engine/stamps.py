@@ -78,7 +78,7 @@ def differing(a: Stamps, b: Stamps) -> list[str]:
 
 def first_difference(a: Stamps, b: Stamps, journeys: Journeys) -> str:
     """Where two runs of the same journeys part: the first minute, row or task, and stamp; "" when they do not."""
-    found: list[tuple[int, int, str]] = []
+    differences: list[tuple[int, int, str]] = []
     for rank, name in enumerate(f.name for f in fields(Stamps)):
         x, y = getattr(a, name), getattr(b, name)
         if name.startswith("log_"):
@@ -86,9 +86,9 @@ def first_difference(a: Stamps, b: Stamps, journeys: Journeys) -> str:
         for k in np.flatnonzero(x != y).tolist():
             minute = _when(a, b, name, k)
             what = f"task {k}" if name.startswith("task_") else f"row {k}"
-            found.append((minute, rank, f"{name} of {what} ({_whose(journeys, what, k)}): {x[k]} against {y[k]}"))
-    if found:
-        minute, _, what = min(found)
+            differences.append((minute, rank, f"{name} of {what} ({_whose(journeys, what, k)}): {x[k]} against {y[k]}"))
+    if differences:
+        minute, _, what = min(differences)
         return f"first at minute {minute} (day {minute // 1440}, {minute // 60 % 24:02}:{minute % 60:02}): {what}"
     logs = [
         list(zip(s.log_minute, s.log_service, s.log_capacity, s.log_in_use, s.log_queue, s.log_reason, strict=True))

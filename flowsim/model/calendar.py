@@ -50,12 +50,12 @@ class Calendars:
         days = np.arange(horizon // DAY + 1) * DAY
         parts, first, opened, behind = [np.zeros((0, 2), dtype=np.int64)], [], [np.zeros(0, dtype=np.int64)], 0
         for one in openings.values():
-            own = np.append(joined(np.clip(one, 0, horizon)), [[horizon, NEVER_CLOSES]], axis=0)
-            length = own[:, TO] - own[:, FROM]
-            parts.append(own)
-            first.append(behind + np.searchsorted(own[:, TO], days, side="right"))
+            openings_of_it = np.append(joined(np.clip(one, 0, horizon)), [[horizon, NEVER_CLOSES]], axis=0)
+            length = openings_of_it[:, TO] - openings_of_it[:, FROM]
+            parts.append(openings_of_it)
+            first.append(behind + np.searchsorted(openings_of_it[:, TO], days, side="right"))
             opened.append(np.cumsum(length) - length)
-            behind += len(own)
+            behind += len(openings_of_it)
         return cls(
             tuple(openings),
             horizon,
@@ -68,8 +68,8 @@ class Calendars:
         """The openings of a calendar before a minute, which ends the last of them: (k, 2) minutes from and to."""
         if calendar == ALWAYS_OPEN:
             return np.array([[0, minute]])
-        found = self.openings[self.first[calendar, 0] : self._at(calendar, minute) + 1]
-        return np.minimum(found[found[:, FROM] < minute], minute)
+        begun = self.openings[self.first[calendar, 0] : self._at(calendar, minute) + 1]
+        return np.minimum(begun[begun[:, FROM] < minute], minute)
 
     def mask(self, calendar: int) -> np.ndarray:
         """Is minute t open? (horizon,) bool."""
@@ -127,8 +127,8 @@ class Calendars:
     @cached_property
     def _bounds(self) -> list[tuple[list[int], list[int]]]:
         """Each calendar's openings as plain numbers, quicker to look up one at a time: minutes from, minutes to."""
-        own = np.split(self.openings, self.first[1:, 0])
-        return [(one[:, FROM].tolist(), one[:, TO].tolist()) for one in own]
+        by_calendar = np.split(self.openings, self.first[1:, 0])
+        return [(one[:, FROM].tolist(), one[:, TO].tolist()) for one in by_calendar]
 
     def _opened(self, calendar: int | np.ndarray, minute: int | np.ndarray) -> np.ndarray:
         """Open minutes before these."""

@@ -44,7 +44,7 @@ class Caseload:
 
     def people(self) -> list[People]:
         """Caseloads by their size alone, with what remains of their stays: one batch for each queue that has some."""
-        found: list[People] = []
+        batches: list[People] = []
         group = GROUPS // LAYERS  # counts down; the groups of those who arrive count up, and may not meet these
         for kind, service in self.place.services.items():
             for initial in service.initial.values():
@@ -56,10 +56,10 @@ class Caseload:
                     if initial.where is not None and unit not in initial.where:
                         continue
                     if people is None:
-                        found.append(self._filling(kind, service, initial, unit, group))
+                        batches.append(self._filling(kind, service, initial, unit, group))
                     else:
-                        found.append(self._candidates(service, initial, unit, group, people.get(unit, 0)))
-        return found
+                        batches.append(self._candidates(service, initial, unit, group, people.get(unit, 0)))
+        return batches
 
     def _people(self, service: Service, initial: Initial) -> dict[str | None, int] | None:
         """How many people a caseload has in each queue; None where that depends on how much they need."""
@@ -137,15 +137,15 @@ class Caseload:
         return together([self._picked(one, rank[line == at]) for at, one in enumerate(lines)])
 
     def _lines(self) -> list[_Line]:
-        found = []
+        lines = []
         for kind, service in self.place.services.items():
             for name, initial in service.initial.items():
                 if initial.counted:
                     key = f"place.services.{kind}.initial.{name}"
                     for unit, n in (self._people(service, initial) or {}).items():
                         if n and (initial.where is None or unit in initial.where):
-                            found.append(_Line(key, service, initial, unit, _spread(initial, n)))
-        return found
+                            lines.append(_Line(key, service, initial, unit, _spread(initial, n)))
+        return lines
 
     def _picked(self, line: _Line, rank: np.ndarray) -> People:
         """One person for each place of a line, by the ranks of these: those who fit, facts settled."""
@@ -307,8 +307,10 @@ class Caseload:
         initial = line.initial
         wanted = ", ".join(f"{name} {level}" for name, level in initial.who.items())
         then = f", who goes on to '{initial.waiting_for}'" if initial.waiting_for is not None else ""
-        told = f"{initial.stage}{f' with {wanted}' if wanted else ''}{then}"
-        return refuse(line.key, told, f"what at least one in {TRIES} people who come to '{initial.stage}' is and does")
+        wanted_there = f"{initial.stage}{f' with {wanted}' if wanted else ''}{then}"
+        return refuse(
+            line.key, wanted_there, f"what at least one in {TRIES} people who come to '{initial.stage}' is and does"
+        )
 
 
 @dataclass(frozen=True)

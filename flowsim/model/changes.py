@@ -87,12 +87,12 @@ def _step_minutes(place: Place, trend: Trend) -> list[int]:
     run = place.run
     begins = trend.from_date or run.start_date
     ends = min(trend.to_date or run.end_date, run.end_date)
-    found = []
+    minutes = []
     for k in range(1, (ends.year - begins.year) * 12 + ends.month - begins.month + 1):
         date = months_later(begins, k)
         if date <= ends:
-            found.append(run.minute_of(date))
-    return found
+            minutes.append(run.minute_of(date))
+    return minutes
 
 
 def months_later(date: dt.date, months: int) -> dt.date:

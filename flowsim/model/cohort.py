@@ -125,12 +125,12 @@ class Cohort:
         Returns their minutes, (n,) int64 sorted, and the number by which `uniform` knows each, (n,) int64. Both are the
         same however long the run is.
         """
-        found = []
+        halves = []
         for side, n in enumerate((days, back)):
             key = _key(*self._name, "moments", purpose, side)
             day = np.repeat(np.arange(n), np.random.default_rng(key).poisson(a_day, n))
-            found.append((day if side == 0 else -1 - day, np.arange(len(day)) * 2 + side))
-        day, number = (np.concatenate(part) for part in zip(*found, strict=True))
+            halves.append((day if side == 0 else -1 - day, np.arange(len(day)) * 2 + side))
+        day, number = (np.concatenate(part) for part in zip(*halves, strict=True))
         minute = day * DAY + (self.uniform(f"{purpose}/minute", number) * DAY).astype(np.int64)
         order = np.lexsort((number, minute))
         return minute[order], number[order]

@@ -93,10 +93,10 @@ class _Builder:
         """When hours are open: (k, 2) minutes from and to."""
         if isinstance(hours, bool):
             return self._all_the_time()[: int(hours)]
-        found = [np.zeros((0, 2), dtype=np.int64)]
+        spans = [np.zeros((0, 2), dtype=np.int64)]
         for (weekday, holiday), midnights in self.midnights.items():
-            found += [np.add.outer(midnights, span) for span in hours.hours(weekday, holiday)]
-        return np.concatenate(found)
+            spans += [np.add.outer(midnights, span) for span in hours.hours(weekday, holiday)]
+        return np.concatenate(spans)
 
     def _accepting(self, kind: str, unit: str | None, calendar: int) -> int:
         """The calendar in which a queue takes people: that of its service, without the shocks that close it."""
@@ -239,11 +239,11 @@ class _Builder:
         minutes = np.add.outer(np.arange(self.run.all_days) * DAY, times).reshape(-1)
         minutes = minutes[(start <= minutes) & (minutes < end)]
         scale = self.run.scale
-        own = capacities(service, scale)
+        base = capacities(service, scale)
         added = None if rule.add is None else split(service, rule.add * scale)
         watched = self.kinds[rule.watch or kind]
         for unit in own_units(service):
-            units = round((rule.share or 0) * own[unit]) if added is None else added[unit]
+            units = round((rule.share or 0) * base[unit]) if added is None else added[unit]
             queue = self.index[queue_name(kind, unit)]
             watch = self.index[queue_name(rule.watch or kind, None if watched.split_by is None else unit)]
             number = len(rules)
@@ -259,9 +259,9 @@ class _Builder:
         dated: list[tuple[int, str, int]] = []
         for kind, service in self.kinds.items():
             base = capacities(service, self.run.scale)
-            own = base.keys() - service.neighbours.keys()
+            inside = base.keys() - service.neighbours.keys()
             wanted = [
-                (d.date, {u: round(d.share * c) for u, c in base.items() if u in (d.where or own)})
+                (d.date, {u: round(d.share * c) for u, c in base.items() if u in (d.where or inside)})
                 for d in service.displacements.values()
             ]
             wanted += [
@@ -305,11 +305,11 @@ class _Levels:
 
     def of(self, queue: str) -> dict[int, tuple[int, str]]:
         """The capacity of a queue from each minute on in which it changes, and why."""
-        level, found = self._start[queue], {0: (max(self._start[queue], 0), "start")}
+        level, levels = self._start[queue], {0: (max(self._start[queue], 0), "start")}
         for minute, (units, reason) in sorted(self._changes[queue].items()):
             level += units
-            found[minute] = (max(level, 0), reason)
-        return found
+            levels[minute] = (max(level, 0), reason)
+        return levels
 
     def at(self, queue: str, minute: int) -> int:
         """The capacity of a queue in a minute; before the run, as at minute 0."""

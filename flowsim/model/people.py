@@ -267,9 +267,11 @@ class Lookup:
         shape = [len(codes) for codes in self._codes.values()]
         self.entries = np.broadcast_to(self._laid_out(table, {}), shape).reshape(-1)
         self._silent = np.isnan(self.entries)
-        told = self._silent.reshape(shape)[tuple(slice(1, None) for _ in shape)]
+        says_something = self._silent.reshape(shape)[tuple(slice(1, None) for _ in shape)]
         self._complete = not self._silent.any()
-        self._complete_where_it_applies = all_apart and not told.any()  # to people of whom every attribute is known
+        self._complete_where_it_applies = (
+            all_apart and not says_something.any()
+        )  # to people of whom every attribute is known
         self._first = 0  # the index of an entry is this and what each code adds: itself times so much, or as is told
         self._steps: dict[str, int | np.ndarray] = {}
         size = len(self.entries)
@@ -465,8 +467,8 @@ def _found_together(batches: list[People]) -> Found | None:
     stage_code = next((b.found.stage_code for b in batches if b.found is not None), None)
     if stage_code is None:
         return None
-    found = [Found.nobody(len(b), stage_code) if b.found is None else b.found for b in batches]
+    each = [Found.nobody(len(b), stage_code) if b.found is None else b.found for b in batches]
     rule, state, elapsed, after = (
-        np.concatenate([getattr(f, name) for f in found]) for name in ("rule", "state", "elapsed", "next")
+        np.concatenate([getattr(f, name) for f in each]) for name in ("rule", "state", "elapsed", "next")
     )
     return Found(rule, state, elapsed, after, stage_code)

@@ -173,10 +173,10 @@ class _Plan:
 
     def _there_at_the_start(self) -> list[tuple[Place, People]]:
         """Caseloads, under the rules before the scenario; and a census, for whom those hold that hold in minute 0."""
-        found = Caseload(self.before, self.levels, self.cohort, self._roster(self.before), self.stage_code)
+        caseload = Caseload(self.before, self.levels, self.cohort, self._roster(self.before), self.stage_code)
         from_day_one = self.place.run.census is not None and self.switch <= 0
         rules = self.place if from_day_one else self.before
-        batches = [*((self.before, people) for people in found.people()), (rules, found.counted())]
+        batches = [*((self.before, people) for people in caseload.people()), (rules, caseload.counted())]
         if self.place.run.census is not None:
             back = self._coming_back()
             for place, here in ((self.before, back.arrival < self.switch), (self.place, back.arrival >= self.switch)):
@@ -218,7 +218,7 @@ class _Plan:
 
     def _arriving(self, place: Place, start: int, end: int) -> list[People]:
         """Those who arrive in [start, end) under the place's demand."""
-        found: list[People] = []
+        batches: list[People] = []
         units = {"site": list(place.sites), "locality": list(place.localities), "place": [""]}
         # the group of a stream and unit is its position among those of the place before the scenario, then the rest
         keys = dict.fromkeys(
@@ -240,16 +240,16 @@ class _Plan:
                 reference, base = place, here
             growth = here / base if base else 1.0
             if place.streams[name].at == "place" or not isinstance(place.streams[name].rate, dict) or here:
-                found += self._layers(place, reference, name, unit, group, growth, start, end)
+                batches += self._layers(place, reference, name, unit, group, growth, start, end)
             elif place.streams[name].daily or (place.streams[name].at_start and not base):
-                found += self._layers(place, reference, name, unit, group, 1.0, start, end)
-        return found
+                batches += self._layers(place, reference, name, unit, group, 1.0, start, end)
+        return batches
 
     def _layers(
         self, place: Place, reference: Place, name: str, unit: str, group: int, growth: float, start: int, end: int
     ) -> list[People]:
         stream = place.streams[name]
-        found: list[People] = []
+        layers: list[People] = []
         for layer in range(LAYERS):
             who = self.cohort.arrivals(reference, name, unit, group, layer)
             inside = positions((who.minute >= start) & (who.minute < end))
@@ -270,10 +270,10 @@ class _Plan:
                 )
             comes = mark < demand
             people.first[:] = names(stream.first, people, EVERYBODY, self.levels, self.stage_code)
-            found.append(people if comes.all() else subset(people, np.flatnonzero(comes)))
+            layers.append(people if comes.all() else subset(people, np.flatnonzero(comes)))
             if not len(demand) or demand.max() <= layer + 1:
                 break
-        return found
+        return layers
 
     # generations -----------------------------------------------------------------------------------------------------
 

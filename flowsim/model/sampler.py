@@ -341,20 +341,20 @@ def decide(place: Place, people: People, levels: Levels, cohort: Cohort, only: s
 
 def asked_for(place: Place, tables: Iterable[Table], choices: Iterable[str] = ()) -> set[str]:
     """The choices that have to be made before these tables can be read, with these choices themselves."""
-    found: set[str] = set()
+    attributes: set[str] = set()
     asked = {node.by for table in tables for node in table.nodes() if node.by is not None} | set(choices)
     while asked:
         name = asked.pop()
         choice = place.choices.get(name)
-        if choice is None or name in found:
+        if choice is None or name in attributes:
             continue
-        found.add(name)
+        attributes.add(name)
         of_choice = [table for table in (choice.shares, choice.chance) if table is not None]
         if choice.planned is not None:
             duration = place.stages[choice.planned.stage].duration
             of_choice += [*choice.planned.below.tables(), *(duration.tables() if duration is not None else ())]
         asked |= {node.by for table in of_choice for node in table.nodes() if node.by is not None} | set(choice.when)
-    return found
+    return attributes
 
 
 def _as_planned(name: str, planned: Planned, place: Place, sampler: Sampler, who: Who) -> np.ndarray:

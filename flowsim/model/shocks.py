@@ -39,19 +39,19 @@ def happenings(place: Place, cohort: Cohort) -> list[Happening]:
     run = place.run
     earliest, switch = -LONGEST_SHOCK_DAYS * DAY, run.switch
     old = {} if place.before is None else place.before.kinds
-    found = []
+    inside = []
     for kind, service in place.kinds.items():
         periods = [(service, earliest if place.before is None else switch, run.horizon)]
         if kind in old:
             periods.insert(0, (old[kind], earliest, switch))
         for declared, first, last in periods:
-            found += [h for h in _drawn(kind, declared, run, cohort) if first <= h.start < last and h.end > 0]
-    return found
+            inside += [h for h in _drawn(kind, declared, run, cohort) if first <= h.start < last and h.end > 0]
+    return inside
 
 
 def _drawn(kind: str, service: Service, run: Run, cohort: Cohort) -> list[Happening]:
     """The shocks of a service as it is declared, whenever they are."""
-    found = []
+    drawn = []
     for name, shock in service.shocks.items():
         for unit in own_units(service):
             purpose = f"shock/{kind}/{name}/{unit or ''}"
@@ -60,10 +60,10 @@ def _drawn(kind: str, service: Service, run: Run, cohort: Cohort) -> list[Happen
             begins = mark < _expected(shock, run, minute // DAY)
             minute, number = minute[begins], number[begins]
             lengths = _lengths(shock, purpose, number, cohort)
-            found += [
+            drawn += [
                 Happening(kind, unit, name, shock, int(m), int(m + n)) for m, n in zip(minute, lengths, strict=True)
             ]
-    return found
+    return drawn
 
 
 def _expected(shock: Shock, run: Run, day: np.ndarray) -> np.ndarray:

@@ -47,21 +47,21 @@ def stage_order(place: Place) -> list[str]:
 
 def may_come_back(place: Place) -> set[str]:
     """The stages from which, or from one that follows, people may be readmitted."""
-    found: set[str] = set()
+    returning: set[str] = set()
     for name in reversed(stage_order(place)):
-        if place.stages[name].readmission is not None or following(place.stages[name]) & found:
-            found.add(name)
-    return found
+        if place.stages[name].readmission is not None or following(place.stages[name]) & returning:
+            returning.add(name)
+    return returning
 
 
 def named_by(stage: Stage) -> dict[str, list[str]]:
     """The stages that a stage's people may go on to, by the column of their rows that says so."""
     columns = {"patience": "otherwise", "unfit": "unfit_to"}
-    found: dict[str, list[str]] = {}
+    targets_of: dict[str, list[str]] = {}
     for key, targets in ways_on(stage).items():
         word = key.partition(".")[0]
-        found.setdefault(columns.get(word, word), []).extend(targets)
-    return {column: [to for to in dict.fromkeys(targets) if to != LEAVE] for column, targets in found.items()}
+        targets_of.setdefault(columns.get(word, word), []).extend(targets)
+    return {column: [to for to in dict.fromkeys(targets) if to != LEAVE] for column, targets in targets_of.items()}
 
 
 def following(stage: Stage) -> set[str]:

@@ -114,8 +114,8 @@ class _Yearly:
     @property
     def dates(self) -> dict[str, str]:
         """Its dates by key."""
-        found = {self.first: str(self.span.begins)}
-        return found if isinstance(self.ends, float) else {**found, "to": str(self.span.ends)}
+        bounds = {self.first: str(self.span.begins)}
+        return bounds if isinstance(self.ends, float) else {**bounds, "to": str(self.span.ends)}
 
     def __str__(self) -> str:
         return f"{'.'.join(('place', *self.path))}: {self.span}"
@@ -148,14 +148,14 @@ def _single(path: Path, said: Mapping[str, Any], start: dt.date) -> dict[str, st
 
 def _next(day: MonthDay, date: dt.date) -> dt.date:
     """The first such day on or after a date."""
-    found = dt.date(date.year, *day)
-    return found if found >= date else dt.date(date.year + 1, *day)
+    this_year = dt.date(date.year, *day)
+    return this_year if this_year >= date else dt.date(date.year + 1, *day)
 
 
 def _last_before(day: MonthDay, date: dt.date) -> dt.date:
     """The last such day before a date."""
-    found = dt.date(date.year, *day)
-    return found if found < date else dt.date(date.year - 1, *day)
+    this_year = dt.date(date.year, *day)
+    return this_year if this_year < date else dt.date(date.year - 1, *day)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

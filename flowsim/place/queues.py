@@ -38,8 +38,8 @@ def capacities(service: Service, scale: float) -> dict[str | None, int]:
     """A service's capacity by queue before any block, in engine units, neighbours' own included."""
     if service.capacity == "unlimited":
         return dict.fromkeys(units_of(service), UNLIMITED)
-    own = split(service, service.capacity * scale)
-    return own | {unit: round(c * scale) * service.units_each for unit, c in service.neighbours.items()}
+    by_unit = split(service, service.capacity * scale)
+    return by_unit | {unit: round(c * scale) * service.units_each for unit, c in service.neighbours.items()}
 
 
 def block_amount(block: Block) -> float:

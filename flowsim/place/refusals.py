@@ -31,10 +31,10 @@ def notice(told: str) -> None:
 @contextlib.contextmanager
 def kept_notices() -> Iterator[list[str]]:
     """A list to which every `notice` is added that is told meanwhile; each is told all the same."""
-    found: list[str] = []
-    before = _kept.set((*_kept.get(), found))
+    notices: list[str] = []
+    before = _kept.set((*_kept.get(), notices))
     try:
-        yield found
+        yield notices
     finally:
         _kept.reset(before)
 

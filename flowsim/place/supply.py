@@ -259,9 +259,12 @@ class Initial(Model):
     @property
     def counted(self) -> bool:
         """Does it say of people more than how many they are?"""
-        told = self.state != "in_stage" or self.mix != "arriving" or self.waiting_for is not None
+        shaped = self.state != "in_stage" or self.mix != "arriving" or self.waiting_for is not None
         return (
-            told or bool(self.who) or self.streams is not None or (self.elapsed is not None and self.people is not None)
+            shaped
+            or bool(self.who)
+            or self.streams is not None
+            or (self.elapsed is not None and self.people is not None)
         )
 
     @property

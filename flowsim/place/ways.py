@@ -13,13 +13,13 @@ GIVEN = ("stream", "site", "locality")
 
 def ways_on(stage: Stage) -> dict[str, list[str]]:
     """The stages a stage leads to, `leave` included, by the key that names them."""
-    found = {"next": leaves_of(stage.next)}
-    found |= {f"patience.{reason}.to": leaves_of(valve.to) for reason, valve in stage.patience.items()}
+    ways = {"next": leaves_of(stage.next)}
+    ways |= {f"patience.{reason}.to": leaves_of(valve.to) for reason, valve in stage.patience.items()}
     if stage.unfit is not None:
-        found["unfit.to"] = [stage.unfit.to]
+        ways["unfit.to"] = [stage.unfit.to]
     if stage.displaced_to is not None:
-        found["displaced_to"] = [stage.displaced_to]
-    return found
+        ways["displaced_to"] = [stage.displaced_to]
+    return ways
 
 
 def leaves_of(table: Table | None) -> list[str]:
@@ -40,35 +40,35 @@ def attribute_levels(place: Place) -> dict[str, list[str]]:
 
 def plain_way(place: Place, stream: str) -> set[str]:
     """The stages to which people of a stream come from stage to stage, without giving up or turning elsewhere."""
-    found: set[str] = set()
+    on_the_way: set[str] = set()
     todo = leaves_of(place.streams[stream].first)
     while todo:
         name = todo.pop()
-        if name != LEAVE and name not in found:
-            found.add(name)
+        if name != LEAVE and name not in on_the_way:
+            on_the_way.add(name)
             todo += leaves_of(place.stages[name].next)
-    return found
+    return on_the_way
 
 
 def settings_of(place: Place) -> list[dict[str, str]]:
     """What is settled about people by where they come from."""
-    found = [stream.set for stream in place.streams.values()]
-    found += [initial.set for service in place.services.values() for initial in service.initial.values()]
-    return found + [stage.readmission.set for stage in place.stages.values() if stage.readmission is not None]
+    settings = [stream.set for stream in place.streams.values()]
+    settings += [initial.set for service in place.services.values() for initial in service.initial.values()]
+    return settings + [stage.readmission.set for stage in place.stages.values() if stage.readmission is not None]
 
 
 def streams_at(place: Place) -> dict[str, list[str]]:
     """The streams whose people may come to each stage, readmissions included."""
-    found: dict[str, set[str]] = {name: set() for name in place.stages}
+    streams_of: dict[str, set[str]] = {name: set() for name in place.stages}
     arrived = [(stage, name) for name, stream in place.streams.items() for stage in leaves_of(stream.first)]
     arrived += [(i.stage, INITIAL) for service in place.services.values() for i in service.initial.values()]
     while arrived:
         name, stream = arrived.pop()
-        if name not in found or stream in found[name]:
+        if name not in streams_of or stream in streams_of[name]:
             continue
-        found[name].add(stream)
+        streams_of[name].add(stream)
         stage = place.stages[name]
         arrived += [(target, stream) for targets in ways_on(stage).values() for target in targets]
         if stage.readmission is not None:
             arrived.append((stage.readmission.to, stage.readmission.set.get("stream", stream)))
-    return {name: sorted(streams) for name, streams in found.items()}
+    return {name: sorted(streams) for name, streams in streams_of.items()}
