@@ -242,10 +242,11 @@ def _capacity_there(history: History, waits: _Waits) -> np.ndarray:
     minute = np.maximum(waits.start[who], _closed_since(history, queue, end))
     while len(who):
         (used, used_until), (opened, open_until) = history.use.now(queue, minute), history.capacity.now(queue, minute)
+        # Room for this person alone is not enough: all who were accepted ahead in that minute come first.
         fits = opened - used >= turns.needed[place]
         fits[fits] = turns.quota_left(queue[fits], minute[fits]) >= turns.rank[place[fits]]
         there[who[fits]] = minute[fits]
-        midnight = (minute // DAY + 1) * DAY
+        midnight = (minute // DAY + 1) * DAY  # when quotas begin again; nothing else can change in between
         minute = np.minimum(np.minimum(used_until, open_until), midnight)
         on = ~fits & (minute < end)
         who, place, queue, end, minute = who[on], place[on], queue[on], end[on], minute[on]
@@ -255,10 +256,10 @@ def _capacity_there(history: History, waits: _Waits) -> np.ndarray:
 def _taken_as_it_opened(history: History, waits: _Waits) -> np.ndarray:
     """(n,) bool: was the person accepted in a minute in which the queue opened?"""
     calendar, minute = history.network.calendar[waits.queue], waits.end
-    found = (waits.turn >= 0) & (calendar != ALWAYS_OPEN) & (minute > 0) & (minute < history.horizon)
-    some = np.flatnonzero(found)
-    found[some] = history.network.calendars.opens(calendar[some], minute[some])
-    return found
+    taken = (waits.turn >= 0) & (calendar != ALWAYS_OPEN) & (minute > 0) & (minute < history.horizon)
+    some = np.flatnonzero(taken)
+    taken[some] = history.network.calendars.opens(calendar[some], minute[some])
+    return taken
 
 
 def _closed_since(history: History, queue: np.ndarray, minute: np.ndarray) -> np.ndarray:
@@ -311,12 +312,14 @@ class _Turns:
         """The order in which these were accepted in their queue and minute, and the units each of them took."""
         rows, s, number = self.history.journeys.rows, self.history.stamps, self.history.journeys.spells.number
         of_row = turn < len(self.history.spell)
-        own, task = turn[of_row], turn[~of_row] - len(self.history.spell)
+        row_turn, task = turn[of_row], turn[~of_row] - len(self.history.spell)
         row, units = turn.copy(), np.ones(len(turn), dtype=np.int64)
-        row[~of_row], units[of_row] = self.history.row_of(task), self.history.need[own]
-        since = rows.since[own]
+        row[~of_row], units[of_row] = self.history.row_of(task), self.history.need[row_turn]
+        # The engines' own order: priority, then when they asked (a place in a queue may be kept from an earlier row),
+        # then person and row. Another order would charge the last units to somebody else.
+        since = rows.since[row_turn]
         joined = np.empty(len(turn), dtype=np.int64)
-        joined[of_row] = np.where((since >= 0) & (s.joined[since] >= 0), s.joined[since], s.joined[own])
+        joined[of_row] = np.where((since >= 0) & (s.joined[since] >= 0), s.joined[since], s.joined[row_turn])
         joined[~of_row] = s.task_began[task]
         return np.lexsort((row, number[self.history.spell[row]], joined, rows.priority[row], key)), units
 

@@ -79,6 +79,7 @@ def lost_people(history: History) -> int:
     counts backwards too: found twice, or after being gone.
     """
     rows, s = history.journeys.rows, history.stamps
+    # For each row, when its person is next somewhere else: gone, unless a later row says otherwise (below).
     found_next = history.gone.take(history.spell)
     odd = np.flatnonzero((s.started >= 0) & (found_next < s.started))
     odd = np.union1d(odd, history.started_in(np.flatnonzero(history.arrived == NOT_YET)))
@@ -87,9 +88,12 @@ def lost_people(history: History) -> int:
     earlier, later = history.pairs
     found_next[earlier] = s.started.take(later)
     lost = np.flatnonzero((s.started >= 0) & (found_next != history.left))
+    # Between two places while holding nothing is no loss: they were let go when ready, or put out.
     nothing_held = ((rows.hold[lost] == 0) | (s.ended[lost] == DISPLACED)) & (s.left[lost] >= 0)
     lost = lost[~nothing_held]
     begins, ends = [*begins, history.left[lost]], [*ends, found_next[lost]]
+    # Each stretch counts one from its beginning to its end, and one that ends before it begins counts one less: who is
+    # found twice shows as well as who is found nowhere; only in the same minutes could one hide the other.
     minute, place = np.unique(np.concatenate(begins + ends), return_inverse=True)
     difference = np.cumsum(np.bincount(place, weights=np.repeat((1, -1), len(place) // 2)))
     return int(np.abs(difference[minute < history.horizon]).max(initial=0))
@@ -104,12 +108,12 @@ def littles_law_gap(history: History, start: int, end: int) -> float:
     waiting, n = history.waiting, history.n_queues
     area = history.queue_length.area(start, end)
     joined = (waiting.start >= start) & (waiting.start < end)
-    own = joined * (waiting.end - waiting.start)
+    in_window = joined * (waiting.end - waiting.start)
     earlier = (waiting.start < start) & (waiting.end > start)
     carried_in = earlier * (waiting.end - start)
     later = (waiting.start < end) & (waiting.end > end)
     carried_out = later * (waiting.end - end)
-    waits = np.bincount(waiting.queue, weights=own + carried_in - carried_out, minlength=n)
+    waits = np.bincount(waiting.queue, weights=in_window + carried_in - carried_out, minlength=n)
     return float(np.abs(area - waits).max(initial=0) / max(end - start, 1))
 
 

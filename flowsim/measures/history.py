@@ -47,11 +47,11 @@ class ByQueue:
 
     def sum(self, values: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         """Whole numbers or truth values, one an entry, times another if given, added up by queue: (S,) int64."""
-        found = np.zeros(len(self.first) - 1, dtype=np.int64)
+        sums = np.zeros(len(self.first) - 1, dtype=np.int64)
         some = np.flatnonzero(np.diff(self.first))
         products = values if times is None else np.multiply(values, times, dtype=np.int64)
-        found[some] = np.add.reduceat(products.take(self.order), self.first[some], dtype=np.int64)
-        return found
+        sums[some] = np.add.reduceat(products.take(self.order), self.first[some], dtype=np.int64)
+        return sums
 
     def split(self, values: np.ndarray, which: np.ndarray | None = None) -> list[np.ndarray]:
         """The values of every queue's entries, or of those of which `which` is true."""
@@ -197,26 +197,27 @@ class History:
         first, last = self._first_of_spell.take(spell), self._first_of_spell.take(last_spell + 1)
         case = np.repeat(np.arange(len(spell)), last - first)
         begun = self.stamps.started[self.order[ranges(first, last)]] <= minute[case]
-        found = np.full(len(spell), NONE, dtype=np.int64)
+        latest = np.full(len(spell), NONE, dtype=np.int64)
         begun_by = np.bincount(case[begun], minlength=len(spell))
         some = np.flatnonzero(begun_by)
-        found[some] = self.order[first[some] + begun_by[some] - 1]
-        return found
+        latest[some] = self.order[first[some] + begun_by[some] - 1]
+        return latest
 
     @cached_property
     def following(self) -> np.ndarray:
         """(R,) the row of the same spell that was started next, -1 for none."""
         earlier, later = self.pairs
-        found = np.full(len(self.spell), NONE, dtype=np.int64)
-        found[earlier] = later
-        return found
+        following = np.full(len(self.spell), NONE, dtype=np.int64)
+        following[earlier] = later
+        return following
 
     @cached_property
     def _moves(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows a person was in, or came from, when joining the queue of another, and that other: (moves,) each."""
         spell, joined = self.spell, self.stamps.joined
         earlier, later = self.pairs
-        rest = np.flatnonzero((joined >= 0) & (self.stamps.started < 0))  # joined and never came: between two starts
+        # Who joined a queue and never came there is in no pair of starts: they came from where they were until then.
+        rest = np.flatnonzero((joined >= 0) & (self.stamps.started < 0))
         of = spell.take(rest)
         before = self.row_at(of, of, joined.take(rest) - 1)
         some = np.flatnonzero(before >= 0)
@@ -226,9 +227,9 @@ class History:
     def previous(self) -> np.ndarray:
         """(R,) the row the person was in, or came from, when joining this row's queue; -1 for none or never joined."""
         before, row = self._moves
-        found = np.full(len(self.spell), NONE, dtype=np.int64)
-        found[row] = before
-        return found
+        previous = np.full(len(self.spell), NONE, dtype=np.int64)
+        previous[row] = before
+        return previous
 
     def held_on(self, row: np.ndarray) -> np.ndarray:
         """(n,) bool: did these rows hold their units until left for another; not let go when ready, not displaced?"""
@@ -239,9 +240,9 @@ class History:
         """(R,) bool: the row is in the queue the person already held (a resize, or unfit again): nobody new came."""
         before, row = self._moves
         same = np.flatnonzero(self.service.take(before) == self.service.take(row))
-        found = np.zeros(len(self.spell), dtype=bool)
-        found[row.take(same)] = self.held_on(before.take(same))
-        return found
+        goes_on = np.zeros(len(self.spell), dtype=bool)
+        goes_on[row.take(same)] = self.held_on(before.take(same))
+        return goes_on
 
     @cached_property
     def new(self) -> np.ndarray:
@@ -256,9 +257,9 @@ class History:
     @cached_property
     def initial(self) -> np.ndarray:
         """(R,) bool: the row in which a spell of the initial caseload began."""
-        found = np.zeros(len(self.spell), dtype=bool)
-        found[self.journeys.spells.first_row[self.journeys.spells.initial == 1]] = True
-        return found
+        began_there = np.zeros(len(self.spell), dtype=bool)
+        began_there[self.journeys.spells.first_row[self.journeys.spells.initial == 1]] = True
+        return began_there
 
     # when things ended -----------------------------------------------------------------------------------------------
 
@@ -274,17 +275,17 @@ class History:
         """(N,) the spell that is each one's readmission, -1 for none."""
         rows = self.journeys.rows
         parents = np.flatnonzero(rows.child >= 0)
-        found = np.full(len(self.journeys.spells.number), NONE, dtype=np.int64)
-        found[self.spell[parents]] = rows.child[parents]
-        return found
+        child = np.full(len(self.journeys.spells.number), NONE, dtype=np.int64)
+        child[self.spell[parents]] = rows.child[parents]
+        return child
 
     @cached_property
     def returned(self) -> np.ndarray:
         """(N,) the minute at which the readmission of each spell arrived, -1 for none."""
         parents = np.flatnonzero(self.child >= 0)
-        found = np.full(len(self.child), NEVER, dtype=np.int64)
-        found[parents] = self.stamps.joined[self.journeys.spells.first_row[self.child[parents]]]
-        return found
+        minute = np.full(len(self.child), NEVER, dtype=np.int64)
+        minute[parents] = self.stamps.joined[self.journeys.spells.first_row[self.child[parents]]]
+        return minute
 
     @cached_property
     def waited_until(self) -> np.ndarray:
@@ -319,6 +320,7 @@ class History:
         gone[self.spell.take(out)] = s.left.take(out)
         nowhere = np.flatnonzero(((s.ended == GAVE_UP) | (s.ended == TURNED_AWAY)) & (rows.otherwise < 0))
         before = self.previous[nowhere]
+        # A queue given up with nothing to turn to ends a spell only for who holds no other place: the rest stay there.
         free = (before < 0) | (self.left[before] <= s.joined[nowhere])
         gone[self.spell[nowhere[free]]] = self.waited_until[nowhere[free]]
         back = np.flatnonzero(self.returned >= 0)
@@ -355,15 +357,17 @@ class History:
     @cached_property
     def handed_over(self) -> np.ndarray:
         """(R,) units of the row before, in the same service, that counted towards this one when it was accepted."""
-        units, found = self.stamps.units, np.zeros_like(self.stamps.units)
+        units, passed_on = self.stamps.units, np.zeros_like(self.stamps.units)
         later = np.flatnonzero(self.continues & (self.stamps.accepted >= 0))
         later = later[self.journeys.rows.keep[self.previous[later]] == NONE]
-        found[later] = np.minimum(units[self.previous[later]], units[later])
-        return found
+        passed_on[later] = np.minimum(units[self.previous[later]], units[later])
+        return passed_on
 
     @cached_property
     def need(self) -> np.ndarray:
         """(R,) units each accepted row took beyond what was held or reserved for the person there; 0 where none."""
+        # Whoever changes size takes only the difference, and whoever comes back finds what was kept for them: charging
+        # either again would make a service look full to those behind, and delay would be put down to capacity.
         need = self.stamps.units - self.handed_over
         rows, s = self.journeys.rows, self.stamps
         kept = (s.ended == READMITTED) & (s.left >= 0) & (rows.kept_on_readmission > 0)
@@ -371,7 +375,7 @@ class History:
         if len(reserved):
             child = self.child[self.spell[reserved]]
             service = self.service[reserved]
-            key = child * self.n_queues + service
+            key = child * self.n_queues + service  # one number for the spell that came back and the service that kept
             order = np.argsort(key)
             key, reserved = key[order], reserved[order]
             came_back = np.zeros(len(self.child), dtype=bool)
@@ -380,6 +384,7 @@ class History:
             row = row[came_back[self.spell[row]] & (s.accepted[row] >= 0)]
             wanted = self.spell[row] * self.n_queues + self.service[row]
             place = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
+            # A reservation is freed in the minute its own person takes it; freed in another, it had run out.
             taken = (key[place] == wanted) & (s.accepted[row] == s.freed[reserved[place]])
             need[row[taken]] -= s.units[reserved[place[taken]]]
         return np.maximum(need, 0)
@@ -453,17 +458,17 @@ class History:
         table, s = self.journeys.tasks, self.stamps
         whole = (start == s.task_granted.take(task)) & (end == s.task_ended.take(task))
         whole &= table.calendar.take(task) == calendar
-        found = table.minutes.take(task)
+        minutes = table.minutes.take(task)
         rest = np.flatnonzero(~whole)
-        found[rest] = self.open_between(calendar.take(rest), start.take(rest), end.take(rest))
-        return found
+        minutes[rest] = self.open_between(calendar.take(rest), start.take(rest), end.take(rest))
+        return minutes
 
     def open_between(self, calendar: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         """How many minutes of each [start, end) each calendar is open; all where it is `ALWAYS_OPEN`: (n,) integers."""
-        found = end - start
+        minutes = end - start
         closes = np.flatnonzero(calendar != ALWAYS_OPEN)
-        found[closes] = self.network.calendars.open_between(calendar[closes], start[closes], end[closes])
-        return found
+        minutes[closes] = self.network.calendars.open_between(calendar[closes], start[closes], end[closes])
+        return minutes
 
 
 def ranges(first: np.ndarray, last: np.ndarray) -> np.ndarray:

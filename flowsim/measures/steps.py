@@ -99,8 +99,8 @@ class Steps:
 
     def of(self, queue: int) -> tuple[np.ndarray, np.ndarray]:
         """The minutes of change of one queue and the levels after them."""
-        own = slice(self.first[queue], self.first[queue + 1])
-        return self.minute(np.array(queue), own), self.level[own]
+        changes = slice(self.first[queue], self.first[queue + 1])
+        return self.minute(np.array(queue), changes), self.level[changes]
 
     def at(self, queue: np.ndarray, minute: np.ndarray) -> np.ndarray:
         """The level of each queue when each minute was over: (n,) int64, of queues and minutes (n,)."""
@@ -119,10 +119,10 @@ class Steps:
 
     def _level(self, queue: np.ndarray, following: np.ndarray) -> np.ndarray:
         """The level of each queue before each change, given by its place; 0 before its first."""
-        found = np.zeros(len(queue), dtype=np.int64)
+        level = np.zeros(len(queue), dtype=np.int64)
         changed = following > self.first[queue]
-        found[changed] = self.level[following[changed] - 1]
-        return found
+        level[changed] = self.level[following[changed] - 1]
+        return level
 
     def each_day(self) -> np.ndarray:
         """The level of every queue at 23:59 of each day: (S, days) float64."""
@@ -140,22 +140,22 @@ class Steps:
 
     def _area_before(self, minute: int) -> np.ndarray:
         """Unit-minutes of each queue before a minute: (S,) int64."""
-        found = np.zeros(len(self.first) - 1, dtype=np.int64)
-        last = self._until(np.arange(len(found)), np.full(len(found), minute)) - 1
+        area = np.zeros(len(self.first) - 1, dtype=np.int64)
+        last = self._until(np.arange(len(area)), np.full(len(area), minute)) - 1
         some = np.flatnonzero(last >= self.first[:-1])
         first, last = self.first[some], last[some]
         since = minute - self.minute(some, last)
-        found[some] = self._passed[last] - self._passed[first] + self.level[last] * since
-        return found
+        area[some] = self._passed[last] - self._passed[first] + self.level[last] * since
+        return area
 
     @cached_property
     def _passed(self) -> np.ndarray:
         """(K,) int64, unit-minutes up to each change, of its queue and of all before it: only differences mean much."""
-        found = np.zeros_like(self.level)
+        before = np.zeros_like(self.level)
         passed = np.diff(self.key)
         passed *= self.level[:-1]
-        np.cumsum(passed, out=found[1:])
-        return found
+        np.cumsum(passed, out=before[1:])
+        return before
 
 
 def count_each_day(group: np.ndarray, n: int, start: np.ndarray, end: np.ndarray, days: int) -> np.ndarray:
