@@ -41,13 +41,13 @@ def many_cells(replications: int, scenarios: Sequence[str], overrides: Sequence[
         words = ["compare", f"{folder}/out", str(replications), f"scenarios=[{','.join(scenarios)}]", *overrides]
         process("-m", "benchmarks.experiments", *words)
         manifest = Store(f"{folder}/out").manifest
-    cells = sum(manifest["cells"].values())
-    spent: dict[str, float] = manifest["cpu_seconds_of_cells"]
-    whole = manifest["cpu_seconds"]
+    cells = sum(manifest.cells.values())
+    spent: dict[str, float] = manifest.cpu_seconds_of_cells
+    whole = manifest.cpu_seconds
     rest = whole - sum(spent.values())
     yield row(here, "cells", float(cells), "")
     yield row(here, "cells a CPU second", cells / whole, "")
-    yield row(here, f"cells a second of wall time, {manifest['jobs']} jobs", cells / manifest["wall_seconds"], "")
+    yield row(here, f"cells a second of wall time, {manifest.jobs} jobs", cells / manifest.wall_seconds, "")
     for part in PARTS:
         yield row(here, f"of the CPU, {part}", 100 * spent[part] / whole, "%")
     yield row(here, "of the CPU, dispatch and tables", 100 * rest / whole, "%")

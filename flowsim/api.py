@@ -329,10 +329,10 @@ def read(out: str | Path) -> Result | Comparison | Selection | Sweep:
     """The result in a folder that an earlier experiment left. Raises PlaceError when it holds none."""
     manifest = Store(out).manifest
     kinds: dict[str, type[Comparison | Selection | Sweep]] = {"sweep": Sweep}
-    if "selection" in manifest:  # until its end a selection is a comparison
+    if manifest.selection is not None:  # until its end a selection is a comparison
         kinds["select"] = Selection
-    several = len(manifest.get("configuration", {}).get("scenarios", {})) > 1
-    return kinds.get(manifest.get("verb", ""), Comparison if several else Result).read(out)
+    several = len(manifest.keys) > 1
+    return kinds.get(manifest.verb, Comparison if several else Result).read(out)
 
 
 def as_place(what: Place | str, overrides: Sequence[str] = ()) -> Place:

@@ -20,6 +20,7 @@ import flowsim
 from flowsim.cells import replicate, runner
 from flowsim.cells.runner import default_replications, warm_up_notice
 from flowsim.cells.window import window_span
+from flowsim.cli import main as cli
 from flowsim.declare.composition import load
 from flowsim.declare.settings import ENGINES, Settings
 from flowsim.folder import cell_file as cells
@@ -276,14 +277,14 @@ def test_a_failing_cell_is_told_with_its_seed_and_loses_no_other(
     (failure,) = comparison.failures
     assert (failure.scenario, failure.replication, failure.seed) == ("more", 1, 5)
     assert failure.error.startswith("RuntimeError: the ceiling came down (test_experiment.py:")
-    assert comparison.manifest["status"] == "failures"
-    assert comparison.manifest["failures"][0]["seed"] == 5
-    assert comparison.manifest["cells"] == {"base": 3, "more": 2}
+    assert comparison.manifest.status == "failures"
+    assert comparison.manifest.failures[0].seed == 5
+    assert comparison.manifest.cells == {"base": 3, "more": 2}
     assert set(comparison.differences["n"]) == {2}  # only replications that both have are compared
     monkeypatch.setattr(replicate, "simulate", simulate)
     again = compare({"base": BASE, "more": MORE}, replications=3, seed=5, jobs=1, out=out, progress=False)
     assert not again.failures
-    assert again.manifest["cells"] == {"base": 3, "more": 3}
+    assert again.manifest.cells == {"base": 3, "more": 3}
 
 
 def test_ctrl_c_leaves_what_is_finished_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +299,7 @@ def test_ctrl_c_leaves_what_is_finished_readable(tmp_path: Path, monkeypatch: py
     out = tmp_path / "out"
     result = run(BASE, replications=4, jobs=1, out=out, progress=False)
     assert result.interrupted
-    assert result.manifest["status"] == "interrupted"
+    assert result.manifest.status == "interrupted"
     assert set(result.results["replication"]) == {0, 1}
     assert f"Stopped with 2 of 4 cells done; the same command with out={out} goes on." in result.notices
     monkeypatch.setattr(replicate, "simulate", simulate)
@@ -347,6 +348,38 @@ def test_a_folder_is_read_again(tmp_path: Path) -> None:
         Result.read(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"counts": {"baseline": "three"}}, "counts.baseline: 'three' was given; allowed: a whole number"),
+        ({"configuration": {"window_minutes": 3}}, "configuration.window_minutes: 3 was given; allowed: a list"),
+        ({"configuration": ["baseline"]}, "configuration: ['baseline'] was given"),
+        ({"failures": [{"scenario": "baseline"}]}, "this key is needed and was not given"),
+        ([1, 2], "[1, 2] was given"),
+    ],
+)
+def test_a_manifest_that_cannot_be_is_one_sentence(
+    content: object, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = run(BASE, replications=1, jobs=1, out=tmp_path / "out", progress=False).out
+    (out / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
+    assert cli.main(["results", str(out)]) == cli.MISTAKE
+    said = capsys.readouterr().err
+    assert "manifest.json: " in said
+    assert told in said
+    assert len(said.splitlines()) == 1
+    with pytest.raises(PlaceError, match=r"manifest\.json"):
+        run(BASE, replications=1, jobs=1, out=out, progress=False)
+
+
+def test_what_another_version_said_in_a_manifest_is_kept(tmp_path: Path) -> None:
+    run(BASE, replications=1, jobs=1, out=tmp_path / "out", progress=False)
+    store = Store(tmp_path / "out")
+    store.write_manifest(store.manifest.but(weather="rain"))
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))["weather"] == "rain"
+    assert Store(tmp_path / "out").manifest.status == "complete"
+
+
 # -- settings ----------------------------------------------------------------------------------------------------------
 
 
@@ -392,7 +425,7 @@ def test_the_default_number_of_replications_is_a_rule_and_is_announced(
     assert default_replications({str(n): decade for n in range(5)}, "reference") == runner.FEWEST_REPLICATIONS
     monkeypatch.setattr(runner, "REFERENCE_DAYS", 4 * 35)
     result = run(BASE, engine="reference", jobs=1, out=tmp_path / "out")
-    assert result.manifest["replications"] == 4
+    assert result.manifest.replications == 4
     told = capsys.readouterr().err
     assert "lowered from 20 to 4 replications" in told
     assert "4 of 4 cells done" in told
@@ -501,5 +534,5 @@ def test_without_numba_the_reference_engine_is_used_and_said(tmp_path: Path, mon
     monkeypatch.setitem(sys.modules, "flowsim.engine.compiled", None)  # importing it raises ImportError
     with pytest.warns(FlowsimNotice, match="The compiled engine cannot be used here"):
         result = run(BASE, replications=1, jobs=1, out=tmp_path / "out", progress=False)
-    assert result.manifest["engine"] == "reference"
+    assert result.manifest.engine == "reference"
     assert not result.failures

@@ -226,7 +226,7 @@ def test_a_cluster_here_is_started_once_for_all_rounds(tmp_path: Path, monkeypat
     monkeypatch.setattr(executors, "on_cluster", lambda jobs, client: executors.here(jobs))
     settings = Settings(out=tmp_path / "out", executor="dask", jobs=3, progress=False)
     found = run_until(places(), settings, verb="compare", precision=asked(1e-9, most=14))
-    assert found.manifest["cells"] == {"base": 14, "more": 14}
+    assert found.manifest.cells == {"base": 14, "more": 14}
     assert (started, asked_for) == ([3], ["tcp://here:1"] * 2)
 
 

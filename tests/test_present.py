@@ -228,10 +228,9 @@ def test_what_is_not_measured_is_grey_on_both_sides(comparison: flowsim.Comparis
     run = comparison.places["baseline"].run
     start, end = comparison.span
     part = flowsim.Comparison(comparison.out, comparison.places)
-    part.__dict__["manifest"] = {
-        **comparison.manifest,
-        "configuration": {**comparison.manifest["configuration"], "window_minutes": [start + 5 * 1440, end - 9 * 1440]},
-    }
+    minutes = {"window_minutes": (start + 5 * 1440, end - 9 * 1440)}
+    described = comparison.manifest.configuration.model_copy(update=minutes)
+    part.__dict__["manifest"] = comparison.manifest.but(configuration=described)
     whole, inner = (charts.delayed(one).axes[0].patches for one in (comparison, part))
     assert len(whole) == 1  # the warm-up
     edges = [date2num(np.datetime64(run.date_of(minute))) for minute in (0, start + 5 * 1440, end - 9 * 1440, end)]

@@ -10,10 +10,10 @@ from flowsim.cli import main as cli
 from flowsim.declare.composition import compose, load, load_scenarios
 from flowsim.declare.totals import what_follows
 from flowsim.folder.catalogue import ask
+from flowsim.folder.manifest import Described, Manifest
 from flowsim.folder.store import Store
-from flowsim.place import FlowsimNotice, PlaceError
+from flowsim.place import FlowsimNotice, PlaceError, counted
 from flowsim.place.queues import capacities
-from flowsim.present.words import counted
 from flowsim.questions.sweep import compose_sweep
 
 REABLEMENT = "place.services.reablement"
@@ -161,7 +161,7 @@ def test_settings_in_sql_are_what_is_open(tmp_path, monkeypatch):
     folder = tmp_path / "results"
     (folder / "config").mkdir(parents=True)
     store = Store(folder)
-    store.write_manifest({"configuration": {"scenarios": {"old": "k"}}})
+    store.write_manifest(Manifest(configuration=Described(scenarios={"old": "k"})))
     split = "x: {unit: slots, capacity: 140.0, by_locality: {a: 64.0, b: 54.0}}"
     text = f"services: {{{split}, y: {{unit: beds, capacity: 0.0, by_site: {{a: 3.0}}}}}}\n"
     (folder / "config" / "old.yaml").write_text(text, encoding="utf-8")

@@ -37,7 +37,7 @@ class Making:
         self.settings = settings
         self.nights = nights
         self.interrupted = False
-        self.assembled: dict[str, Any] = store.manifest.get("assembled", {})
+        self.assembled: dict[str, Any] = store.manifest.assembled
         self.notices: list[str] = []
         self.seconds = dict.fromkeys(PARTS, 0.0)
         self.processes = 1

@@ -27,6 +27,7 @@ from flowsim.engine import usable
 from flowsim.folder.atomic import StoreError, write_csv
 from flowsim.folder.configuration import Configuration
 from flowsim.folder.machine import git_commit, this_machine, versions
+from flowsim.folder.manifest import FailedCell, Manifest
 from flowsim.folder.outcome import PARTS
 from flowsim.folder.result import Result
 from flowsim.folder.store import Store, default_out
@@ -94,7 +95,7 @@ def run_all(
 
     Raises PlaceError; StoreError when the folder cannot be written: what is finished stays.
     """
-    began, cpu = time.perf_counter(), time.process_time()
+    clock = _Clock()
     engine = usable(settings.engine)
     counts, notices = _counts(places, settings, engine, replications)
     span = window_span(settings.window, places)
@@ -102,24 +103,8 @@ def run_all(
     store = Store(default_out(verb) if settings.out is None else settings.out)
     command = settings.command or told_command()
     notices += store.open(configuration, command)
-    described = configuration.described()
-    earlier = store.manifest if store.manifest.get("configuration") == described else {}
-    manifest = {
-        "command": command,
-        "verb": verb,
-        **(asked or {}),
-        "status": "running",
-        "replications": max(counts.values()),
-        "seed": settings.seed,
-        "engine": engine,
-        "window": settings.window,
-        "configuration": described,
-        "counts": counts,
-        "assembled": store.manifest.get("assembled", {}),
-        "versions": versions(),
-        "machine": this_machine(),
-        "git_commit": git_commit(),
-    }
+    before = store.manifest
+    manifest = _begun(configuration, counts, command, verb, asked or {}).but(assembled=before.assembled)
     notices += store.set_apart(manifest)
     store.write_manifest(manifest)
     for table_name, table in (beside or {}).items():
@@ -127,47 +112,99 @@ def run_all(
     write_about(store, places, capacities=nights)
     if settings.progress and notices:
         print(*notices, sep="\n", file=sys.stderr)
-    notices = [*_told_when_read(places), *notices]
     making = Making(store, configuration, counts, settings, nights)
+    _make(making, manifest)
+    notices = [*_told_when_read(places), *notices, *_told_when_made(making, places)]
+    spent = before if before.configuration == manifest.configuration else Manifest()
+    store.write_manifest(_ended(manifest, making, notices, spent, clock))
+    return Result(store.out, dict(places), making.failures, tuple(notices), making.interrupted)
+
+
+class _Clock:
+    """Seconds since it was made: of the wall, and of this process's CPU."""
+
+    def __init__(self) -> None:
+        self._began, self._cpu = time.perf_counter(), time.process_time()
+
+    @property
+    def wall(self) -> float:
+        return time.perf_counter() - self._began
+
+    @property
+    def cpu(self) -> float:
+        return time.process_time() - self._cpu
+
+
+def _begun(
+    configuration: Configuration, counts: dict[str, int], command: str, verb: str, asked: Mapping[str, Any]
+) -> Manifest:
+    """What is known of an experiment before its first cell."""
+    return Manifest(
+        command=command,
+        verb=verb,
+        **asked,
+        status="running",
+        replications=max(counts.values()),
+        seed=configuration.seed,
+        engine=configuration.engine,
+        window=configuration.window,
+        configuration=configuration.described(),
+        counts=counts,
+        versions=versions(),
+        machine=this_machine(),
+        git_commit=git_commit(),
+    )
+
+
+def _make(making: Making, manifest: Manifest) -> None:
+    """Make what is missing; whatever ends it before its time is told with what is kept, and is in the manifest.
+
+    Raises StoreError, ClusterError, and KeyboardInterrupt where Ctrl-C came outside the cells.
+    """
+    store = making.store
     try:
         with store.at_work():
             making.run()
     except (StoreError, ClusterError) as trouble:
-        kept = f"{making.finished} of {sum(counts.values())} cells are finished and kept"
-        with contextlib.suppress(StoreError):
-            store.write_manifest(manifest | {"status": "interrupted", "cells": making.done})
+        kept = f"{making.finished} of {sum(making.counts.values())} cells are finished and kept"
+        with contextlib.suppress(StoreError):  # of a full disk this very file may be what does not fit
+            store.write_manifest(manifest.but(status="interrupted", cells=making.done))
         raise type(trouble)(f"{trouble} {kept}; when it is mended, the same command goes on.") from None
     except KeyboardInterrupt:
-        store.write_manifest(manifest | {"status": "interrupted", "cells": making.done})
+        store.write_manifest(manifest.but(status="interrupted", cells=making.done))
         raise KeyboardInterrupt(f"the same command with out={store.out} goes on") from None
-    failures = making.failures
-    if making.interrupted:
-        notices.append(
-            f"Stopped with {making.finished} of {sum(counts.values())} cells done; "
-            f"the same command with out={store.out} goes on."
-        )
-    notices += making.notices
-    notices += _warm_up(store, places) if making.done[next(iter(places))] else []
+
+
+def _ended(manifest: Manifest, making: Making, notices: list[str], before: Manifest, clock: _Clock) -> Manifest:
+    """What is known of an experiment at its end; `before` says what earlier runs of it took."""
     seconds = [making.seconds[part] for part in PARTS]
-    here = time.process_time() - cpu
-    status = "interrupted" if making.interrupted else "failures" if failures else "complete"
-    manifest |= {
-        "status": status,
-        "assembled": making.assembled,
-        "cells": making.done,
-        "jobs": making.processes,
-        "executor": settings.executor,
-        "wall_seconds": round(earlier.get("wall_seconds", 0) + time.perf_counter() - began, 3),
-        "cpu_seconds": round(earlier.get("cpu_seconds", 0) + here + (0 if making.in_this_process else sum(seconds)), 1),
-        "cpu_seconds_of_cells": {part: round(spent, 3) for part, spent in zip(PARTS, seconds, strict=True)},
-        "notices": notices,
-        "failures": [
-            {"scenario": one.scenario, "replication": one.replication, "seed": one.seed, "error": one.error}
-            for one in failures
-        ],
-    }
-    store.write_manifest(manifest)
-    return Result(store.out, dict(places), failures, tuple(notices), making.interrupted)
+    elsewhere = 0.0 if making.in_this_process else sum(seconds)  # else they are in this process's own CPU time
+    failed = tuple(
+        FailedCell(scenario=f.scenario, replication=f.replication, seed=f.seed, error=f.error) for f in making.failures
+    )
+    return manifest.but(
+        status="interrupted" if making.interrupted else "failures" if making.failures else "complete",
+        assembled=making.assembled,
+        cells=making.done,
+        jobs=making.processes,
+        executor=making.settings.executor,
+        wall_seconds=round(before.wall_seconds + clock.wall, 3),
+        cpu_seconds=round(before.cpu_seconds + clock.cpu + elsewhere, 1),
+        cpu_seconds_of_cells={part: round(spent, 3) for part, spent in zip(PARTS, seconds, strict=True)},
+        notices=tuple(notices),
+        failures=failed,
+    )
+
+
+def _told_when_made(making: Making, places: Mapping[str, Place]) -> list[str]:
+    """What is to be said of how the cells were made, and of their warm-up."""
+    told = []
+    if making.interrupted:
+        told.append(
+            f"Stopped with {making.finished} of {sum(making.counts.values())} cells done; "
+            f"the same command with out={making.store.out} goes on."
+        )
+    return [*told, *making.notices, *(_warm_up(making.store, places) if making.done[next(iter(places))] else [])]
 
 
 def _told_when_read(places: Mapping[str, Place]) -> list[str]:

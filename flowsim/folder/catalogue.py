@@ -19,6 +19,7 @@ from flowsim.folder.assemble import assemble
 from flowsim.folder.cell_file import CellFile, DamagedCellError, listed
 from flowsim.folder.configuration import flat, free_name, read_plain
 from flowsim.folder.machine import versions
+from flowsim.folder.manifest import Described, Manifest
 from flowsim.folder.store import Store
 from flowsim.place import PlaceError, refuse
 
@@ -40,7 +41,7 @@ def catalogue(store: Store) -> pd.DataFrame:
     names are those of the last experiment; a cell that is not part of it has the name it was made under.
     """
     manifest = store.manifest
-    names = {key: name for name, key in manifest.get("configuration", {}).get("scenarios", {}).items()}
+    names = {key: name for name, key in manifest.keys.items()}
     rows: list[dict[str, Any]] = []
     for key, cells in _every(store):
         about = _about(cells)
@@ -48,9 +49,9 @@ def catalogue(store: Store) -> pd.DataFrame:
         words |= {name: about.get(name) for name in ("seed", "engine", "window")}
         for replication, cell in sorted(cells.items()):
             rows.append(words | {"replication": replication, "file": cell.path.relative_to(store.out).as_posix()})
-    common = {name: manifest.get(name) for name in ("engine", "window")}
+    common = {"engine": manifest.engine, "window": manifest.window}
     keys = {name: key for key, name in names.items()}
-    for row in manifest.get("failures", []):
+    for row in (cell.model_dump() for cell in manifest.failures):
         rows.append({**row, **common, "state": "failed", "key": keys.get(row["scenario"]), "file": ""})
     columns = ["scenario", "replication", "state", "seed", "engine", "window", "key", "file", "error"]
     return pd.DataFrame(rows, columns=columns)
@@ -82,7 +83,7 @@ def rebuild(store: Store) -> tuple[dict[str, int], list[str]]:
     keys: dict[str, str] = {}
     about: dict[str, Any] = {}
     earlier = store.manifest
-    before = list(earlier.get("configuration", {}).get("scenarios", {}))
+    before = list(earlier.keys)
     every = [(key, cells, _about(cells)) for key, cells in _every(store)]
     place = {name: at for at, name in enumerate(before)}
     every.sort(
@@ -102,22 +103,26 @@ def rebuild(store: Store) -> tuple[dict[str, int], list[str]]:
             next(cells for name, cells in found.items() if keys[name] == cell.key).pop(cell.replication)
         note, damaged = assemble(store, keys, found)
     done = {name: len(cells) for name, cells in found.items()}
-    common = {name: about.get(name) for name in ("seed", "engine", "window", "window_minutes", "code", "libraries")}
+    names = ("seed", "engine", "window", "window_minutes", "code", "libraries")
+    said: dict[str, Any] = {name: about[name] for name in names if name in about}
+    described = Described(scenarios=keys, **said)
     store.write_manifest(
-        {
-            "command": "flowsim results rebuild",
-            "verb": "sweep" if earlier.get("verb") == "sweep" else "results",  # its points.csv is still there
-            "status": "rebuilt",
-            "replications": max(done.values()),
-            **{name: common[name] for name in ("seed", "engine", "window")},
-            "configuration": {"scenarios": keys, **common},
-            "counts": {name: max(cells, default=-1) + 1 for name, cells in found.items()},
-            "cells": done,
-            "assembled": note,
-            "versions": versions(),
-            "notices": notices,
-            "failures": [],
-        }
+        Manifest(
+            command="flowsim results rebuild",
+            verb="sweep" if earlier.verb == "sweep" else "results",  # its points.csv is still there
+            status="rebuilt",
+            replications=max(done.values()),
+            seed=described.seed,
+            engine=described.engine,
+            window=described.window,
+            configuration=described,
+            counts={name: max(cells, default=-1) + 1 for name, cells in found.items()},
+            cells=done,
+            assembled=note,
+            versions=versions(),
+            notices=tuple(notices),
+            failures=(),
+        )
     )
     return done, notices
 
@@ -186,7 +191,7 @@ def _cells(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
 
 def _scenarios(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
     rows = []
-    counts = store.manifest.get("cells", {})
+    counts = store.manifest.cells
     for name, key, config in _configurations(store):
         told = config.get("scenario", {})
         changes = "; ".join(f"place.{what}: {old} -> {new}" for what, (old, new) in told.get("changes", {}).items())
@@ -215,7 +220,7 @@ def _as_open(service: dict[str, Any]) -> dict[str, Any]:
 
 
 def _configurations(store: Store) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for name, key in store.manifest.get("configuration", {}).get("scenarios", {}).items():
+    for name, key in store.manifest.keys.items():
         path = store.config_file(name)
         yield name, key, read_plain(path) if path.is_file() else {}
 

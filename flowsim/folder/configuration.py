@@ -18,6 +18,7 @@ from flowsim.declare.reading import read_place
 from flowsim.declare.yaml_and_csv import load_yaml
 from flowsim.folder.code import code_digest
 from flowsim.folder.machine import LIBRARIES_THAT_COUNT, installed
+from flowsim.folder.manifest import Described
 from flowsim.place import Place, PlaceError, Table
 
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # five times as fast, the same text
@@ -157,6 +158,6 @@ class Configuration:
             "libraries": self.libraries,
         }
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> Described:
         """As it stands in the manifest."""
-        return {"scenarios": self.keys, **self.common()}
+        return Described(scenarios=self.keys, **self.common())

@@ -12,6 +12,7 @@ from typing import Any, Self
 import pandas as pd
 
 from flowsim.folder.configuration import read_config
+from flowsim.folder.manifest import Manifest
 from flowsim.folder.outcome import Outcome
 from flowsim.folder.store import CAPACITIES, EVIDENCE, PUBLISHED, Store
 from flowsim.place import Place, PlaceError
@@ -64,13 +65,11 @@ class Result:
         """The result in a folder that an earlier run left. Raises PlaceError when it holds none."""
         store = Store(out)
         manifest = store.manifest
-        names = manifest.get("configuration", {}).get("scenarios", {})
-        if not names or not (store.out / "results.parquet").is_file():
+        if not manifest.keys or not (store.out / "results.parquet").is_file():
             raise PlaceError(f"{out}: this folder holds no results.")
-        keys = ("scenario", "replication", "seed", "error")
-        failures = tuple(Outcome(**{key: row[key] for key in keys}) for row in manifest.get("failures", []))
-        stopped = manifest.get("status") == "interrupted"
-        return cls(store.out, Written(store, tuple(names)), failures, tuple(manifest.get("notices", [])), stopped)
+        failures = tuple(Outcome(f.scenario, f.replication, f.seed, error=f.error) for f in manifest.failures)
+        stopped = manifest.status == "interrupted"
+        return cls(store.out, Written(store, tuple(manifest.keys)), failures, manifest.notices, stopped)
 
     @classmethod
     def of(cls, result: Result) -> Self:
@@ -83,15 +82,17 @@ class Result:
         return tuple(self.places)
 
     @cached_property
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Manifest:
         """How it was made."""
         return Store(self.out).manifest
 
     @property
     def span(self) -> tuple[int, int]:
         """First minute measured and the first after."""
-        start, end = self.manifest["configuration"]["window_minutes"]
-        return start, end
+        minutes = self.manifest.configuration.window_minutes
+        if minutes is None:
+            raise PlaceError(f"{self.out}: manifest.json does not say which minutes were measured.")
+        return minutes
 
     @cached_property
     def results(self) -> pd.DataFrame:

@@ -19,14 +19,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import json
 import os
 import re
 import shutil
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -36,6 +34,8 @@ from flowsim.folder.atomic import is_left_over, renamed, temporary_name, told_tr
 from flowsim.folder.cell_file import NIGHTS_SCHEMA, CellFile, listed
 from flowsim.folder.chosen import Chosen
 from flowsim.folder.configuration import Configuration, file_name, first_difference, plain, read_plain, written
+from flowsim.folder.manifest import FILE as MANIFEST
+from flowsim.folder.manifest import Described, Manifest, read_manifest
 from flowsim.place import Place, PlaceError
 
 EVIDENCE, PUBLISHED, CAPACITIES = "evidence", "published", "capacities"
@@ -52,8 +52,6 @@ DRAWN = (
     "sweep.parquet",
 )  # fmt: skip
 """What is drawn and written of an experiment beside its numbers; another question leaves some of it as it was."""
-QUESTION = ("verb", "configuration", "precision", "precision_of", "measures", "indifference", "probability")
-"""Keys of the manifest that say whether an experiment asks the same as the one before."""
 
 
 def default_out(verb: str) -> Path:
@@ -93,30 +91,30 @@ class Store:
                 self._write_config(name, place, configuration.digests[name][1], command)
         return notices
 
-    def set_apart(self, manifest: Mapping[str, Any]) -> list[str]:
+    def set_apart(self, manifest: Manifest) -> list[str]:
         """Move what was drawn and written of another question than this manifest's out of the way, and say so.
 
         Raises StoreError when it cannot be moved.
         """
         before = self.manifest
         names = [name for name in DRAWN if (self.out / name).exists()]
-        if not names or all(before.get(key) == manifest.get(key) for key in QUESTION):
+        if not names or before.asks_the_same(manifest):
             return []
         earlier = self.out / "earlier"
         numbers = [int(number) for path in earlier.glob("*") if (number := path.name.partition("-")[0]).isdecimal()]
-        kept = earlier / f"{1 + max(numbers, default=0)}-{before.get('verb', 'unknown')}"
+        kept = earlier / f"{1 + max(numbers, default=0)}-{before.verb or 'unknown'}"
         with told_trouble(self.out):
             kept.mkdir(parents=True)
             for name in names:
                 os.replace(self.out / name, kept / name)
-            if before:
-                shutil.copy2(self.out / "manifest.json", kept)
+            if (self.out / MANIFEST).is_file():
+                shutil.copy2(self.out / MANIFEST, kept)
         told = f"{', '.join(names)} of the command before stand in {kept.relative_to(self.out).as_posix()} now"
         return [f"out={self.out}: {told}; nothing of it is lost."]
 
     def _is_ours(self) -> bool:
         names = [path.name for path in self.out.iterdir() if path.suffix != ".tmp"]
-        return not {"manifest.json", "cells"}.isdisjoint(names) or set(names) <= OURS
+        return not {MANIFEST, "cells"}.isdisjoint(names) or set(names) <= OURS
 
     def _clear(self) -> None:
         """Take away what processes that are no more left half written."""
@@ -127,29 +125,27 @@ class Store:
 
     def _told_difference(self, configuration: Configuration) -> list[str]:
         """A sentence when a scenario of this name was another one before."""
-        there = self.manifest.get("configuration", {})
+        there = self.manifest.configuration
         here = configuration.described()
-        changed = [name for name, key in there.get("scenarios", {}).items() if here["scenarios"].get(name, key) != key]
+        changed = [name for name, key in there.scenarios.items() if here.scenarios.get(name, key) != key]
         if not changed:
             return []
         what = self._what_differs(changed[0], there, here, configuration)
         told = f"out={self.out}: {what}; the cells that are there stay and are not used"
         return [f"{told}."]
 
-    def _what_differs(
-        self, name: str, there: dict[str, Any], here: dict[str, Any], configuration: Configuration
-    ) -> str:
+    def _what_differs(self, name: str, there: Described, here: Described, configuration: Configuration) -> str:
         for key in ("seed", "engine", "window"):
-            if there.get(key) != here[key]:
-                return f"{key} is {there.get(key)} there and {here[key]} here"
+            if getattr(there, key) != getattr(here, key):
+                return f"{key} is {getattr(there, key)} there and {getattr(here, key)} here"
         stored = self.config_file(name)
         before = read_plain(stored) if stored.is_file() else {}
         data = plain(configuration.places[name])
         if before and before != data:
             return f"in {name}, {first_difference(before, data)}"
-        if there.get("code") != here["code"]:
+        if there.code != here.code:
             return "flowsim itself has changed since"
-        return first_difference(there.get("libraries", {}), here["libraries"], "versions")
+        return first_difference(there.libraries, here.libraries, "versions")
 
     def config_file(self, scenario: str) -> Path:
         """Where the composed place of a scenario stands."""
@@ -244,18 +240,13 @@ class Store:
     # -- reading ------------------------------------------------------------------------------------------------------
 
     @property
-    def manifest(self) -> dict[str, Any]:
-        """What `manifest.json` says; empty when it is not there or not whole."""
-        try:
-            found = json.loads((self.out / "manifest.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+    def manifest(self) -> Manifest:
+        """What `manifest.json` says; nothing when it is not there or not whole. Raises PlaceError (`read_manifest`)."""
+        return read_manifest(self.out)
 
-    def write_manifest(self, content: dict[str, Any]) -> None:
+    def write_manifest(self, manifest: Manifest) -> None:
         """Write `manifest.json`. Raises StoreError."""
-        text = json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n"
-        self.write("manifest.json", text.encode())
+        self.write(MANIFEST, manifest.text().encode())
 
     def results(
         self,
@@ -296,10 +287,10 @@ class Store:
     def _nights_of_cells(self, chosen: Chosen, scenarios: Collection[str] | None, replications: int | None) -> pa.Table:
         manifest = self.manifest
         tables = [NIGHTS_SCHEMA.empty_table()]
-        for name, key in manifest.get("configuration", {}).get("scenarios", {}).items():
+        for name, key in manifest.keys.items():
             if scenarios is None or name in scenarios:
                 cells = listed(self.cells / key)
-                for replication in range(min(manifest["counts"].get(name, 0), replications or sys.maxsize)):
+                for replication in range(min(manifest.counts.get(name, 0), replications or sys.maxsize)):
                     if replication in cells:
                         tables.append(chosen.of(cells[replication].read().nights(name)))
         return pa.concat_tables(tables).unify_dictionaries()

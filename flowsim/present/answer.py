@@ -43,7 +43,7 @@ def _with_interval(mean: float, low: float, high: float, unit: str) -> str:
 
 def remark(sql: str, answer: pd.DataFrame, store: Store) -> str:
     """What there is to say of an answer: names in the question that nothing has, with the nearest; that it is empty."""
-    known = {"measure": list(MEASURES), "scenario": list(store.manifest.get("configuration", {}).get("scenarios", {}))}
+    known = {"measure": list(MEASURES), "scenario": list(store.manifest.keys)}
     told = []
     for column, names in known.items():
         compared = re.findall(rf"\b{column}\b\"?\s*(?:=|in\b\s*\()\s*((?:'[^']*'[\s,]*)+)", sql, re.IGNORECASE)

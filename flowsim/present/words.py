@@ -112,7 +112,7 @@ def period_words(result: Result) -> str:
     run = next(iter(result.places.values())).run
     start, end = result.span
     first, last = run.date_of(start), run.date_of(end - 1)
-    window = result.manifest.get("window", "all")
+    window = result.manifest.window or "all"
     named = "" if window == "all" else f" ({window} the block)"
     return f"Measured from {_date(first)} to {_date(last)}{named}."
 
@@ -128,7 +128,7 @@ def settings_words(result: Result) -> str:
 
 def _settings_of_places(result: Result) -> Iterator[str]:
     """What was set of the places, each once; with the scenarios that have it where others have not."""
-    scenarios = result.scenarios[: 1 if result.manifest.get("verb") == "sweep" else None]
+    scenarios = result.scenarios[: 1 if result.manifest.verb == "sweep" else None]
     having: dict[str, list[str]] = {}
     for name in scenarios:
         for told in result.places[name].scenario.settings:
@@ -143,7 +143,7 @@ def _settings_of_places(result: Result) -> Iterator[str]:
 def _settings_of_experiment(result: Result) -> Iterator[str]:
     for key in ("window", "seed"):
         usual = Settings.model_fields[key].default
-        if (value := result.manifest.get(key, usual)) != usual:
+        if (value := getattr(result.manifest, key)) not in (usual, None):
             yield f"{key}={value} ({usual} otherwise)"
 
 

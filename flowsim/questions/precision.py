@@ -233,7 +233,7 @@ def run_until(places: Mapping[str, Place], settings: Settings, *, verb: str, pre
     write_csv(run.last.out / ROUNDS_FILE, rounds.table)
     notices = (*run.last.notices, *sentences(rounds, precision))
     store = Store(run.last.out)
-    store.write_manifest({**store.manifest, "notices": notices})
+    store.write_manifest(store.manifest.but(notices=notices))
     return replace(run.last, notices=notices)
 
 

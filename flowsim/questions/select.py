@@ -16,6 +16,7 @@ import pandas as pd
 
 from flowsim.declare.settings import Settings
 from flowsim.folder.atomic import write_csv
+from flowsim.folder.manifest import Selected
 from flowsim.folder.result import Result
 from flowsim.folder.store import Store
 from flowsim.measures.registry import HEADLINE
@@ -154,7 +155,8 @@ class Selection(Comparison):
     @property
     def asked(self) -> dict[str, Any]:
         """measure, indifference, probability, ended, rounds, best (None where it is not decided), left."""
-        return dict(self.manifest["selection"])
+        selected = self.manifest.selection
+        return {} if selected is None else selected.model_dump()
 
     @cached_property
     def ranking(self) -> pd.DataFrame:
@@ -227,17 +229,17 @@ def select(places: Mapping[str, Place], settings: Settings, question: Question) 
 
         chosen = choose(tuple(places), question, sampled, run.elapsed)
     standing = chosen.standing
-    selection = {
-        "measure": question.measure,
-        "indifference": question.indifference,
-        "probability": question.probability,
-        "ended": chosen.ended,
-        "rounds": chosen.rounds,
-        "best": standing.still_in[0] if chosen.ended == "decided" else None,
-        "left": standing.left,
-    }
+    selected = Selected(
+        measure=question.measure,
+        indifference=question.indifference,
+        probability=question.probability,
+        ended=chosen.ended,
+        rounds=chosen.rounds,
+        best=standing.still_in[0] if chosen.ended == "decided" else None,
+        left=standing.left,
+    )
     store = Store(run.last.out)
-    store.write_manifest({**store.manifest, "selection": selection})
+    store.write_manifest(store.manifest.but(selection=selected))
     answer = Selection.of(run.last)
     if not answer.results.empty:
         write_csv(answer.out / "selection.csv", answer.ranking)

@@ -54,7 +54,7 @@ class Sweep(Result):
     @property
     def asked_measures(self) -> tuple[str, ...]:
         """What it is judged and drawn by (by default, of those that vary); the first decides which points are best."""
-        if asked := self.manifest.get("measures"):
+        if asked := self.manifest.measures:
             return tuple(asked)
         values = whole(self.results).groupby("measure")["value"].nunique()
         return tuple(name for name in DEFAULT_MEASURES if values.get(name, 0) > 1) or DEFAULT_MEASURES[:1]
