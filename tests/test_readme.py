@@ -62,15 +62,29 @@ COMMANDS = [line for page in TOLD for line in lines(page, "bash") if line.starts
 SETUPS = [line for language in ("bash", "powershell") for line in lines(README, language) if "-m venv" in line]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where a reader works: the README's commands build on each other there."""
-    made = tmp_path_factory.mktemp("reader")
-    (own,) = (block for block in blocks(README, "yaml") if block.startswith("title: Twenty more"))
-    path = made / SCENARIO_FILE
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a reader works, who has written the README's own scenario and nothing else."""
+    (text,) = (block for block in blocks(README, "yaml") if block.startswith("title: Twenty more"))
+    path = tmp_path / SCENARIO_FILE
     path.parent.mkdir(parents=True)
-    path.write_text(own, encoding="utf-8")
-    return made
+    path.write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def makes(line: str) -> str:
+    """What a command leaves that others may use by name: its folder or file, or a new place; "" if nothing."""
+    words = shlex.split(line, comments=True)
+    if words[1:3] == ["new", "place"]:
+        return words[3]
+    return next((word.removeprefix("out=") for word in words if word.startswith("out=")), "")
+
+
+def needed_by(line: str) -> list[str]:
+    """The commands that stand before this one and make what it uses."""
+    used = {word.rpartition("=")[2] for word in shlex.split(line, comments=True)} - {makes(line)}
+    return [one for one in COMMANDS[: COMMANDS.index(line)] if makes(one) in used]
 
 
 def test_the_readme_names_the_file_of_its_scenario() -> None:
@@ -100,8 +114,8 @@ def test_what_the_two_commands_install_is_there() -> None:
         assert re.split(r"[<>=]", needed)[0].lower() in names
 
 
-def test_the_main_job(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.chdir(folder)
+@pytest.mark.usefixtures("folder")
+def test_the_main_job(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(small("flowsim compare")) == 0
     *_, last = capsys.readouterr().out.strip().splitlines()
     out = Path(last.removeprefix("Results: "))
@@ -114,9 +128,18 @@ def test_the_main_job(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
         assert (out / "charts" / picture).exists()
 
 
-@pytest.mark.parametrize("line", COMMANDS)
-def test_a_command_of_the_readme(line: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
+def test_commands_that_build_on_others_are_seen() -> None:
+    needed = {line.split()[1]: [one.split()[1:3] for one in needed_by(line)] for line in COMMANDS if needed_by(line)}
+    assert needed["results"] == [["compare", "'scenarios=[baseline,seven_day_working]'"]]
+    assert needed["run"] == [["new", "place"]]
+    assert sum(map(len, map(needed_by, COMMANDS))) == 4
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("line", [line for line in COMMANDS if "spell=" not in line])  # that one is below
+def test_a_command_of_the_readme(line: str) -> None:
+    for one in needed_by(line):
+        assert cli.main(small(one)) == 0
     assert cli.main(small(line)) == 0
 
 
