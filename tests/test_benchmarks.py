@@ -56,6 +56,7 @@ def measured(name: str) -> dict[str, np.ndarray]:
     return {measure: np.array([one[measure] for one in found]) for measure in found[0]}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", list(ENGINES))
 @pytest.mark.parametrize("other", ["plain SimPy", "Ciw"])
 def test_others_agree_on_average(name: str, other: str) -> None:
