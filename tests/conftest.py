@@ -12,8 +12,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--refresh-golden`: write the golden runs anew instead of comparing with them."""
+    """`--refresh-golden` and `--refresh-mutations`: write down anew what tests compare with, or begin at."""
     parser.addoption("--refresh-golden", action="store_true", help="write the golden runs anew (see CONTRIBUTING.md)")
+    parser.addoption("--refresh-mutations", action="store_true", help="search anew which case notices each mutation")
 
 
 @pytest.fixture
