@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
@@ -9,6 +10,29 @@ from acceptance import ENGINES, Engine
 
 # A shell's background job ignores Ctrl-C and passes that on; the processes that tests interrupt must not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+SLOWEST_FIRST = (
+    "test_readme", "test_outside_cases", "test_identity", "test_told", "test_experiments_page", "test_scenarios",
+    "test_faults", "test_present", "test_experiment", "test_queueing_theory", "test_benchmarks", "test_branch",
+)  # fmt: skip
+"""Files that take longest: a process at work takes a whole file, and none should begin one of these when others end."""
+MOST_WORKERS = 8
+"""No file is shared, so more processes would only wait for the slowest, each with its own 300 MB."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """`-n auto`: as many as this process may use, where a virtual core counts as one."""
+    if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return None
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, MOST_WORKERS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {name: at for at, name in enumerate(SLOWEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
