@@ -121,7 +121,7 @@ def test_the_main_job(capsys: pytest.CaptureFixture[str]) -> None:
     out = Path(last.removeprefix("Results: "))
     told = README.read_text(encoding="utf-8")
     in_folder = re.findall(r"`([\w./]+)`", "".join(re.findall(r"^\| `.*? \|", told, re.M)))
-    assert len(in_folder) == 8
+    assert len(in_folder) == 9
     for name in in_folder:
         assert (out / name).exists(), name
     for picture in re.findall(r"docs/images/(\S+?\.png)", told):
