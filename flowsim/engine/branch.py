@@ -72,6 +72,7 @@ def run_to_share(journeys: Journeys, network: Network, minute: int) -> tuple[Sta
     """`compiled.run`, and its trunk up to a minute (0 < minute < horizon)."""
     kernel = compiled.load_kernel()
     tables = compiled.lay_out(journeys, network)
+    # The kernel stops between two minutes: nothing is half done, and all there is stands in the tables.
     kernel.advance(*tables, 0, minute)
     trunk = _cut(tables, journeys, network, minute)
     return _run_on(tables, journeys, network, minute), trunk
@@ -99,6 +100,7 @@ def _cut(tables: Tables, journeys: Journeys, network: Network, minute: int) -> T
     k = compiled.load_kernel()
     rows, tasks, spells = tables.rows, tables.tasks, tables.spells
     n = len(journeys.spells.number)
+    # Who has not come yet is as planned, except for a readmission that is due: its parent's leaving has set its minute.
     waits = spells[:n, layout.MARKS] & (1 << int(k.READMISSION)) != 0
     touched = (spells[:n, layout.PHASE] != layout.AWAY) | waits
     who = np.flatnonzero(touched)
@@ -245,6 +247,7 @@ def _taken_over(trunk: Trunk, journeys: Journeys, network: Network, renamed: np.
     new_of = np.searchsorted(number, wanted)
     if len(wanted) and (new_of[-1] >= len(number) or (number[new_of] != wanted).any()):
         return False
+    # A child that waits to be readmitted has done nothing of its own plan, so that plan may differ.
     active = trunk.spells[:, layout.PHASE] != layout.AWAY
     first = _first_rows(journeys)
     if not compiled_carry.same_plans(
@@ -256,6 +259,7 @@ def _taken_over(trunk: Trunk, journeys: Journeys, network: Network, renamed: np.
     of_active = np.zeros(len(number), dtype=bool)
     of_active[new_of[active]] = True
     active_rows = np.flatnonzero(of_active[journeys.rows.spell])
+    # Priorities are packed anew in each run (`_small_priorities`), so they are compared as they were planned.
     if not np.array_equal(trunk.order[:, np.repeat(active, np.diff(trunk.begin))], _order(journeys, active_rows)):
         return False
 
@@ -285,6 +289,8 @@ def _services_taken_over(trunk: Trunk, network: Network, renamed: np.ndarray, ta
 
     others = np.ones(len(services), dtype=bool)  # that nobody has used so far
     others[renamed[in_old]] = False
+    # A service that only this run has is not in the trunk: its steps so far, and what they wrote in the log, are made
+    # up for.
     before = network.step_minute < trunk.minute
     for step in np.flatnonzero(before & others[network.step_service]):
         s, capacity = network.step_service[step], network.step_capacity[step]
@@ -295,9 +301,11 @@ def _services_taken_over(trunk: Trunk, network: Network, renamed: np.ndarray, ta
     logged = np.array(entries, dtype=np.int64).reshape(len(entries), log.shape[1])
     log[: len(logged)] = logged[np.lexsort((logged[:, layout.LOG_SERVICE], logged[:, layout.LOG_MINUTE]))]
 
+    # Escalation itself was carried in `services`; here whether each rule is open, else it would open twice.
     # Rules have been compared look by look, so the k-th look of the one run is by the same rule as that of the other.
     old_rule, rule = (n.look_rule[n.look_minute < trunk.minute] for n in (trunk.network, network))
     tables.rules[rule, layout.RULE_IS_OPEN] = trunk.rules[old_rule, layout.RULE_IS_OPEN]
+    # Nothing needs a look but services with a queue, which `carry` has woken.
     state[layout.DIRTY :] = 0
     state[layout.N_LOG] = len(logged)
     to_come = [compiled.load_kernel().FAR]

@@ -49,6 +49,21 @@ def moved(row, offset):
 
 
 @njit(cache=True)
+def same_tasks(old_tasks, old_first, tasks, first, n, services, old_class, new_class):
+    """Are n tasks of a row the same in both runs, those from `old_first` and those from `first` on?"""
+    for k in range(n):
+        x, y = old_first + k, first + k
+        pool = int64(old_tasks[x, TASK_POOL])
+        if (services[pool] if pool >= 0 else -1) != tasks[y, TASK_POOL]:
+            return False
+        if old_tasks[x, TASK_MINUTES] != tasks[y, TASK_MINUTES] or old_tasks[x, TASK_SKIP] != tasks[y, TASK_SKIP]:
+            return False
+        if old_class[old_tasks[x, TASK_CALENDAR]] != new_class[tasks[y, TASK_CALENDAR]]:
+            return False
+    return True
+
+
+@njit(cache=True)
 def same_plans(
     old_rows, old_rare, old_tasks, begin, task_begin, old_first, old_number, active, new_of,
     rows, rare, tasks, first, number, services, old_class, new_class,
@@ -90,19 +105,27 @@ def same_plans(
                     return False
                 if old_rare[a, CHILD] >= 0 and old_number[old_rare[a, CHILD]] != number[rare[b, CHILD]]:
                     return False
-            for k in range(old_rows[old, N_BEFORE] + old_rows[old, N_AFTER]):
-                x, y = task_begin[old] + k, int64(rows[new, FIRST_TASK]) + k
-                pool = int64(old_tasks[x, TASK_POOL])
-                if (services[pool] if pool >= 0 else -1) != tasks[y, TASK_POOL]:
-                    return False
-                if (
-                    old_tasks[x, TASK_MINUTES] != tasks[y, TASK_MINUTES]
-                    or old_tasks[x, TASK_SKIP] != tasks[y, TASK_SKIP]
-                ):
-                    return False
-                if old_class[old_tasks[x, TASK_CALENDAR]] != new_class[tasks[y, TASK_CALENDAR]]:
-                    return False
+            n_tasks = int64(old_rows[old, N_BEFORE]) + int64(old_rows[old, N_AFTER])
+            if not same_tasks(
+                old_tasks, task_begin[old], tasks, int64(rows[new, FIRST_TASK]), n_tasks, services, old_class, new_class
+            ):
+                return False
     return True
+
+
+@njit(cache=True)
+def carry_rows(old_rows, old_tasks, old_stamps, begin, end, task_begin, rows, tasks, stamps, first, offset):
+    """What happened in the rows of one spell, ``begin:end`` of the old ones, which are from `first` on in the new."""
+    for old in range(begin, end):
+        new = first + old - begin
+        rows[new, TAKEN] = old_rows[old, TAKEN]
+        rows[new, ENDED] = old_rows[old, ENDED]
+        rows[new, NEXT_ROW] = moved(int64(old_rows[old, NEXT_ROW]), offset)
+        stamps[new] = old_stamps[old]
+        for k in range(old_rows[old, N_BEFORE] + old_rows[old, N_AFTER]):
+            tasks[rows[new, FIRST_TASK] + k, TASK_BEGAN : TASK_ENDED + 1] = old_tasks[
+                task_begin[old] + k, TASK_BEGAN : TASK_ENDED + 1
+            ]
 
 
 @njit(cache=True)
@@ -121,19 +144,13 @@ def carry(
         offset = first[n] - old_first[at]
         if events[at, READMISSION] >= 0:
             spells[n, PARENT] = new_of[at_of[old_spells[at, PARENT]]]
+        # Who only waits to be readmitted has no state but that event.
         if not active[at]:
             schedule(spells, heads, run, READMISSION, n, events[at, READMISSION])
             continue
-        for old in range(begin[at], begin[at + 1]):
-            new = first[n] + old - begin[at]
-            rows[new, TAKEN] = old_rows[old, TAKEN]
-            rows[new, ENDED] = old_rows[old, ENDED]
-            rows[new, NEXT_ROW] = moved(int64(old_rows[old, NEXT_ROW]), offset)
-            stamps[new] = old_stamps[old]
-            for k in range(old_rows[old, N_BEFORE] + old_rows[old, N_AFTER]):
-                tasks[rows[new, FIRST_TASK] + k, TASK_BEGAN : TASK_ENDED + 1] = old_tasks[
-                    task_begin[old] + k, TASK_BEGAN : TASK_ENDED + 1
-                ]
+        carry_rows(
+            old_rows, old_tasks, old_stamps, begin[at], begin[at + 1], task_begin, rows, tasks, stamps, first[n], offset
+        )
 
         phase, marks = int64(old_spells[at, PHASE]), int64(old_spells[at, MARKS])
         row, target = int64(old_spells[at, ROW]), int64(old_spells[at, TARGET])
@@ -161,6 +178,7 @@ def carry(
         queue = int64(old_spells[at, QUEUE])
         if queue >= 0:
             asks = target if phase == QUEUES else row
+            # Priorities are numbered anew in each run; the minute in the key is the one of joining, or of `since`.
             key = int64(rows[asks + offset, PRIORITY]) * horizon + old_spells[at, KEY] % horizon
             join(spells, services, run, renamed[queue], n, key, int64(old_spells[at, NEED]))
         elif phase in (BEFORE, AFTER):  # by the new calendars, from the minute in which it began

@@ -130,6 +130,7 @@ def plus_open(openings, first, calendar, t, n):
 @hot
 def schedule(spells, heads, run, kind, n, t):
     """The event of this kind of spell n happens at minute t (never, when that is behind the horizon)."""
+    # What would happen behind the horizon is not even marked: `heads` has no list for it, and no stamp would show it.
     if t < run[HORIZON]:
         spells[n, MARKS] |= 1 << kind
         enlist(spells, heads, kind, n, t)
@@ -184,6 +185,7 @@ def strike_out(spells, heads, kind, n):
     if before == event:
         heads[t, list_of(kind)] = after
         return
+    # Lists have one direction, to be two numbers an event; few events are ever struck out, and a minute has few.
     while behind(spells, before) != event:
         before = behind(spells, before)
     spells[(before - 1) >> KIND_BITS, NODES + 2 * ((before - 1) & WAKE)] = after
@@ -202,6 +204,9 @@ def next_event(spells, heads, run, t):
 @cold
 def next_crossing(spells, heads, run, t):
     """Take the next of what may cross a person's way in minute t, the lowest kind first; 0 when none is due."""
+    # A minute's list is in no order. It is dealt out by kind, so that a death runs before the readmission, and both
+    # before the patience, of the same person; what one of these brings on in this minute is dealt out when it is asked
+    # for next.
     event = int64(heads[t, CROSSES])
     heads[t, CROSSES] = 0
     while event != 0:
@@ -214,6 +219,7 @@ def next_crossing(spells, heads, run, t):
         event = take(spells, heads, run[HORIZON] + lowest_bit(run[PENDING]), CROSSES)
         if event != 0:
             return event
+        # This list is used up: its bit, the lowest, goes, and with it the only cost of the kinds that do not happen.
         run[PENDING] &= run[PENDING] - 1
     return int64(0)
 
@@ -303,6 +309,8 @@ def join(spells, services, run, s, n, key, need):
         services[s, HEAD] = n
         services[s, TAIL] = n
     else:
+        # Most who join are behind all others; only urgent ones, and those whose minute counts from an earlier queue,
+        # are not.
         if comes_before(spells, tail, n):
             at = tail
             spells[at, MORE] = n
@@ -324,6 +332,8 @@ def join(spells, services, run, s, n, key, need):
             while at >= 0 and spells[at, LEAST] > need:
                 spells[at, LEAST] = need
                 at = int64(spells[at, ABOVE])
+        # Ranks are in no order, so lifting by rank keeps the tree as shallow as a shuffled one, in whatever order
+        # people join.
         while spells[n, ABOVE] >= 0 and rank(int64(spells[n, ABOVE])) < rank(n):
             lift(spells, services, s, n)
     # Whoever cannot be accepted now changes nothing for the others; what lets them in later touches the service.
@@ -360,6 +370,7 @@ def quit_queue(spells, services, run, n):
             while spells[before, MORE] >= 0:
                 before = int64(spells[before, MORE])
         services[s, TAIL] = before
+    # A node with two below cannot be cut out: it is turned down, the higher rank above it, until at most one is below.
     while spells[n, LESS] >= 0 and spells[n, MORE] >= 0:
         less = int64(spells[n, LESS])
         more = int64(spells[n, MORE])
@@ -403,6 +414,7 @@ def first_that_fits(spells, services, s, free):
 @hot
 def free_units(services, run, s, units):
     """So many units of service s are no longer in use."""
+    # Where nobody waits nobody can be let in: whoever joins later touches the service then, if there is room.
     services[s, IN_USE] -= units
     if units > 0 and services[s, WAITING] > 0:
         touch(run, s)
@@ -413,6 +425,7 @@ def own(rows, rare, spells, n, s):
     """Units spell n holds that count towards a row of service s."""
     if spells[n, MARKS] & HOLDS:
         i = index(spells[n, ROW])
+        # Units kept for a later row are not at hand for the next one, which needs its own beside them.
         if rows[i, SERVICE] == s and keeps_for(rows, rare, i) < 0:
             return int64(rows[i, TAKEN])
     return 0
@@ -470,16 +483,22 @@ def want(rows, rare, stamps, spells, services, heads, asks, run, n, t):
     if more >= 0:
         if rare[more, DECLINE_AFTER] >= 0:
             declines = int64(spells[n, BASE]) + int64(rare[more, DECLINE_AFTER]) + 1
+            # Declined before asking: the need is the larger one at once, and no event comes. Behind it, `declines > t`
+            # makes one.
             if declines <= t:
                 spells[n, MARKS] |= DECLINED
+        # The place in the queue may be that of a row joined earlier (a fallback, a second try): its minute makes the
+        # key.
         since = int64(rare[more, SINCE])
         if since >= 0 and stamps[since, ROW_JOINED] >= 0:
             joined = int64(stamps[since, ROW_JOINED])
+    # What is held or reserved in the same service covers it: nobody is asked, so neither calendar nor quota counts.
     need = needed(rows, rare, spells, n)
     if need <= 0:
         return True
     spells[n, PHASE] = QUEUES
     join(spells, services, run, index(rows[j, SERVICE]), n, int64(rows[j, PRIORITY]) * run[HORIZON] + joined, need)
+    # Patience begins only if this pass does not accept them: until then it is one entry in a list, not an event.
     if rows[j, PATIENCE] >= 0:
         asks[run[ASKS]] = n
         run[ASKS] += 1
@@ -491,6 +510,7 @@ def want(rows, rare, stamps, spells, services, heads, asks, run, n, t):
 @hot
 def accept(rows, rare, stamps, spells, services, heads, run, n, t):
     """Spell n is accepted in its target; it stands in no queue."""
+    # Death is not cancelled: who was accepted is still in the old row, and may die there before they move.
     cancel(spells, heads, PATIENCE_ENDS, n)
     cancel(spells, heads, DECLINE, n)
     cancel(spells, heads, UNFIT, n)
@@ -504,6 +524,7 @@ def accept(rows, rare, stamps, spells, services, heads, run, n, t):
         free_reserved(rows, stamps, spells, services, heads, run, n, taken_over, t)
         need -= taken_over
     handed = min(need, own(rows, rare, spells, n, s))
+    # In use from now on, though the person comes later: a bed that is promised is no longer to be had.
     services[s, IN_USE] += need - handed
     begin_leaving(rows, spells, n, handed)
 
@@ -572,6 +593,7 @@ def leave(rows, rare, stamps, spells, services, heads, run, n, ended, may_keep, 
     marks = int64(spells[n, MARKS]) & ~HOLDS
     stamps[i, ROW_LEFT] = t
     rows[i, ENDED] = ended
+    # Kept rows are a list through the rows themselves (NEXT_ROW), for any number of them may be kept at once.
     if may_keep and keeps_for(rows, rare, i) >= 0:
         rows[i, NEXT_ROW] = spells[n, KEPT] if marks & KEEPS else -1
         spells[n, KEPT] = i
@@ -584,6 +606,7 @@ def leave(rows, rare, stamps, spells, services, heads, run, n, ended, may_keep, 
         free_kept(rows, rare, stamps, spells, services, run, n, i, t)
     cancel(spells, heads, DEATH, n)
     more = int64(rows[i, RARE])
+    # The readmission is an event of the child, which knows by PARENT whose way it ends, wherever they are by then.
     if more >= 0 and rare[more, CHILD] >= 0:
         child = int64(rare[more, CHILD])
         spells[child, PARENT] = n
@@ -627,6 +650,7 @@ def ready(rows, rare, stamps, spells, services, heads, run, n, t):
     if rows[i, RECOGNITION] == 0:
         recognise(stamps, spells, n, t)
     if more >= 0:
+        # Who holds nothing can neither die nor be unfit here: the timers are of the bed, not of the person.
         if not rare[more, HOLD]:
             ended = MOVED_ON if rows[i, NEXT] >= 0 else LEFT
             leave(rows, rare, stamps, spells, services, heads, run, n, ended, False, t)
@@ -691,6 +715,7 @@ def proceed(rows, rare, tasks, stamps, spells, services, heads, asks, openings, 
         k = index(spells[n, TASK])
         i = int64(spells[n, ROW])
         if k < spells[n, LAST_TASK]:
+            # Asked when the task would begin, not before: the reservation may be lost while earlier tasks are done.
             if tasks[k, TASK_SKIP] and next_is_reserved(rows, spells, n, i):
                 task_done(rows, spells, n, stamps, t)
                 continue
@@ -808,8 +833,11 @@ def readmit(rows, rare, tasks, stamps, spells, services, heads, run, n, t):
     """The readmission that is spell n is due: False when it falls away."""
     parent = int64(spells[n, PARENT])
     phase = spells[parent, PHASE]
+    # The dead do not come back. Who went home does, and so does who is still waiting, whose way it breaks off.
     if phase == DEAD:
         return False
+    # The way that is broken off ends before the new spell arrives, so that what it frees is free in this minute's
+    # decision, and its last row may be reserved for the child, which is what `kept_on_readmission` says.
     if phase != GONE:
         break_off(tasks, spells, services, heads, run, parent)
         give_back(rows, rare, stamps, spells, services, run, parent, READMITTED, n, t)
@@ -848,6 +876,7 @@ def turn_elsewhere(rows, spells, services, heads, run, n, ended):
     quit_queue(spells, services, run, n)
     cancel(spells, heads, DECLINE, n)
     j = int64(spells[n, TARGET])
+    # Lost to this queue, not to the run: they want what is planned otherwise; -1 there, they go with less, or are gone.
     rows[j, ENDED] = ended
     spells[n, TARGET] = rows[j, OTHERWISE]
     spells[n, PHASE] = WANTS
@@ -872,6 +901,7 @@ def wait_or_leave(rows, spells, services, heads, run, n, t):
 def change_need(rows, rare, spells, services, run, n):
     """Spell n stands in the queue of its target and needs something else: the key stays."""
     s = int64(spells[n, QUEUE])
+    # Taken out and put back by the same key: trees with first fit know the least need below each node, which changes.
     key = int64(spells[n, KEY])
     quit_queue(spells, services, run, n)
     join(spells, services, run, s, n, key, max(needed(rows, rare, spells, n), 0))
@@ -941,6 +971,7 @@ def next_touched(run, s):
 @hot
 def wake(spells, services, heads, run, s, t):
     """Service s must be looked at in minute t, when it opens or its quota is reset."""
+    # One wake a service is enough: it is shut until then, and the first look after it finds all who have joined.
     if services[s, WAKE_AT] < 0:
         services[s, WAKE_AT] = t
         schedule(spells, heads, run, WAKE, run[N_SPELLS] + s, t)
@@ -967,6 +998,7 @@ def may_accept(spells, services, heads, openings, first, run, quota_day, quota_w
         ):
             wake(spells, services, heads, run, s, (day + 1) * DAY)
             return False
+        # Counted as one is let through, for all that ask this are accepted at once. A staff grant counts as well.
         services[s, USED_DAY] += 1
         services[s, USED_WEEK] += 1
     return True
@@ -997,6 +1029,7 @@ def rounds(rows, rare, tasks, stamps, spells, services, heads, asks, openings, f
                 services[s, IN_USE] += 1
                 grant(tasks, spells, heads, openings, first, run, n, t)
         run[DIRTY + (s >> 6)] &= ~(1 << (s & 63))
+        # Rounds go upwards through the services: what a later one frees for an earlier one is for the next round.
         after = next_touched(run, s + 1)
         s = after if after >= 0 else next_touched(run, 0)
 
@@ -1010,6 +1043,7 @@ def look(services, run, looks, rules, t):
         run[NEXT_LOOK] += 1
         queue = services[rules[rule, RULE_WATCH], WAITING]
         opens = rules[rule, RULE_IS_OPEN]
+        # Between the two bounds a rule stays as it is, so that it does not open and close from look to look.
         if last or queue <= rules[rule, RULE_CLOSE]:
             opens = 0
         elif queue >= rules[rule, RULE_OPEN]:
@@ -1069,6 +1103,9 @@ def next_fixed(run, steps, looks, displacements):
 @hot
 def look_ahead(rows, tasks, stamps, spells, heads, t):
     """Ask for the lines that the first two events of the minutes to come will need, each in good time."""
+    # A line from memory takes as long as some minutes of a run. So the first spell is asked for seven minutes ahead;
+    # when it has come, four ahead, the rows and tasks it names; and two ahead those of the second spell. Behind the
+    # horizon `heads` has eight lists more, so that t + 7 is always one of its lines.
     fetch(spells, (heads[t + 7, HAPPENS] - 1) >> KIND_BITS, PHASE)
     fetch_for(rows, tasks, stamps, spells, int64(heads[t + 4, HAPPENS]))
     fetch_for(rows, tasks, stamps, spells, behind(spells, max(int64(heads[t + 2, HAPPENS]), ANY)))
@@ -1096,8 +1133,11 @@ def advance(
 ):  # fmt: skip
     """Run the minutes begin <= t < end (horizon at most). `order`: the rows of each service with displacements in the
     order in which they are displaced, ``order[ORDER_FROM:ORDER_TO]`` of the service."""
+    # One function, though long: a part of it that is called would cost each minute and event a call with all tables,
+    # and laid in it would be the same code. It reads as the contract does, from displacements to those turned away.
     for t in range(begin, end):
         fixed = t == run[NEXT_FIXED]
+        # Also in a minute without events: those to come need their lines all the same.
         look_ahead(rows, tasks, stamps, spells, heads, index(t))
         if heads[t, HAPPENS] == 0 and heads[t, CROSSES] == 0 and not fixed:
             continue
@@ -1109,6 +1149,7 @@ def advance(
                 event = next_event(spells, heads, run, t)
                 if event == 0:
                     break
+                # While this event runs, what the one after the next needs is on its way.
                 fetch_for(rows, tasks, stamps, spells, behind(spells, max(int64(heads[t, HAPPENS]), ANY)))
                 n = index((event - 1) >> KIND_BITS)
                 kind = (event - 1) & WAKE
@@ -1138,6 +1179,8 @@ def advance(
                     release(rows, rare, stamps, spells, services, heads, run, n, t)
                 elif readmit(rows, rare, tasks, stamps, spells, services, heads, run, n, t):
                     arrive(rows, rare, stamps, spells, services, heads, run, n, t)
+                # Who waits, stays or is gone needs nothing more. Of those at a task only MAIN says that it is over:
+                # after any other event it is still at work.
                 if spells[n, PHASE] == WANTS or (kind == MAIN and (BEFORE <= spells[n, PHASE] <= AFTER)):
                     proceed(rows, rare, tasks, stamps, spells, services, heads, asks, openings, first, run, n, t)
             if first_pass and fixed:
@@ -1158,6 +1201,8 @@ def advance(
                             rows, rare, tasks, stamps, spells, services, heads, asks, openings, first, run,
                             n, t,
                         )  # fmt: skip
+            # No decision without a cause. The first pass of a fixed minute always has one: a look or a displacement may
+            # be due.
             elif next_touched(run, 0) < 0 and run[ASKS] == 0:
                 break
             while True:

@@ -115,6 +115,7 @@ class Service:
         patient.queued_in = self
         self.waiting += 1
         self._push(patient, key)
+        # Marked even if there is no room: only the round asks who is next and whether they fit.
         self.hospital.mark(self)
 
     def quit(self, patient: Patient) -> None:
@@ -145,6 +146,8 @@ class Service:
             patient = self._next()
             if patient is None:
                 return
+            # Out of the queue before being called: what follows in this instant may join another queue, or this one
+            # again.
             patient.ticket = NO_TICKET
             patient.queued_in = None
             self.waiting -= 1
@@ -177,6 +180,7 @@ class Service:
         for need, queue in self.by_need.items():
             if need > free:
                 continue
+            # Tickets of people who left, or whose need is another by now, which is in another heap.
             while queue and (queue[0][1].ticket != queue[0][0] or queue[0][1].need != need):
                 heappop(queue)
             if not queue:
@@ -316,12 +320,14 @@ class Patient:
         self.wanted = row
         limit = hospital.decline_after[row]
         declines = self.base + limit + 1
+        # A minute later than the delay itself: a need declines when the delay is longer than `decline_after`.
         self.declined = limit >= 0 and declines <= now
         self.need = self._need()
         if self.need <= 0:
             self.need = 0
             self.be_accepted()
             return
+        # A place kept from an earlier queue: it was joined then, and nobody who came since is before them.
         since = hospital.since[row]
         minute = hospital.joined[since] if since >= 0 and hospital.joined[since] >= 0 else now
         hospital.services[hospital.service[row]].join(self, hospital.key[row] + minute * hospital.key_step)
@@ -360,6 +366,7 @@ class Patient:
         self._ask_anew()
 
     def _ask_anew(self) -> None:
+        # In no queue when the wanted row has been accepted already: what is in use stays as it was.
         if self.queued_in is not None:
             self.queued_in.change_need(self, max(self._need(), 0))
 
@@ -405,6 +412,7 @@ class Patient:
         hospital.taken[row] = size
         self.patience = _cancelled(self.patience)
         self.decline = _cancelled(self.decline)
+        # A place is found, so the wait that made people unfit is over; who may die still may, until they leave.
         self.unfit = _cancelled(self.unfit)
         handed = min(self._own(), size)
         reservation = self.reservation
@@ -435,6 +443,7 @@ class Patient:
         hospital.left[row] = now
         hospital.ended[row] = ending
         self.holding = False
+        # The timer is of the row: it ends with it, whatever comes next.
         self.death = _cancelled(self.death)
         if hospital.keep[row] == NONE:
             hospital.freed[row] = now
@@ -496,6 +505,7 @@ class Patient:
             if hospital.unfit_after[row] >= 0:
                 self.unfit = hospital.at(now + hospital.unfit_after[row], UNFIT, self.be_unfit)
         else:
+            # Left though not gone: the place is free for the next, the person waits without one.
             self._let_go(MOVED_ON if hospital.next[row] != NONE else LEFT)
         if hospital.recognition[row] == 0:
             hospital.recognised[row] = now
@@ -529,6 +539,8 @@ class Patient:
         hospital, row = self.hospital, self.row
         now = hospital.now
         while self.task < self.last_task:
+            # A kept package needs no new assessment; asked now, for it may have been lost while an earlier task was
+            # done.
             if not (hospital.skip_if_kept[self.task] and self._is_reserved(hospital.next[row])):
                 self.begin_task()
                 return
@@ -649,6 +661,7 @@ class Patient:
         hospital = self.hospital
         now = hospital.now
         self.readmission = None
+        # Made only now: many readmissions that are planned never come about, for the run ends or death is first.
         child = Patient(hospital, hospital.child[parent_row])
         if self.phase != OUTSIDE:
             kept_for = hospital.kept_on_readmission[self.row] if self.holding else 0
@@ -683,6 +696,8 @@ class Patient:
         self._break_off()
         if wanted != NONE:
             hospital.ended[wanted] = ending
+            # Units of the new place that were not the old place's are given back here; those in both go with the old
+            # one below.
             if self.phase == AFTER_ACCEPTANCE:  # accepted, not started
                 hospital.freed[wanted] = now
                 hospital.services[hospital.service[wanted]].release(hospital.taken[wanted] - self.taken_over)
@@ -718,6 +733,7 @@ class Patient:
             self.kept = None
         if self.reservation is not None:
             self._end_reservation(self.reservation.units)
+        # Its readmission, if one is due, still holds this patient and finds it OUTSIDE.
         del self.hospital.inside[self.spell]
 
 
@@ -741,6 +757,18 @@ class Hospital:
         self.network = network
         self.on_progress = on_progress
 
+        self._read(journeys)
+        self._begin_stamps()
+        self._begin_deciding(network)
+        self._schedule_arrivals(journeys)
+        self._schedule_steps(network)
+        self._schedule_looks(network)
+        self._schedule_displacements(network)
+        if on_progress is not None:
+            self.at(0, MINUTE_OVER, self._tell)
+
+    def _read(self, journeys: Journeys) -> None:
+        """The journeys' columns as lists, which Python reads quicker than arrays, and the keys of places in queues."""
         rows = {name: column.tolist() for name, column in columns(journeys.rows).items()}
         self.service: list[int] = rows["service"]
         self.units: list[int] = rows["units"]
@@ -786,7 +814,9 @@ class Hospital:
         ranked = zip(rows["priority"], rank.tolist(), strict=True)
         self.key: list[int] = [(priority - lowest) * a_priority + place for priority, place in ranked]
 
+    def _begin_stamps(self) -> None:
         # The stamps (`taken` is `Stamps.units`; `units` above is what the journey asks for).
+        n_rows = len(self.service)
         never = [NEVER] * n_rows
         self.joined, self.accepted, self.started = never.copy(), never.copy(), never.copy()
         self.ready, self.recognised, self.left, self.freed = never.copy(), never.copy(), never.copy(), never.copy()
@@ -796,6 +826,8 @@ class Hospital:
         self.task_began, self.task_granted, self.task_ended = ([NEVER] * n_tasks for _ in range(3))
         self.log: list[tuple[int, int, int, int, int, int]] = []
 
+    def _begin_deciding(self, network: Network) -> None:
+        """The services, nobody inside, and nothing to decide."""
         self.services = [Service(self, s, network) for s in range(len(network.names))]
         self.inside: dict[int, Patient] = {}
         self.try_nows: list[tuple[Patient, int]] = []
@@ -806,13 +838,6 @@ class Hospital:
         self.next_round: list[int] = []
         self.position = BEHIND_ALL
         self.changed: set[int] = set()
-
-        self._schedule_arrivals(journeys)
-        self._schedule_steps(network)
-        self._schedule_looks(network)
-        self._schedule_displacements(network)
-        if on_progress is not None:
-            self.at(0, MINUTE_OVER, self._tell)
 
     @property
     def now(self) -> int:
@@ -909,6 +934,8 @@ class Hospital:
         s = service.index
         if not self.marked[s]:
             self.marked[s] = True
+            # Services ahead in this round are reached in it; those behind, and the one at work, wait for the next
+            # round.
             if s > self.position:
                 heappush(self.this_round, s)
             else:
@@ -937,6 +964,7 @@ class Hospital:
         if self.try_nows:
             self.turn_away()
         self.decision_asked = False
+        # Try-nows that were turned away want elsewhere in this very minute, and may be taken there.
         if self.next_round:  # a change of this decision: another pass in this minute
             self.ask_for_decision()
 
@@ -953,6 +981,7 @@ class Hospital:
 
     def look(self, looks: list[tuple[int, bool]]) -> None:
         """Escalation: every rule sees the same queues; what opens or closes does so together."""
+        # Before any rule acts, so that the order of the rules does not matter.
         waiting = [service.waiting for service in self.services]
         for rule, last in looks:
             watch, s, units, opens, closes = self.rules[rule]
@@ -982,6 +1011,8 @@ class Hospital:
 
     def turn_away(self) -> None:
         """Try-nows that were not accepted leave, all together; then all want elsewhere."""
+        # Some were accepted meanwhile, or broke off and want another row; the note of their asking is then of no
+        # meaning.
         turned_away = [p for p, row in self.try_nows if p.wanted == row and p.phase == ASKING]
         self.try_nows = []
         for patient in turned_away:
