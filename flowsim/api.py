@@ -6,21 +6,18 @@ numbers, summary and charts.
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from flowsim.cells import runner
-from flowsim.cells.about import WEEKDAY_INDEX
 from flowsim.declare.composition import load, load_scenarios
-from flowsim.declare.settings import Settings
+from flowsim.declare.settings import Charts, Settings
 from flowsim.folder.configuration import read_config
 from flowsim.folder.result import Result as PlainResult
 from flowsim.folder.store import Store
-from flowsim.place import WEEKDAYS, FlowsimNotice, Place, PlaceError, Run, refuse
+from flowsim.place import Place, PlaceError, Run, refuse
 from flowsim.questions import compare as comparing
 from flowsim.questions import select as selecting
 from flowsim.questions import sweep as sweeping
@@ -34,64 +31,37 @@ SETTINGS = tuple(name for name in Settings.model_fields if name != "replications
 class _Shown:
     """What a person sees of a result: charts, the report, and how it looks in a notebook."""
 
-    def chart(self: Any, path: str | Path, kind: str = "differences", **options: Any) -> Path:
-        """Draw a chart to a .png or .svg file; for the kinds see `present.charts.save`. Raises PlaceError."""
-        from flowsim.present import charts
+    def chart(self: Any, path: str | Path, kind: str = "differences") -> Path:
+        """Draw a chart to a .png or .svg file.
 
-        if kind == "weekdays":
-            options.setdefault("published", self.published_weekdays)
-        return charts.save(self, path, kind, **options)
+        Kinds: differences, forecast, emergency, delayed, causes, weekdays, warm_up. Raises PlaceError for another kind
+        or ending, or when the result has nothing to show of that kind.
+        """
+        from flowsim.present.pictures import registry
+
+        return registry.save(self, path, kind)
 
     def show(self: Any) -> None:
         """Print the report to the terminal."""
-        from flowsim.present import report
+        from flowsim.present.pages.registry import page_of
+        from flowsim.present.writers import terminal
 
-        report.show(self, self.assumptions)
+        pictures = sorted(path.relative_to(self.out).as_posix() for path in (self.out / "charts").glob("*.png"))
+        terminal.show(page_of(self, pictures, brief=True))
 
-    def finish(self: Any) -> None:
-        """Write the summary and all charts into the results folder."""
-        from flowsim.present import charts, report
+    def finish(self: Any, charts: Charts = True) -> None:
+        """Write the summary into the results folder, and the charts: png and svg, png alone, or none."""
+        from flowsim.present.pages.registry import page_of
+        from flowsim.present.writers.registry import write
 
-        drawn = []
-        if not self.results.empty:
-            drawn = charts.save_all(self, self.out / "charts", published=self.published_weekdays)
+        drawn = self._draw_all(charts) if charts and not self.results.empty else []
         pictures = [path.relative_to(self.out).as_posix() for path in drawn if path.suffix == ".png"]
-        report.write_summary(self, self.assumptions, pictures)
+        write(page_of(self, pictures), self.out / "summary.md")
 
-    @cached_property
-    def assumptions(self: Any) -> str:
-        """How many of the place's default numbers are assumptions, in words; empty for a place without evidence."""
-        from flowsim.present import sections
+    def _draw_all(self: Any, charts: Charts) -> list[Path]:
+        from flowsim.present.pictures import registry
 
-        grades = [str(grade) for grade in self.evidence["grade"] if grade]
-        return sections.assumptions_words(next(iter(self.places.values())), grades)
-
-    @cached_property
-    def published_weekdays(self: Any) -> dict[str, dict[str, list[float]]]:
-        """Published discharges by weekday: a site or "all" -> whose and when -> seven index numbers, Monday first.
-
-        Warns (`FlowsimNotice`) of a row of the evidence that is not such numbers, and leaves it out.
-        """
-        found: dict[str, dict[str, list[float]]] = {}
-        for row in self.published[self.published["measure"] == WEEKDAY_INDEX].to_dict("records"):
-            values = _index(row["value"])
-            if values is None:
-                told = f"{row['id']} of the evidence: {row['value']!r}"
-                words = f"{told} is not seven numbers with '/' between; left out."
-                warnings.warn(words, FlowsimNotice, stacklevel=2)
-                continue
-            words = f"published ({row['id']}): {', '.join(row['why'].split(', ')[:2])}"
-            found.setdefault(row["where"], {})[words] = values
-        return found
-
-
-def _index(text: str) -> list[float] | None:
-    """Seven finite numbers with ``/`` between them; None when the text is anything else."""
-    try:
-        values = [float(value) for value in text.split("/")]
-    except ValueError:
-        return None
-    return values if len(values) == len(WEEKDAYS) and all(map(math.isfinite, values)) else None
+        return registry.save_all(self, self.out / "charts", (".png",) if charts == "png" else (".png", ".svg"))
 
 
 class Result(_Shown, PlainResult):
@@ -119,24 +89,14 @@ class Selection(_Shown, selecting.Selection):
 class Sweep(_Shown, sweeping.Sweep):
     """Many points: `table()`, `best()`, `ranking()`, `points`, `chart()`, `show()`."""
 
-    def chart(self, path: str | Path, kind: str | None = None, measures: Sequence[str] = ()) -> Path:  # type: ignore[override]
+    def chart(self, path: str | Path, kind: str | None = None, measures: Sequence[str] = ()) -> Path:
         """Draw lines, heat or parallel (default: what fits the number of settings) to a .png or .svg file.
 
         Raises PlaceError.
         """
-        from flowsim.present import sweep_charts
+        from flowsim.present.pictures import registry
 
-        return sweep_charts.save(self, path, kind, measures or self.asked_measures)
-
-    def finish(self) -> None:
-        """Write the summary and the chart into the results folder."""
-        from flowsim.present import charts, report
-
-        pictures = []
-        if not self.results.empty:
-            with charts.or_without("sweep"):
-                pictures = [self.chart(self.out / "charts" / f"sweep{ending}") for ending in (".png", ".svg")][:1]
-        report.write_summary(self, self.assumptions, [path.relative_to(self.out).as_posix() for path in pictures])
+        return registry.save(self, path, kind, measures=measures)
 
     def _repr_html_(self) -> str:
         return self.best().to_html(index=False)
@@ -168,9 +128,10 @@ def run(
     """
     do = _runner(precision, precision_of, budget, most)
     one = as_place(place, _taken_of_run([place], settings))
-    found = do({one.scenario.name: one}, Settings.of(replications=replications, **settings), verb="run")
+    chosen = Settings.of(replications=replications, **settings)
+    found = do({one.scenario.name: one}, chosen, verb="run")
     result = Result(found.out, found.places, found.failures, found.notices, found.interrupted)
-    result.finish()
+    result.finish(chosen.charts)
     return result
 
 
@@ -202,7 +163,7 @@ def compare(
     places, chosen = _named_places(scenarios, replications, overrides, settings)
     found = comparing.compare(places, chosen, do)
     comparison = Comparison(found.out, found.places, found.failures, found.notices, found.interrupted)
-    comparison.finish()
+    comparison.finish(chosen.charts)
     return comparison
 
 
@@ -235,7 +196,7 @@ def select(
     named = dict(places) if isinstance(places, Mapping) else comparing.name_places(places)
     found = selecting.select(named, chosen, question)
     selection = Selection(found.out, found.places, found.failures, found.notices, found.interrupted)
-    selection.finish()
+    selection.finish(chosen.charts)
     return selection
 
 
@@ -264,9 +225,10 @@ def sweep(
     Raises PlaceError for a mistake in the configuration.
     """
     asked = as_measures(measures, "measure") if measures else ()
+    chosen = Settings.of(replications=replications, **settings)
     found = sweeping.sweep(
         overrides,
-        Settings.of(replications=replications, **settings),
+        chosen,
         design=design,
         points=points,
         table=table,
@@ -274,7 +236,7 @@ def sweep(
         measures=asked,
     )
     shown = Sweep(found.out, found.places, found.failures, found.notices, found.interrupted)
-    shown.finish()
+    shown.finish(chosen.charts)
     return shown
 
 

@@ -475,8 +475,9 @@ def test_a_first_week_of_nobody_is_a_row_and_a_series_of_nobody_is_no_table(monk
     from types import SimpleNamespace
 
     import pandas as pd
+    from presenting import in_words
 
-    from flowsim.present import sections
+    from flowsim.present.pages import forecast
     from flowsim.questions.forecast import BANDS
 
     weeks = pd.to_datetime(["2024-04-01", "2024-04-08"]).to_numpy()
@@ -487,8 +488,9 @@ def test_a_first_week_of_nobody_is_a_row_and_a_series_of_nobody_is_no_table(monk
         for week, value in zip(weeks, values, strict=True)
     ]
     bands = pd.DataFrame(rows, columns=["scenario", "series", "week", "n", *BANDS])
-    monkeypatch.setattr(sections, "weekly", lambda result: bands)
-    only, worth = sections.forecast(SimpleNamespace(places={"baseline": None}))  # type: ignore[arg-type]
+    monkeypatch.setattr(forecast, "weekly", lambda result: bands)
+    monkeypatch.setattr(forecast, "is_forecast", lambda result: True)
+    only, worth = forecast.sections(SimpleNamespace(places={"baseline": None}))  # type: ignore[arg-type]
     assert "Delayed" in only.heading
-    assert [row[:2] for row in only.rows] == [("1 April", "0"), ("8 April", "4.00")]
+    assert [row[:2] for row in in_words(only)] == [("1 April", "0"), ("8 April", "4.00")]
     assert worth.sentences

@@ -292,9 +292,9 @@ def test_the_gain_is_reported_and_where_there_is_none_is_a_notice(precise: flows
     results.loc[late, "value"] = 50 - results.loc[late, "value"]  # what is high in one is low in the other
     turned = flowsim.Comparison(tmp_path, precise.places)
     object.__setattr__(turned, "results", results)
-    from flowsim.present.sections import trouble
+    from flowsim.present.pages import compare
 
-    (section,) = trouble(turned)
+    section = next(iter(compare.sections(turned, brief=True)))
     assert "In more it does not help that the same people come" in section.sentences[-1]
 
 

@@ -18,33 +18,30 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import date2num
 from matplotlib.figure import Figure
+from presenting import figure_of, in_words, summary_of, without_clip_names
 from rich.console import Console
 
 import flowsim
-from flowsim import api
+from flowsim.cells import about
 from flowsim.cells.progress import Progress
 from flowsim.cells.replicate import simulate
 from flowsim.declare.composition import load
 from flowsim.declare.evidence import read_register
 from flowsim.declare.rules import check_names
+from flowsim.declare.settings import Settings
 from flowsim.declare.yaml_and_csv import folders
 from flowsim.engine.stamps import NEVER
 from flowsim.measures.registry import HEADLINE
-from flowsim.place import FlowsimNotice, PlaceError, ScenarioInfo
-from flowsim.present import charts, report, sections
-from flowsim.present.tables import fitting_widths, print_table
+from flowsim.place import FlowsimNotice, Place, PlaceError, ScenarioInfo
+from flowsim.present.pages import compare, costs, run, trouble, worth
+from flowsim.present.pages.cells import MORE_THAN_FULL
+from flowsim.present.pages.registry import page_of
+from flowsim.present.pictures import causes, delayed, emergency, registry, style, weekdays
+from flowsim.present.titles import USUAL, cause_title, period_words, scaled
 from flowsim.present.trace import story
-from flowsim.present.words import (
-    cause_title,
-    interval,
-    number,
-    period_words,
-    scaled,
-    setting,
-    signed,
-    tick,
-    with_unit,
-)
+from flowsim.present.words import entry_words, interval, number, setting, signed, tick, with_unit
+from flowsim.present.writers import terminal
+from flowsim.present.writers.terminal import fitting_widths, print_table
 from flowsim.questions.ways import way_of
 
 PLACES = Path(__file__).parent / "places"
@@ -75,12 +72,6 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> flowsim.Result:
 # -- charts ------------------------------------------------------------------------------------------------------------
 
 
-def without_clip_names(path: Path) -> bytes:
-    """A picture without the names of clip paths, which Matplotlib hashes from positions that differ in the last bit."""
-    content = path.read_bytes()
-    return re.sub(rb"\bp[0-9a-f]{10}\b", b"", content) if path.suffix == ".svg" else content
-
-
 @pytest.mark.parametrize("kind", ["differences", "emergency", "delayed", "causes", "weekdays", "warm_up"])
 @pytest.mark.parametrize("ending", [".png", ".svg"])
 def test_the_same_numbers_give_the_same_picture(
@@ -97,25 +88,25 @@ def test_a_picture_is_the_same_whichever_format_is_written_first(
     comparison: flowsim.Comparison, tmp_path: Path, kind: str
 ) -> None:
     def draw() -> Figure:
-        return charts.KINDS[kind](comparison)
+        return figure_of(comparison, kind)
 
     first, second = tmp_path / "first", tmp_path / "second"
-    charts.write(draw, first / "a.png", first / "a.svg")
-    charts.write(draw, second / "a.svg", second / "a.png")
+    style.write(draw, first / "a.png", first / "a.svg")
+    style.write(draw, second / "a.svg", second / "a.png")
     for name in ("a.png", "a.svg"):
         assert without_clip_names(first / name) == without_clip_names(second / name)
     width = int.from_bytes((first / "a.png").read_bytes()[16:20])
-    with charts._style():
-        assert width == round(draw().get_figwidth() * charts.PNG_DPI)
+    with style.in_style():
+        assert width == round(draw().get_figwidth() * style.PNG_DPI)
 
 
 def test_ticks_are_those_that_matplotlib_would_find(comparison: flowsim.Comparison) -> None:
     for kind in ("differences", "delayed", "causes", "weekdays"):
-        with charts._style():
-            figure = charts.KINDS[kind](comparison)
-            canvas = charts._laid_out(figure)
+        with style.in_style():
+            figure = figure_of(comparison, kind)
+            canvas = style.laid_out(figure)
             fixed = [[text.get_text() for text in axes.get_xticklabels()] for axes in figure.axes]
-            again = charts.KINDS[kind](comparison)
+            again = figure_of(comparison, kind)
             again.set_layout_engine("none")
             for axes, laid_out in zip(again.axes, figure.axes, strict=True):
                 axes.set_position(laid_out.get_position())
@@ -143,21 +134,21 @@ def test_the_summary_shows_the_most_important_chart_first(comparison: flowsim.Co
 
 
 def test_the_emergency_department_of_each_scenario(comparison: flowsim.Comparison) -> None:
-    figure = charts.emergency(with_more(comparison, boarding_hours_mean=2.0))
+    figure = figure_of(with_more(comparison, boarding_hours_mean=2.0), "emergency")
     titles = [axes.get_title().replace("\n", " ") for axes in figure.axes]
-    assert titles == [HEADLINE[name].title for name in charts.EMERGENCY]
+    assert titles == [HEADLINE[name].title for name in emergency.EMERGENCY]
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["As things are", "More support"]
-    without = comparison.results[~comparison.results["measure"].isin(charts.EMERGENCY)]
+    without = comparison.results[~comparison.results["measure"].isin(emergency.EMERGENCY)]
     with pytest.raises(PlaceError, match="'emergency' has nothing to show"):
-        charts.emergency(with_results(comparison, without))
+        figure_of(with_results(comparison, without), "emergency")
 
 
 def test_a_cause_has_one_colour_and_hatch_of_its_own(comparison: flowsim.Comparison) -> None:
     sefton = flowsim.Result(comparison.out, {"one": load()})
-    styles = charts._cause_styles(sefton)
+    styles = {cause: causes.colour_and_hatch(one) for cause, one in causes.subjects_of(sefton).items()}
     assert len(set(styles.values())) == len(styles) > 30
     fewer = comparison.results[comparison.results["of"] != "capacity: support"]
-    drawn = [legend_of(charts.causes(one)) for one in (comparison, with_results(comparison, fewer))]
+    drawn = [legend_of(figure_of(one, "causes")) for one in (comparison, with_results(comparison, fewer))]
     common = drawn[0].keys() & drawn[1].keys()
     assert len(common) >= 2
     assert len(drawn[0]) > len(common)
@@ -189,10 +180,10 @@ def test_many_scenarios_have_lines_without_bands(
     comparison: flowsim.Comparison, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def bands() -> int:
-        return sum(len(axes.collections) for axes in charts.delayed(comparison).axes)
+        return sum(len(axes.collections) for axes in figure_of(comparison, "delayed").axes)
 
     assert bands() > 0
-    monkeypatch.setattr(charts, "MOST_BANDS", 1)
+    monkeypatch.setattr(delayed, "MOST_BANDS", 1)
     assert bands() == 0
 
 
@@ -206,8 +197,8 @@ def test_a_run_of_nobody_has_a_summary_and_the_pictures_there_can_be(tmp_path: P
         assert not result.failures
         assert (result.out / "summary.md").is_file()
         with pytest.raises(PlaceError, match="'causes' has nothing to show: nobody is delayed"):
-            charts.causes(result)
-        for kind in charts.KINDS:
+            figure_of(result, "causes")
+        for kind in (one.name for one in registry.pictures_of("compare")):
             with contextlib.suppress(PlaceError):
                 result.chart(tmp_path / f"{name}-{kind}.png", kind)
 
@@ -218,9 +209,10 @@ def test_a_picture_that_fails_costs_no_summary(
     def failing(*_: object) -> Figure:
         raise ValueError("range() arg 3 must not be zero")
 
-    monkeypatch.setitem(charts.KINDS, "emergency", failing)
+    every = [replace(one, draw=failing) if one.name == "emergency" else one for one in registry.every_picture()]
+    monkeypatch.setattr(registry, "every_picture", lambda: every)
     with pytest.warns(FlowsimNotice, match="picture 'emergency' could not be drawn .ValueError: range"):
-        drawn = charts.save_all(alone, tmp_path)
+        drawn = registry.save_all(alone, tmp_path)
     assert {path.stem for path in drawn} == {"delayed", "causes", "weekdays", "warm_up"}
 
 
@@ -231,7 +223,7 @@ def test_what_is_not_measured_is_grey_on_both_sides(comparison: flowsim.Comparis
     minutes = {"window_minutes": (start + 5 * 1440, end - 9 * 1440)}
     described = comparison.manifest.configuration.model_copy(update=minutes)
     part.__dict__["manifest"] = comparison.manifest.but(configuration=described)
-    whole, inner = (charts.delayed(one).axes[0].patches for one in (comparison, part))
+    whole, inner = (figure_of(one, "delayed").axes[0].patches for one in (comparison, part))
     assert len(whole) == 1  # the warm-up
     edges = [date2num(np.datetime64(run.date_of(minute))) for minute in (0, start + 5 * 1440, end - 9 * 1440, end)]
     assert [edge for span in inner for edge in (span.get_x(), span.get_x() + span.get_width())] == edges
@@ -242,7 +234,7 @@ def test_the_first_scenario_is_called_by_its_name_and_not_now(comparison: flowsi
     turned = flowsim.Comparison(comparison.out, dict(reversed(comparison.places.items())))
     turned.__dict__["results"] = comparison.results
     for one, name in ((comparison, "As things are"), (turned, "More support")):
-        titles = [axes.get_title() for axes in charts.differences(one).axes if axes.get_visible()]
+        titles = [axes.get_title() for axes in figure_of(one, "differences").axes if axes.get_visible()]
         assert all(f"({name}: " in title.replace("\n", " ") for title in titles)
 
 
@@ -256,8 +248,15 @@ def test_charts_that_cannot_be(comparison: flowsim.Comparison, alone: flowsim.Re
 
 
 def test_published_weekdays_are_those_of_the_evidence(comparison: flowsim.Comparison) -> None:
-    (values,) = comparison.published_weekdays["all"].values()
+    (values,) = weekdays.published_patterns(comparison)["all"].values()
     assert values == [0.872, 1.099, 1.155, 1.167, 1.241, 0.858, 0.609]
+
+
+def with_published(comparison: flowsim.Comparison, place: Place, *scenarios: str) -> flowsim.Result:
+    """A result of another place, with the published figures that its folder would hold."""
+    shown = flowsim.Result(comparison.out, dict.fromkeys(scenarios or ("one",), place))
+    shown.__dict__["published"] = about._published(place)
+    return shown
 
 
 def test_published_weekdays_of_a_place_are_those_it_names(
@@ -267,14 +266,14 @@ def test_published_weekdays_of_a_place_are_those_it_names(
     assert load().published == {"discharges_by_weekday": ["AC-31"], southport: ["AC-33"]}
     register = read_register(folders())
     broken = {name: replace(register["AC-31"], id=name, value=value) for name, value in BAD_ROWS.items()}
-    monkeypatch.setattr(api, "read_register", lambda _: register | broken)
+    monkeypatch.setattr(about, "read_register", lambda _: register | broken)
 
     def of(*names: str) -> list[list[float]]:
         place = load("place=small", scenarios_dir=PLACES).model_copy(
             update={"published": {"discharges_by_weekday": list(names)}}
         )
-        found = flowsim.Result(comparison.out, {"one": place}).published_weekdays
-        return list(found.get("all", {}).values())
+        patterns = weekdays.published_patterns(with_published(comparison, place))
+        return list(patterns.get("all", {}).values())
 
     assert of("AC-33", "AC-31", "nowhere")[0] == [0.913, 1.154, 1.149, 1.244, 1.377, 0.68, 0.482]
     assert of() == []
@@ -295,10 +294,11 @@ def test_a_hospitals_published_weekdays_stand_beside_its_own_line(comparison: fl
         for day in days
     ]
     numbers = pd.DataFrame(rows, columns=comparison.results.columns)
-    shown = flowsim.Result(comparison.out, dict.fromkeys(("one", "two", "three", "four"), sefton))
+    shown = with_published(comparison, sefton, "one", "two", "three", "four")
     shown.__dict__["results"] = numbers
-    assert {where: len(own) for where, own in shown.published_weekdays.items()} == {"all": 1, "southport_ormskirk": 1}
-    both, southport = (figure := charts.weekdays(shown, shown.published_weekdays)).axes
+    patterns = weekdays.published_patterns(shown)
+    assert {where: len(each) for where, each in patterns.items()} == {"all": 1, "southport_ormskirk": 1}
+    both, southport = (figure := figure_of(shown, "weekdays")).axes
     assert southport.get_title() == "Southport & Ormskirk"
     for axes, level, name in ((both, 0.71, "England"), (southport, 0.77, "S&O")):
         assert axes.lines[0].get_ydata() == pytest.approx([level] * 7)
@@ -319,8 +319,8 @@ def test_a_site_that_is_published_but_not_there() -> None:
 def test_a_place_without_evidence_has_no_published_weekdays(
     comparison: flowsim.Comparison, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "read_register", lambda _: {})
-    assert flowsim.Result(comparison.out, comparison.places).published_weekdays == {}
+    monkeypatch.setattr(about, "read_register", lambda _: {})
+    assert weekdays.published_patterns(with_published(comparison, comparison.places["baseline"])) == {}
 
 
 # -- the report --------------------------------------------------------------------------------------------------------
@@ -369,16 +369,16 @@ def test_an_occupancy_above_100_keeps_its_interval_and_is_explained(comparison: 
         return with_results(comparison, numbers)
 
     def first_cell(result: flowsim.Comparison, title: str) -> str:
-        return next(row[1] for row in sections.differences(result, brief=True).rows if row[0].startswith(title))
+        return next(row[1] for row in in_words(compare.differences(result, brief=True)) if row[0].startswith(title))
 
     full = changed("acute_occupancy", (100.37, 100.93, 100.61))
     assert first_cell(full, "Acute bed occupancy") == "100.6\n99.9 to 101.3"
-    assert sections.MORE_THAN_FULL in sections.differences(full, brief=True).sentences
+    assert MORE_THAN_FULL in compare.differences(full, brief=True).sentences
     one = flowsim.Result(comparison.out, {"baseline": comparison.places["baseline"]})
     one.__dict__["results"] = full.results
-    assert sections.MORE_THAN_FULL in sections.measures(one).sentences
+    assert MORE_THAN_FULL in run.measures(one).sentences
     roomy = changed("acute_occupancy", (90.0, 91.0, 92.0))
-    assert sections.MORE_THAN_FULL not in sections.differences(roomy, brief=True).sentences
+    assert MORE_THAN_FULL not in compare.differences(roomy, brief=True).sentences
     shares = changed("usual_residence_share", (99.0, 99.5, 98.5))
     assert first_cell(shares, "Discharged to the usual place") == "99.0\n97.8 to 100"
 
@@ -397,7 +397,7 @@ def test_an_occupancy_above_100_keeps_its_interval_and_is_explained(comparison: 
 def test_waiting_that_moves_to_the_emergency_department_is_told_beside_the_result(
     comparison: flowsim.Comparison, added: dict[str, float], told: str, brief: bool
 ) -> None:
-    section = sections.differences(with_more(comparison, **added), brief)
+    section = compare.differences(with_more(comparison, **added), brief)
     hidden = [sentence for sentence in section.sentences if "delayed patients hide part of the waiting" in sentence]
     assert len(hidden) == bool(told)
     assert all(sentence.startswith("More support: ") and told in sentence for sentence in hidden)
@@ -405,9 +405,9 @@ def test_waiting_that_moves_to_the_emergency_department_is_told_beside_the_resul
 
 def test_deaths_that_move_are_explained_and_others_are_no_clear_change(comparison: flowsim.Comparison) -> None:
     def said(changed: flowsim.Comparison) -> tuple[str, bool]:
-        section = sections.differences(changed, brief=False)
-        (row,) = (row for row in section.rows if row[0].startswith("Deaths in hospital"))
-        return row[2], sections.DEATHS_MOVE in section.sentences
+        section = compare.differences(changed, brief=False)
+        (row,) = (row for row in in_words(section) if row[0].startswith("Deaths in hospital"))
+        return row[2], compare.DEATHS_MOVE in section.sentences
 
     assert said(with_more(comparison, deaths_in_hospital=4.0)) == ("+4.04\n+3.94 to +4.14", True)
     noise = with_more(comparison, deaths_in_hospital=4.0)
@@ -422,7 +422,7 @@ def test_what_is_scaled_to_a_year_says_from_how_many_days(comparison: flowsim.Co
     told = (comparison.out / "summary.md").read_text(encoding="utf-8")
     assert "| Delayed bed-days (bed-days a year, scaled from 28 days) |" in told
     assert "## What it costs (£ a year, scaled from 28 days, difference)" in told
-    for axes in (charts.causes(comparison).axes[0], charts.differences(comparison).axes[1]):
+    for axes in (figure_of(comparison, "causes").axes[0], figure_of(comparison, "differences").axes[1]):
         assert axes.get_xlabel().endswith("bed-days a year, scaled from 28 days")
     for days, unit, words in (
         (365, "£ a year", "£ a year"),
@@ -438,10 +438,10 @@ def test_titles_are_not_cut_short(comparison: flowsim.Comparison) -> None:
     place = comparison.places["more"]
     long = place.model_copy(update={"scenario": place.scenario.model_copy(update={"title": title})})
     other = flowsim.Comparison(comparison.out, {"baseline": comparison.places["baseline"], "more": long})
-    assert title in sections.differences(other, brief=True).columns
-    labels = [label.get_text() for label in charts.emergency(other).axes[0].get_yticklabels()]
+    assert title in compare.differences(other, brief=True).columns
+    labels = [label.get_text() for label in figure_of(other, "emergency").axes[0].get_yticklabels()]
     assert [label.replace("\n", " ") for label in labels] == ["As things are", title]
-    assert max(len(line) for label in labels for line in label.split("\n")) <= charts.LONGEST_LINE
+    assert max(len(line) for label in labels for line in label.split("\n")) <= style.LONGEST_LINE
 
 
 def test_tables_fit_without_cutting_a_word() -> None:
@@ -484,7 +484,7 @@ def test_progress_that_is_stopped_tells_how_far_it_came(
 
 def test_the_terminal_is_brief_but_keeps_the_warnings(comparison: flowsim.Comparison) -> None:
     console = Console(width=100, record=True, file=io.StringIO())
-    report.show(comparison, console=console)
+    terminal.show(page_of(comparison, brief=True), console)
     text = console.export_text()
     assert "What changes, compared with As things are" in text
     assert "Hidden wait" in text
@@ -503,28 +503,28 @@ def test_the_terminal_is_brief_but_keeps_the_warnings(comparison: flowsim.Compar
 )
 def test_a_saving_turns_its_interval_too(ratio: float, low: float, high: float, text: str) -> None:
     row = {"released_clear": True, "ratio": ratio, "low": low, "high": high}
-    assert sections.released_text(pd.DataFrame([row], index=["more"]), "more") == text
+    assert entry_words(costs.released_cell(pd.DataFrame([row], index=["more"]), "more")) == text
 
 
 def test_one_replication_says_that_it_has_no_interval(tmp_path: Path, comparison: flowsim.Comparison) -> None:
     single = flowsim.compare(comparison.places, 1, jobs=1, out=tmp_path / "out", progress=False)
-    text = report.markdown(single)
+    text = summary_of(single)
     assert "One replication: no interval" in text
     assert "nan" not in text.replace("finance", "")
     single.chart(tmp_path / "differences.png")
 
 
 def test_a_failed_check_is_loud_and_an_overload_is_not(comparison: flowsim.Comparison) -> None:
-    assert list(sections.failed_checks(comparison)) == []
+    assert list(trouble.failed_checks(comparison)) == []
     lost = comparison.results.copy()
     lost.loc[lost["measure"] == "check_conservation", "value"] = 2.0
     lost.loc[lost["measure"] == "check_overloaded", "value"] = 3.0
     broken = flowsim.Comparison(comparison.out, comparison.places)
     broken.__dict__["results"] = lost
-    sentences = list(sections.failed_checks(broken))
+    sentences = list(trouble.failed_checks(broken))
     assert len(sentences) == 2
     assert "Check: nobody is lost (baseline): 2 people" in sentences[0]
-    assert report.sections(broken)[0].loud
+    assert page_of(broken).sections[0].loud
 
 
 def test_failures_and_notices_come_first(comparison: flowsim.Comparison) -> None:
@@ -532,22 +532,26 @@ def test_failures_and_notices_come_first(comparison: flowsim.Comparison) -> None
 
     failures = (Outcome("more", 7, 1, 0.0, "RuntimeError: no"),)
     told = flowsim.Comparison(comparison.out, comparison.places, failures, ("Mind the gap.",))
-    first, second, *_ = report.sections(told)
+    first, second, *_ = page_of(told).sections
     assert first.sentences[0] == "more, replication 7 (seed 1): RuntimeError: no"
     assert first.sentences[-1] == f"The same command with out={comparison.out} tries them again."
     assert second.sentences == ("Mind the gap.",)
 
 
+def test_usual_settings_are_those_of_an_experiment() -> None:
+    assert {key: Settings.model_fields[key].default for key in USUAL} == USUAL
+
+
 def test_the_report_of_one_scenario(alone: flowsim.Result) -> None:
-    text = report.markdown(alone)
+    text = summary_of(alone)
     assert "## Headline measures" in text
     assert "## Services, the most heavily loaded first" in text
 
 
 def test_assumptions_are_counted() -> None:
     place = load("place=small", scenarios_dir=PLACES)
-    assert sections.assumptions_words(place, []) == ""
-    words = sections.assumptions_words(place, ["A", "C (assumption)", "B", "C"])
+    assert list(worth.assumptions(place, [])) == []
+    (words,) = worth.assumptions(place, ["A", "C (assumption)", "B", "C"])
     assert words.startswith("2 of 4 default numbers of A small place are assumptions")
 
 

@@ -9,13 +9,16 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from presenting import figure_of, in_words, summary_of
 
 import flowsim
 from flowsim.cli import main as cli
 from flowsim.declare import hydra
 from flowsim.declare.overrides import Dimension, dimensions, sweep
 from flowsim.place import PlaceError
-from flowsim.present import charts, report, sweep_charts, sweep_sections
+from flowsim.present.pages import sweep as page_of_sweep
+from flowsim.present.pages.sweep import best_points, what_matters
+from flowsim.present.pictures import style, sweeps
 from flowsim.questions.design import choose, named, read_table, short_keys
 from flowsim.questions.sweep import POINT, compose_sweep
 from flowsim.statistics.importance import rank_settings, unrankable
@@ -360,7 +363,7 @@ def test_it_can_be_read_again(swept: flowsim.Sweep) -> None:
 
 
 def test_points_have_names_and_say_where_nothing_clearly_changes(swept: flowsim.Sweep) -> None:
-    brief, whole = (next(iter(sweep_sections.points(swept, one))) for one in (True, False))
+    brief, whole = (best_points(swept, one) for one in (True, False))
     assert brief.columns[0] == "point"
     assert brief.rows[0][0] == "As things are (nothing varied)"  # a point may be called baseline
     assert [row[0] for row in brief.rows[1:3]] == [
@@ -369,9 +372,9 @@ def test_points_have_names_and_say_where_nothing_clearly_changes(swept: flowsim.
     assert len(brief.rows) == len(whole.rows) == 9
     changes = swept.table("acute_occupancy").set_index(POINT)["change"]
     at = next(n for n, column in enumerate(whole.columns) if column.startswith("Acute bed occupancy"))
-    for row, point in zip(whole.rows[1:], best(swept), strict=True):
+    for row, point in zip(in_words(whole)[1:], best(swept), strict=True):
         assert ("no clear change" in row[at]) == (changes[point] == "no clear change")
-    assert "e+" not in report.markdown(swept)
+    assert "e+" not in summary_of(swept)
 
 
 def test_a_sweep_says_why_it_cannot_say_what_matters(swept: flowsim.Sweep) -> None:
@@ -379,13 +382,13 @@ def test_a_sweep_says_why_it_cannot_say_what_matters(swept: flowsim.Sweep) -> No
     kept = [swept.base, *[str(point) for point in swept.points[POINT][1:7]]]
     few.__dict__["points"] = swept.points[swept.points[POINT].isin(kept)]
     few.__dict__["_table"] = swept.table()[swept.table()[POINT].isin(kept)]
-    *_, matters = sweep_sections.points(few, True)
+    (matters,) = what_matters(few)
     assert matters.rows == ()
     assert matters.sentences == (few.unrankable,)
     assert "too few" in few.unrankable
-    *_, matters = sweep_sections.points(swept, True)
+    (matters,) = what_matters(swept)
     assert len(matters.rows) == 2
-    assert sweep_sections.FITTED not in matters.sentences[0]
+    assert page_of_sweep.FITTED not in matters.sentences[0]
 
 
 def by_name(swept: flowsim.Sweep, names: Sequence[str | None]) -> flowsim.Sweep:
@@ -401,9 +404,9 @@ def by_name(swept: flowsim.Sweep, names: Sequence[str | None]) -> flowsim.Sweep:
 def test_a_panel_has_room_beside_its_words(swept: flowsim.Sweep, long: str) -> None:
     """A value of 50 letters left panels of two millimetres; one that was left as it is had no place at all."""
     shown = by_name(swept, [long, None] * 4)
-    with charts._style():
-        figure = sweep_charts.heat(shown, ["delayed_patients", "acute_occupancy"])
-        charts._laid_out(figure)
+    with style.in_style():
+        figure = figure_of(shown, "heat", measures=["delayed_patients", "acute_occupancy"])
+        style.laid_out(figure)
     panels = [axes for axes in figure.axes if axes.get_xlabel()]
     assert len(panels) == 2
     for axes in panels:
@@ -411,9 +414,9 @@ def test_a_panel_has_room_beside_its_words(swept: flowsim.Sweep, long: str) -> N
         assert [label.get_text() for label in axes.get_yticklabels()][1] == "as it is"
         low, high = axes.get_ylim()
         assert low < 0 < 1 < high
-    assert sweep_charts._labels([long, "x"])[0].count("\n") <= 1
+    assert sweeps.labels([long, "x"])[0].count("\n") <= 1
     alike = [f"{long} {'and so on ' * 4}{n}" for n in range(2)]
-    assert len(set(sweep_charts._labels(alike))) == 2
+    assert len(set(sweeps.labels(alike))) == 2
 
 
 def test_bands_are_paired_as_the_table_is_and_hold_only_what_can_be(swept: flowsim.Sweep) -> None:
@@ -421,7 +424,7 @@ def test_bands_are_paired_as_the_table_is_and_hold_only_what_can_be(swept: flows
     shown.__dict__["points"] = shown.points.drop(columns=swept.settings[0])
     table = shown.table().assign(difference_low=lambda rows: rows["difference"] - 500)
     shown.__dict__["_table"] = table
-    figure = sweep_charts.lines(shown, ["delayed_patients", "cost_total"])
+    figure = figure_of(shown, "lines", measures=["delayed_patients", "cost_total"])
     rows = table[(table["measure"] == "delayed_patients")].set_index(POINT)
     now = rows.loc[shown.base, "mean"]
     drawn = [path.vertices[:, 1].tolist() for path in figure.axes[0].collections[0].get_paths()]
@@ -435,7 +438,7 @@ def test_bands_are_paired_as_the_table_is_and_hold_only_what_can_be(swept: flows
 
 
 def test_thin_lines_of_points_are_dark_enough_to_be_seen(swept: flowsim.Sweep) -> None:
-    figure = sweep_charts.parallel(swept, swept.asked_measures)
+    figure = figure_of(swept, "parallel")
     for lines in figure.axes[0].collections:
         colours = lines.get_colors()[:, :3]
         assert (colours @ [0.2126, 0.7152, 0.0722]).max() < 0.8
@@ -446,7 +449,7 @@ def best(swept: flowsim.Sweep) -> list[str]:
 
 
 def test_parallel_lines_name_the_best_point(swept: flowsim.Sweep) -> None:
-    figure = sweep_charts.parallel(swept, swept.asked_measures)
+    figure = figure_of(swept, "parallel")
     first = best(swept)[0].replace(",", ", ")
     assert any(f"1: {first}" in " ".join(text.get_text().split()) for text in figure.texts)
     assert [text.get_text() for text in figure.axes[0].texts].count("1") == 1
@@ -501,7 +504,7 @@ def test_what_a_point_leaves_as_it_is_stands_at_the_bases_value_in_pictures(swep
     first, second = swept.settings
     points = swept.points.copy()
     points.loc[points[POINT] != swept.base, second] = None
-    shown = sweep_charts._points(SimpleNamespace(points=points, base=swept.base))  # type: ignore[arg-type]
+    shown = sweeps.points_of(SimpleNamespace(points=points, base=swept.base))  # type: ignore[arg-type]
     assert set(shown[second]) == set(points.loc[points[POINT] == swept.base, second])
     assert shown[first].tolist() == swept.points.loc[swept.points[POINT] != swept.base, first].tolist()
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from presenting import figure_of, summary_of
 from test_cli import ROOT, SHORT, folder, told  # noqa: F401
 
 import flowsim
@@ -22,10 +23,13 @@ from flowsim.declare.composition import load, load_scenarios
 from flowsim.declare.settings import Settings
 from flowsim.measures.registry import HEADLINE, NATIONAL
 from flowsim.place import FlowsimNotice, PlaceError
-from flowsim.present import answer, charts, report, sections
-from flowsim.present.tables import in_parts
+from flowsim.present import answer
+from flowsim.present.pages import national, run
+from flowsim.present.pictures import registry, style
+from flowsim.present.pictures.picture import Data
+from flowsim.present.titles import settings_words
 from flowsim.present.trace import story, why_the_same
-from flowsim.present.words import settings_words
+from flowsim.present.writers.terminal import in_parts
 from flowsim.questions import precision as precise
 from flowsim.questions.compare import compare
 from flowsim.questions.select import unit_of_difference
@@ -102,19 +106,18 @@ def test_settings_stand_below_every_picture(tmp_path: Path) -> None:
     place = load(*SMALL, "place.services.support.capacity=25", scenarios_dir=PLACES)
     done = flowsim.run(place, out=tmp_path / "out", **QUICK)
     line = "Your settings: place.services.support.capacity=25 (20 in the place)"
-    for kind, draw in charts.KINDS.items():
+    for kind in (one.name for one in registry.pictures_of("run")):
         with contextlib.suppress(PlaceError):
-            words = " ".join(text.get_text() for text in draw(done).texts)
+            words = " ".join(text.get_text() for text in figure_of(done, kind).texts)
             assert line in " ".join(words.split()), kind
 
 
-def test_a_legend_stands_above_however_many_lines_of_a_caption(tmp_path: Path) -> None:
-    done = flowsim.run(load(*SMALL, scenarios_dir=PLACES), out=tmp_path / "out", **QUICK)
+def test_a_legend_stands_above_however_many_lines_of_a_caption() -> None:
     for words in ("short", "long " * 200):
         figure = Figure(figsize=(8, 6))
         line = figure.subplots().plot([0, 1])[0]
-        bottom = charts._legend_below(figure, [line], ["one"])
-        charts.finish(figure, done, "title", words, bottom=bottom)
+        bottom = style.legend_below(figure, [line], ["one"])
+        style.finish(figure, Data(frame=pd.DataFrame(), title="title", caption=words), bottom=bottom)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         (caption,) = (text for text in figure.texts if text.get_text().startswith(words[:5]))
@@ -134,7 +137,7 @@ def test_as_things_are_has_no_line(tmp_path: Path) -> None:
     place = place.model_copy(update={"run": place.run.model_copy(update={"days": 20, "warm_up_days": 10})})
     done = flowsim.run(place, out=tmp_path / "out", **QUICK)
     assert settings_words(done) == ""
-    assert "Your settings" not in report.markdown(done)
+    assert "Your settings" not in summary_of(done)
 
 
 # -- notices -----------------------------------------------------------------------------------------------------------
@@ -312,14 +315,14 @@ def test_a_difference_of_a_share_is_in_points() -> None:
 def test_payers_come_before_their_sum(tmp_path: Path) -> None:
     cost = "+place.services.support.cost={amount: 50, per: day, payer: council}"
     done = flowsim.run(load(*SMALL, cost, scenarios_dir=PLACES), out=tmp_path / "out", **QUICK)
-    (found,) = sections.payers(done)
+    (found,) = run.payers(done)
     assert [row[0] for row in found.rows][-1] == "all payers"
     assert "all" not in {row[0] for row in found.rows}
 
 
 def test_two_shares_of_readmissions_are_told_apart(tmp_path: Path) -> None:
     done = flowsim.run(load(*SMALL, scenarios_dir=PLACES), out=tmp_path / "out", **QUICK)
-    shown = sections.COMING_BACK in sections.national(done).sentences
+    shown = national.COMING_BACK in national.section(done).sentences
     assert shown == (set(NATIONAL["Coming back"]) <= set(done.results["measure"]))
 
 

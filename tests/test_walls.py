@@ -39,7 +39,7 @@ OUTSIDE = {
     "joblib": ("cells/",),
     "distributed": ("cells/executors.py",),
     "duckdb": ("folder/catalogue.py",),
-    "matplotlib": ("present/",),
+    "matplotlib": ("present/pictures/",),
 }
 """Libraries, and the only files that may import them."""
 

@@ -15,6 +15,8 @@ Executor = Literal["loky", "dask"]
 """Who does the cells: processes of this machine (joblib over loky), or workers of a Dask cluster here or elsewhere."""
 Window = Literal["all", "during", "after"]
 """What is measured: the whole period, or the part during or after the dated blocks and moves."""
+Charts = bool | Literal["png"]
+"""Which pictures are drawn of what was found: each as PNG and SVG, as PNG alone, or none."""
 ENGINES, WINDOWS = get_args(Engine), get_args(Window)
 DEFAULT_ENGINE: Engine = "compiled"
 
@@ -30,6 +32,7 @@ class Settings(BaseModel):
         out: the results folder; None for a new one under ``outputs/``. Finished cells that are there are used.
         keep_spells: keep every stage of every person too.
         window: all, during or after.
+        charts: true for every picture as PNG and SVG, "png" for PNG alone, false for none.
         executor: loky or dask.
         address: of the scheduler, with dask (``tcp://host:8786``); None for a cluster of `jobs` processes here.
         progress: tell on stderr how far it is.
@@ -46,6 +49,7 @@ class Settings(BaseModel):
     out: str | Path | None = None
     keep_spells: bool = False
     window: Window = "all"
+    charts: Charts = True
     executor: Executor = "loky"
     address: str | None = None
     progress: bool = Field(default=True, exclude=True)

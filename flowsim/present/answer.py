@@ -12,8 +12,10 @@ from flowsim.folder.result import Result
 from flowsim.folder.store import Store
 from flowsim.measures.registry import HEADLINE, MEASURES
 from flowsim.place import nearest
-from flowsim.present.tables import in_parts, print_table
-from flowsim.present.words import interval, number, with_scaled_unit
+from flowsim.present.pages.page import Cell
+from flowsim.present.titles import with_scaled_unit
+from flowsim.present.words import entry_words
+from flowsim.present.writers.terminal import in_parts, print_table
 
 MOST_ROWS = 200
 """Rows that are printed; `to=` writes all of them."""
@@ -30,29 +32,24 @@ def headline(result: Result) -> pd.DataFrame:
     summary = result.summary()
     titled = summary["measure"].map({name: with_scaled_unit(name, result) for name in HEADLINE})
     rows = zip(*(summary[name] for name in ("mean", "low", "high", "unit")), strict=True)
-    told = [_with_interval(*row) for row in rows]
-    table = summary.assign(measure=titled, told=told).pivot(index="measure", columns="scenario", values="told")
+    words = [entry_words(Cell(mean, low, high, unit), in_a_line=True) for mean, low, high, unit in rows]
+    table = summary.assign(measure=titled, words=words).pivot(index="measure", columns="scenario", values="words")
     table = table.reindex(index=titled.unique(), columns=list(result.scenarios)).fillna("-")
     return (table.T if len(result.scenarios) > MOST_ACROSS else table).reset_index()
-
-
-def _with_interval(mean: float, low: float, high: float, unit: str) -> str:
-    words = interval(low, high, unit)
-    return f"{number(mean, unit)} ({words})" if words else number(mean, unit)
 
 
 def remark(sql: str, answer: pd.DataFrame, store: Store) -> str:
     """What there is to say of an answer: names in the question that nothing has, with the nearest; that it is empty."""
     known = {"measure": list(MEASURES), "scenario": list(store.manifest.keys)}
-    told = []
+    unknown = []
     for column, names in known.items():
         compared = re.findall(rf"\b{column}\b\"?\s*(?:=|in\b\s*\()\s*((?:'[^']*'[\s,]*)+)", sql, re.IGNORECASE)
         for given in re.findall(r"'([^']*)'", " ".join(compared)):
             if given not in names:
-                told.append(f"no {column} is called {given!r}{nearest(given, names)}")
+                unknown.append(f"no {column} is called {given!r}{nearest(given, names)}")
     nothing = bool(answer.isna().all(axis=None))
-    if told:
-        return f"{'Nothing matches' if nothing else 'Note'}: {'; '.join(told)}."
+    if unknown:
+        return f"{'Nothing matches' if nothing else 'Note'}: {'; '.join(unknown)}."
     return "Nothing matched." if nothing else ""
 
 

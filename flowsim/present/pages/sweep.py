@@ -1,4 +1,4 @@
-"""What a sweep found, said in tables: its best points and which settings matter."""
+"""The page of a sweep: its best points and which settings matter."""
 
 from __future__ import annotations
 
@@ -9,16 +9,34 @@ import numpy as np
 import pandas as pd
 
 from flowsim.measures.registry import HEADLINE
-from flowsim.present.sections import Section, difference_text
-from flowsim.present.words import number, setting, with_scaled_unit
+from flowsim.place import counted
+from flowsim.present.pages import trouble, worth
+from flowsim.present.pages.page import Cell, Entry, Section
+from flowsim.present.titles import with_scaled_unit
+from flowsim.present.words import setting
 from flowsim.questions.sweep import POINT, Sweep
 
 MOST_POINTS_BRIEF, MOST_POINTS = 8, 50
 FITTED = " These points are no full grid, so both are from a least-squares fit with a curve for each setting."
 
 
-def points(result: Sweep, brief: bool) -> Iterator[Section]:
-    """The best points and what matters; `brief` has fewer points."""
+def subject(result: Sweep) -> str:
+    """What was asked, for the title."""
+    return f"{counted(len(result.places) - 1, 'point')} of {', '.join(result.labels.values())}"
+
+
+def sections(result: Sweep, brief: bool) -> Iterator[Section]:
+    """Everything that is told of a sweep; fewer points where `brief`."""
+    yield from trouble.sections(result)
+    if result.results.empty:
+        return
+    yield best_points(result, brief)
+    yield from what_matters(result)
+    yield from worth.sections(result)
+
+
+def best_points(result: Sweep, brief: bool) -> Section:
+    """The point that leaves all as it is, then the best by the first measure; fewer where `brief`."""
     first = result.asked_measures[0]
     best = result.best(first).head(MOST_POINTS_BRIEF if brief else MOST_POINTS)
     tables = {name: result.table(name).set_index(POINT) for name in result.asked_measures}
@@ -34,8 +52,7 @@ def points(result: Sweep, brief: bool) -> Iterator[Section]:
         f"and the paired difference to the first row with its 95 % interval. Every point: {result.out / 'sweep.csv'}.",
         "The best of many points looks better than it is: run it again with another seed, or ask flowsim select.",
     )
-    yield Section("The best points", columns, rows, sentences)
-    yield from _what_matters(result)
+    return Section("The best points", columns, rows, sentences)
 
 
 def base_title(result: Sweep) -> str:
@@ -51,7 +68,7 @@ def ranked_names(result: Sweep, measure: str) -> dict[str, str]:
     return named
 
 
-def _measured(point: str, tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
+def _measured(point: str, tables: Mapping[str, pd.DataFrame]) -> Iterator[Entry]:
     """The mean of each measure at a point, and its difference to the base."""
     for name, table in tables.items():
         if point not in table.index:
@@ -59,13 +76,14 @@ def _measured(point: str, tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
             continue
         row: Any = table.loc[point]
         unit = HEADLINE[name].unit
-        paired = {"low": row["difference_low"], "high": row["difference_high"]}
-        paired |= {"difference": row["difference"], "change": row["change"]}
-        change = f"\n{difference_text(paired, unit, brief=True)}" if np.isfinite(row["difference"]) else ""
-        yield number(float(row["mean"]), unit) + change
+        paired = None
+        if np.isfinite(row["difference"]):
+            limits = float(row["difference_low"]), float(row["difference_high"])
+            paired = Cell(float(row["difference"]), *limits, unit, str(row["change"]))
+        yield Cell(float(row["mean"]), unit=unit, difference=paired)
 
 
-def _what_matters(result: Sweep) -> Iterator[Section]:
+def what_matters(result: Sweep) -> Iterator[Section]:
     """Settings by how much of the variance each explains, where there are several."""
     if len(result.settings) < 2:
         return
@@ -78,9 +96,9 @@ def _what_matters(result: Sweep) -> Iterator[Section]:
     rows = tuple(
         (
             result.labels[row["setting"]],
-            f"{row['share']:.0f} %",
-            f"{number(row['lowest'], unit)} at {setting(row['lowest_at'])}",
-            f"{number(row['highest'], unit)} at {setting(row['highest_at'])}",
+            Cell(round(row["share"]), note="{} %"),
+            Cell(row["lowest"], unit=unit, note=f"{{}} at {setting(row['lowest_at'])}"),
+            Cell(row["highest"], unit=unit, note=f"{{}} at {setting(row['highest_at'])}"),
         )
         for row in result.ranking(first).to_dict("records")
     )

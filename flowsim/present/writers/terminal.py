@@ -1,10 +1,13 @@
-"""Tables in the terminal: as wide as there is room, and no word cut."""
+"""A page in the terminal: tables as wide as there is room, and no word cut."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from flowsim.present.pages.page import Cell, Entry, Page, Section
+from flowsim.present.words import entry_words
 from flowsim.questions.compare import NO_CLEAR_CHANGE
 
 if TYPE_CHECKING:
@@ -13,10 +16,61 @@ if TYPE_CHECKING:
 WIDTH_OF_NAMES = 14
 FRAME = 3
 """Characters that a column has beside its text: a space each side and a line."""
+WIDTH_OF_A_FILE = 160
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], console: Console, width: int) -> None:
-    """Print a table of so many characters, or of more where its longest words would have to be cut."""
+def write(page: Page) -> bytes:
+    """The page as it stands in a wide terminal, as the bytes of a file without colours."""
+    from rich.console import Console
+
+    file = io.StringIO()
+    show(page, Console(file=file, width=WIDTH_OF_A_FILE))
+    return file.getvalue().encode("utf-8")
+
+
+def show(page: Page, console: Console | None = None) -> None:
+    """Print a page to the terminal, and where the rest of it is."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = console or Console()
+    console.print(Text(page.title, style="bold"))
+    if page.settings:
+        console.print(Text(page.settings), soft_wrap=not console.is_terminal)
+    for section in page.sections:
+        console.print()
+        console.print(Text(section.heading, style="bold red" if section.loud else "bold"))
+        if section.rows:
+            _print_section(section, console)
+        for sentence in section.sentences:
+            console.print(Text(sentence, style="red" if section.loud else ""))
+    console.print()
+    rest = "All measures, definitions and charts" if page.pictures else "All measures and definitions"
+    console.print(Text(f"{rest}: {page.folder / 'summary.md'}"), soft_wrap=True)
+    console.print(Text(f"Results: {page.folder}"), soft_wrap=True)
+
+
+def _print_section(section: Section, console: Console) -> None:
+    rows = [[entry_words(entry, section.in_a_line) for entry in row] for row in section.rows]
+    styles = [[_style(entry) for entry in row] for row in section.rows]
+    print_table(section.columns, rows, console, console.width, styles)
+
+
+def _style(entry: Entry) -> str:
+    return "dim" if isinstance(entry, Cell) and entry.change == NO_CLEAR_CHANGE else ""
+
+
+def print_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    console: Console,
+    width: int,
+    styles: Sequence[Sequence[str]] = (),
+) -> None:
+    """Print a table of so many characters, or of more where its longest words would have to be cut.
+
+    `styles`: rich's style of each cell; plain where none are given.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -25,8 +79,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], console: 
     table = Table(show_lines=lines, width=_whole_width(widths))
     for column, its_width in zip(columns, widths, strict=True):
         table.add_column(Text(column), width=its_width)
-    for row in rows:
-        table.add_row(*(Text(text, style="dim" if text.startswith(NO_CLEAR_CHANGE) else "") for text in row))
+    for row, its_styles in zip(rows, styles or [[""] * len(row) for row in rows], strict=True):
+        table.add_row(*(Text(text, style=style) for text, style in zip(row, its_styles, strict=True)))
     console.print(table, crop=False, soft_wrap=True)
 
 

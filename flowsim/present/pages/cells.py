@@ -1,0 +1,40 @@
+"""Rows of the tables of results as cells of a page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from flowsim.folder.result import Result
+from flowsim.measures.registry import MEASURES
+from flowsim.present.pages.page import Cell
+from flowsim.present.words import possible
+
+MORE_THAN_FULL = (
+    "Occupancy passes 100 % on nights when people still lie in beds that are closed: surge beds shut again, or a ward "
+    "closed for infection."
+)
+
+
+def mean_cell(row: Any, measure: str) -> Cell:
+    """The mean of a measure with its interval, of a row of `Result.summary`; what cannot be is cut off."""
+    low, high = np.clip([row["low"], row["high"]], *possible(measure))
+    return Cell(float(row["mean"]), float(low), float(high), MEASURES[measure].unit)
+
+
+def difference_cell(row: Any, unit: str, brief: bool = False) -> Cell:
+    """A paired difference with its interval, of a row of `compare.paired_differences`.
+
+    Unless `brief`, with the smallest that would have shown.
+    """
+    would_show = None if brief else float(row["smallest_detectable"])
+    limits = float(row["low"]), float(row["high"])
+    return Cell(float(row["difference"]), *limits, unit, str(row["change"]), would_show=would_show)
+
+
+def more_than_full(result: Result) -> tuple[str, ...]:
+    """A sentence on occupancy, where its mean or its interval is above 100 % in some scenario."""
+    summary = result.summary()
+    above = summary.loc[summary["measure"] == "acute_occupancy", ["mean", "high"]] > 100
+    return (MORE_THAN_FULL,) if above.any(axis=None) else ()

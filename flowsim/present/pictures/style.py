@@ -1,0 +1,173 @@
+"""How every picture looks, and how it is written: PNG or SVG, the same bytes for the same numbers.
+
+Colours are those of Okabe and Ito (2008), which people with any common colour vision tell apart; nothing is said by
+colour alone. Every picture says in its caption how many replications stand behind it and what its bands and bars are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter
+
+from flowsim.place import refuse
+from flowsim.present.pictures.picture import Data
+from flowsim.present.words import tick
+
+BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+)  # fmt: skip
+GREY = "#7F7F7F"
+GRID = "#E5E5E5"
+SCENARIO_COLOURS = (BLACK, BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
+LINE_STYLES = ("-", "--", "-.", ":")
+LONGEST_LINE, LONGEST_LABEL, LONGEST_HEADING = 24, 46, 42
+"""Characters of a line of a scenario's title beside an axis, of a legend, and above one of three panels."""
+MOST_BANDS = 3
+"""Scenarios that have bands by night and by weekday; of more the lines alone are clearer."""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Written
+
+
+def write(draw: Callable[[], Figure], *paths: str | Path) -> Path:
+    """Draw a picture in flowsim's style and write it to .png or .svg files; returns the first.
+
+    Raises PlaceError for another ending.
+    """
+    files = [Path(path) for path in paths]
+    for path in files:
+        if path.suffix not in FORMATS:
+            raise refuse("path", str(path), "a name ending in .png or .svg")
+    with in_style():
+        canvas = laid_out(draw())
+        for path in files:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            FORMATS[path.suffix](canvas, path)
+    return files[0]
+
+
+def laid_out(figure: Figure) -> FigureCanvasAgg:
+    """Find room for everything, once for all formats. The canvas it was measured on has kept the size of every word."""
+    canvas = FigureCanvasAgg(figure)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+    figure.set_layout_engine("none")
+    # the solver does not always repeat the last bit, and clip paths in SVG are named after positions
+    for axes in figure.axes:
+        left, bottom, width, height = (round(edge, 6) for edge in axes.get_position().bounds)
+        axes.set_position((left, bottom, width, height))
+        for axis in (axes.xaxis, axes.yaxis):
+            _fix_ticks(axis)
+    return canvas
+
+
+def _fix_ticks(axis: Axis) -> None:
+    """Keep ticks and their words as they are now: each drawing would look for them again, several times."""
+    ticks, formatter = list(axis.get_majorticklocs()), axis.get_major_formatter()
+    words = FixedFormatter(formatter.format_ticks(ticks))
+    words.set_offset_string(formatter.get_offset())
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_major_formatter(words)
+
+
+def _png(canvas: FigureCanvasAgg, path: Path) -> None:
+    canvas.figure.set_dpi(PNG_DPI)  # an SVG has its own
+    options = {"compress_level": COMPRESSION}
+    canvas.print_png(path, metadata={"Software": "flowsim"}, pil_kwargs=options)
+
+
+def _svg(canvas: FigureCanvasAgg, path: Path) -> None:
+    FigureCanvasSVG(canvas.figure).print_svg(path, metadata={"Date": None, "Creator": "flowsim"})
+
+
+# not figure.savefig, which draws each picture twice
+FORMATS: dict[str, Callable[[FigureCanvasAgg, Path], None]] = {".png": _png, ".svg": _svg}
+ENDINGS = tuple(FORMATS)
+PNG_DPI = 150
+COMPRESSION = 3
+"""Of a PNG: its files are as small as those of the default of 6, in half the time."""
+
+
+@contextlib.contextmanager
+def in_style() -> Iterator[None]:
+    """Fonts and lines as every picture has them."""
+    settings: dict[Any, Any] = {
+        "svg.hashsalt": "flowsim",
+        "svg.fonttype": "path",
+        "font.family": "DejaVu Sans",
+        "font.size": 9,
+        "text.hinting": "none",  # letters have the same places at every size, and take far less time
+        "axes.titlesize": 9.5,
+        "axes.titlelocation": "left",
+        "axes.titley": 1.0,  # where it would be put by trying, in each drawing anew
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "figure.dpi": PNG_DPI,
+    }
+    with matplotlib.rc_context(settings):
+        yield
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What all pictures have
+
+
+def finish(figure: Figure, data: Data, bottom: float = 0.0) -> None:
+    """Title above, below the legend, for which `bottom` leaves inches, the caption and what the user set."""
+    width, height = figure.get_size_inches()
+    lines = [line for words in (data.caption, data.settings) for line in textwrap.wrap(words, int(width * 17))]
+    below = 0.16 * len(lines) + 0.12 + bottom
+    for legend in figure.legends:
+        legend.set_bbox_to_anchor((0, (0.13 * len(lines) + 0.12) / height), transform=figure.transFigure)
+    figure.suptitle(data.title, x=0.1 / width, y=1 - 0.1 / height, ha="left", va="top", fontsize=12, fontweight="bold")
+    figure.text(0.1 / width, 0.06 / height, "\n".join(lines), ha="left", va="bottom", fontsize=7.5, color="#444444")
+    figure.set_layout_engine("constrained", rect=(0.005, below / height, 0.99, 1 - (below + 0.42) / height))
+
+
+def in_lines(words: str, width: int = LONGEST_LINE) -> str:
+    """Words broken into lines of so many characters."""
+    return "\n".join(textwrap.wrap(words, width))
+
+
+def label_scenarios(axes: Axes, titles: Sequence[str]) -> None:
+    """Scenarios down the left side, the first on top."""
+    axes.set_yticks(range(len(titles)), [in_lines(title) for title in titles])
+    axes.set_ylim(len(titles) - 0.5, -0.5)
+
+
+def lines_of(titles: Sequence[str]) -> float:
+    """How much room scenarios down a side need, in lines; a title's second line needs half of one."""
+    return sum(1 + in_lines(title).count("\n") / 2 for title in titles)
+
+
+def legend_below(figure: Figure, handles: Sequence[Any], labels: Sequence[str], columns: int = 3) -> float:
+    """A legend, which `finish` puts between the picture and its caption; returns the inches it needs."""
+    broken = [in_lines(label, LONGEST_LABEL) for label in labels]
+    figure.legend(handles, broken, loc="lower left", ncols=columns, frameon=False, fontsize=8)
+    rows = -(-len(broken) // columns)  # it is filled column by column
+    lines = [sum(1 + label.count("\n") for label in broken[at : at + rows]) for at in range(0, len(broken), rows)]
+    return 0.1 + 0.19 * max(lines, default=0)
+
+
+def line_of(at: int) -> tuple[str, str]:
+    """Colour and style of the line of a scenario, by its place among those that are shown."""
+    return SCENARIO_COLOURS[at % len(SCENARIO_COLOURS)], LINE_STYLES[at % len(LINE_STYLES)]
+
+
+def ticks_in(unit: str) -> FuncFormatter:
+    """How numbers in a unit are written along an axis."""
+    return FuncFormatter(lambda value, _: tick(value, unit))

@@ -1,0 +1,36 @@
+"""A page as Markdown: `summary.md`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flowsim.present.pages.page import Entry, Page, Section
+from flowsim.present.words import entry_words
+
+
+def write(page: Page) -> bytes:
+    """The page as the bytes of a file."""
+    return text(page).encode("utf-8")
+
+
+def text(page: Page) -> str:
+    """The page as Markdown."""
+    parts = [f"# {page.title}"]
+    if page.settings:
+        parts.append(page.settings)
+    for section in page.sections:
+        parts.append(f"## {section.heading}")
+        if section.rows:
+            parts.append(_table(section))
+        parts += [f"- {sentence}" if len(section.sentences) > 1 else sentence for sentence in section.sentences]
+    parts += [f"![{Path(picture).stem}]({picture})" for picture in page.pictures]
+    return "\n\n".join(parts).replace("\n\n- ", "\n- ") + "\n"
+
+
+def _table(section: Section) -> str:
+    lines = [section.columns, tuple("---" for _ in section.columns), *section.rows]
+    return "\n".join(f"| {' | '.join(_cell(entry, section.in_a_line) for entry in line)} |" for line in lines)
+
+
+def _cell(entry: Entry, in_a_line: bool) -> str:
+    return entry_words(entry, in_a_line).replace("\n", "<br>").replace("|", "\\|")
