@@ -120,7 +120,7 @@ def run(
         precision, precision_of, budget, most: run replications until the means of these measures are known within
             this half-width (``"5%"`` of the mean, or ``0.5`` in the measure's unit) or the time or the number is used
             up; see `questions.precision`.
-        settings: seed, jobs, engine, out, keep_spells, window, progress, command, executor, address; see
+        settings: seed, jobs, engine, out, keep_spells, window, charts, progress, command, executor, address; see
             `settings.Settings`. For a scenario given by name also start_date, days, warm_up_days, policy_start, scale
             and census.
 
@@ -153,7 +153,7 @@ def compare(
         replications: how many; None for the documented default.
         overrides: of the place, for every scenario given by name, as on the command line.
         precision, precision_of, budget, most: as for `run`, of the paired differences to the first scenario.
-        settings: seed, jobs, engine, out, keep_spells, window, progress, command, executor, address; see
+        settings: seed, jobs, engine, out, keep_spells, window, charts, progress, command, executor, address; see
             `settings.Settings`. For scenarios given by name also start_date, days, warm_up_days, policy_start, scale
             and census.
 

@@ -24,6 +24,7 @@ Runs one scenario and writes a folder of results, whose path it prints at the en
   out=FOLDER           where results go; the same command goes on where it stopped
   keep_spells=true     keep every stage of every person too
   window=during        measure only during (or after) the dated blocks and moves
+  charts=false         no pictures, a second sooner; charts=png without the SVG beside each
   executor=dask        on a Dask cluster: address=tcp://HOST:PORT, or jobs workers of this machine
   start_date=, days=, warm_up_days=, policy_start=, scale=
   census=FILE.csv      start from who is there on start_date, as counted; no warm-up

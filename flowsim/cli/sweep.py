@@ -18,7 +18,7 @@ results with sweep.csv (a row a point and measure) and a picture. Quote what has
   table=FILE.csv       one row a scenario, one column a setting, and a column `name` if you like
   'scenarios=[a,b]'    each point in each of these; the first is compared with
   measure=NAME         what is drawn, one or several in a list; the first says which points are best
-  replications=, seed=, jobs=, out= ... as for `flowsim run`
+  replications=, seed=, jobs=, out=, charts= ... as for `flowsim run`
 
 Examples:
   flowsim sweep 'place.services.reablement.capacity=range(80,161,20)' 'place.services.community_beds.capacity=60,80'

@@ -40,5 +40,5 @@ VERB = Verb(
     "one person's way, in words and times, beside the same person's in the baseline",
     HELP,
     keys=("spell", "replication"),
-    refused=("scenarios", "replications", "out", "keep_spells", "window", "jobs", "executor", "address"),
+    refused=("scenarios", "replications", "out", "keep_spells", "window", "charts", "jobs", "executor", "address"),
 )

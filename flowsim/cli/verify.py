@@ -43,5 +43,5 @@ VERB = Verb(
     do,
     "do both engines give the same tables for a place?",
     HELP,
-    refused=("scenarios", "engine", "out", "keep_spells", "window", "jobs", "executor", "address"),
+    refused=("scenarios", "engine", "out", "keep_spells", "window", "charts", "jobs", "executor", "address"),
 )
