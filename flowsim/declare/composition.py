@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import ValidationError
 
 from flowsim.declare.census import read_census
+from flowsim.declare.counted_values import with_counted_values
 from flowsim.declare.dials import with_dials
 from flowsim.declare.evidence import evidence_table, read_register, refuse_unknown_sources
 from flowsim.declare.hydra import compose_files
@@ -206,10 +207,13 @@ def _put_together(overrides: Sequence[str], scenarios_dir: str | Path | None) ->
     scenarios = _read_scenarios(config.get("scenario") or {}, user, scenario_files)
     [place_name] = asked.chosen["place"]
     place_file = _files_in_words("place", scenarios_dir)[place_name]
+    beside = {name: path.parent for name, path in options("scenario", scenarios_dir).items()}
     # lowest first: what always holds, then what scenarios change; another kind of layer is added here
-    layers = [Layer(place_file, {"name": place_name, **config.get("place", {})})]
+    declared = with_counted_values(config.get("place", {}), options("place", scenarios_dir)[place_name].parent)
+    layers = [Layer(place_file, {"name": place_name, **declared})]
     for name, scenario in scenarios.items():
-        layers += scenario_layers(name, scenario, scenario_files[name], user.in_scenarios)
+        theirs = scenario_layers(name, scenario, scenario_files[name], user.in_scenarios)
+        layers += [replace(layer, raw=with_counted_values(layer.raw, beside[name])) for layer in theirs]
     for layer in layers:
         refuse_unknown_sources(layer, register)
     for name, scenario in scenarios.items():
@@ -217,6 +221,7 @@ def _put_together(overrides: Sequence[str], scenarios_dir: str | Path | None) ->
     tell_conflicts([layer for layer in layers if layer.scenario])
     laid = lay(layers, place_name)
     place, before, user_keys = user.set_in_place(laid.place, laid.before)
+    place, before = (with_counted_values(raw, Path.cwd()) for raw in (place, before))  # what the user set
     if user_keys:
         refuse_unknown_sources(Layer(USER, place), register)  # those of the files are known by now
     run, settings = _run_and_settings(config)

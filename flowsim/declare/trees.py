@@ -122,7 +122,10 @@ def overlay(below: Any, above: Any) -> Any:
         return above
     if ("by" in above and above["by"] != below.get("by")) or ("times" in above and "times" not in below):
         return above
-    parameters = {"mean", "median", "sigma", "sd"}  # of a lognormal, which takes two: another two are another answer
+    if {"values", "file"} & set(above):  # counted values: weights below belong to others
+        return above
+    # of a distribution that takes two of these: another two are another answer
+    parameters = {"mean", "median", "sigma", "sd", "shape", "scale"}
     if len(parameters & set(above)) == 2 and parameters & set(above) != parameters & set(below):
         return above
     another_kind = set(KINDS) - set(above) if set(KINDS) & set(above) else set()

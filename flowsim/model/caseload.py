@@ -8,9 +8,9 @@ import numpy as np
 
 from flowsim.model.cohort import GROUPS, LAYERS, Cohort, people_a_day
 from flowsim.model.people import CODE, RULES, STATES, Found, Levels, People, Roster, matching, names, subset, together
-from flowsim.model.sampler import Sampler, asked_for, decide
+from flowsim.model.sampler import Sampler, asked_for, decide, minutes_at
 from flowsim.model.tables import NONE, NUMBERS_A_PERSON
-from flowsim.place import INITIAL, UNIT_MINUTES, Initial, Place, PlaceError, Service, apportion, refuse
+from flowsim.place import INITIAL, Initial, Place, PlaceError, Service, apportion, refuse
 from flowsim.place.queues import UNLIMITED, capacities, units_of
 from flowsim.place.ways import plain_way
 
@@ -106,7 +106,11 @@ class Caseload:
             unit or "", initial.set,
         )  # fmt: skip
         people.first = np.full(n, self.stage_code[initial.stage])
-        people.found = self._found(initial, np.full(n, initial.elapsed_minutes or 0.0))
+        elapsed = np.zeros(n)
+        if initial.elapsed is not None:
+            u = self.cohort.uniform("caseload/elapsed", people.number)
+            elapsed = np.array(np.broadcast_to(minutes_at(initial.elapsed, u), n))
+        people.found = self._found(initial, elapsed)
         return people
 
     def _found(self, initial: Initial, elapsed: np.ndarray) -> Found:
@@ -328,9 +332,4 @@ def _spread(initial: Initial, n: int) -> np.ndarray:
     """Minutes so far of n people: all the same, or evenly over a range; (n,) float64, longest first."""
     if initial.elapsed is None:
         return np.zeros(n)
-    minutes = UNIT_MINUTES[initial.elapsed.unit or "days"]
-    if initial.elapsed.fixed is not None:
-        return np.full(n, initial.elapsed.fixed.leaf * minutes)
-    assert initial.elapsed.uniform is not None
-    low, high = initial.elapsed.uniform.low.leaf, initial.elapsed.uniform.high.leaf
-    return (high - (high - low) * (np.arange(n) + 0.5) / n) * minutes
+    return np.array(np.broadcast_to(minutes_at(initial.elapsed, 1 - (np.arange(n) + 0.5) / n), n))

@@ -347,12 +347,13 @@ def numbers(table: Table, people: People, who: Who, levels: Levels) -> np.ndarra
 
 
 def numbers_or_one(table: Table, people: People, who: Who, levels: Levels) -> np.ndarray:
-    """The same, or one value where the table asks nothing of anybody: (number of `who` or 1,) float64."""
+    """The same, or one value where the table asks nothing of anybody: (number of `who` or 1,) float64. Of a table of
+    anything but numbers, which of its leaves it is."""
     if table.times:
         factors = (numbers_or_one(factor, people, who, levels) for factor in table.times.values())
         return functools.reduce(np.multiply, factors)
     if table.by is None:
-        return np.array([float(table.leaf)])
+        return np.array([table.leaf if isinstance(table.leaf, float) else 0.0])
     return levels.lookup(table).at(people, who)
 
 

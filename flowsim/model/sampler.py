@@ -10,9 +10,9 @@ import functools
 from collections.abc import Callable, Iterable
 
 import numpy as np
-from scipy.special import log_ndtr, ndtri, ndtri_exp
 
 from flowsim.model.cohort import Cohort
+from flowsim.model.laws import Law, law_of
 from flowsim.model.people import (
     CODE,
     EVERYBODY,
@@ -37,7 +37,6 @@ from flowsim.place import (
     UNIT_MINUTES,
     Choice,
     Distribution,
-    Lognormal,
     Place,
     PlaceError,
     Planned,
@@ -65,6 +64,10 @@ class Sampler:
 
     def _given(self, table: Table, who: Who) -> np.ndarray:
         return numbers_or_one(table, self.people, who, self.levels)
+
+    def law(self, what: Distribution, who: Who) -> Law:
+        """A distribution with the parameters of each of `who`, before its limits and what is added."""
+        return law_of(what, lambda table: self._given(table, who))
 
     def draw(self, what: Distribution, purpose: str, who: Who) -> np.ndarray:
         """A quantity in minutes (or, without a unit, as it is) for each of `who`: (number of `who`,) float64."""
@@ -177,21 +180,32 @@ class Sampler:
                 stay = self._limited(what, self._quantile(what, purpose, who), who)
                 one = 1.0 if what.unit is None else 1440.0 / UNIT_MINUTES[what.unit]
                 return stay if whole else one + (stay - one) * self.uniform(f"{purpose}/moment", who)
-            stay = self._limited(what, self._length_biased(what, purpose, who), who)
-            if what.exponential is None:
-                return stay if whole else stay * self.uniform(f"{purpose}/moment", who)
-            # an exponential is its own residual: what went before is another such
-            return stay + self._quantile(what, f"{purpose}/moment", who) if whole else stay
+            if what.exponential is not None and what.add is None:
+                # an exponential is its own residual: what went before is another such
+                left = self._limited(what, self._quantile(what, purpose, who), who)
+                return left + self._quantile(what, f"{purpose}/moment", who) if whole else left
+            stay = self._limited(what, self._drawn_found(what, purpose, who), who)
+            return stay if whole else stay * self.uniform(f"{purpose}/moment", who)
 
         return self._finish(what, purpose, values)
+
+    def _drawn_found(self, what: Distribution, purpose: str, who: Who) -> np.ndarray:
+        """What was drawn for people found at a moment, before what is added: each stay as often as it is long."""
+        law = self.law(what, who)
+        drawn = self._drawn_by(purpose, who, law, law.found)
+        if what.add is None:
+            return drawn
+        # the moment falls into what is added, or into what was drawn: then alone that is likelier to be long
+        added = self._given(what.add, who)
+        in_added = self.uniform(f"{purpose}/added", who) * (law.mean() + added) < added
+        return np.where(in_added, self._drawn_by(purpose, who, law, law.quantile), drawn)
 
     def _beyond(self, what: Distribution, purpose: str, who: Who, minutes: np.ndarray, whole: bool) -> np.ndarray:
         """A time known to last longer than `minutes`: the conditional quantile, less these minutes unless `whole`."""
         elapsed = minutes / (UNIT_MINUTES[what.unit] if what.unit else 1)
-        stay = np.maximum(
-            self._limited(what, self._quantile_beyond(what, purpose, who, self._drawn(what, elapsed, who)), who),
-            elapsed,
-        )
+        law, known = self.law(what, who), self._drawn(what, elapsed, who)
+        drawn = self._drawn_by(purpose, who, law, lambda u: law.beyond(u, known))
+        stay = np.maximum(self._limited(what, drawn, who), elapsed)
         return stay if whole else stay - elapsed
 
     def _drawn(self, what: Distribution, value: np.ndarray, who: Who) -> np.ndarray:
@@ -202,33 +216,13 @@ class Sampler:
     def survival(self, what: Distribution, minutes: np.ndarray, who: Who) -> np.ndarray:
         """The chance of a time longer than `minutes`, for each of `who`: float64."""
         elapsed = minutes / (UNIT_MINUTES[what.unit] if what.unit else 1)
-        x = self._drawn(what, elapsed, who)
         with np.errstate(divide="ignore", invalid="ignore"):
-            if what.fixed is not None:
-                chance = (self._given(what.fixed, who) > x).astype(np.float64)
-            elif what.exponential is not None:
-                chance = np.exp(-x / self._given(what.exponential.mean, who))
-            elif what.uniform is not None:
-                low, high = self._given(what.uniform.low, who), self._given(what.uniform.high, who)
-                chance = np.where(high > low, np.clip((high - x) / (high - low), 0, 1), high > x)
-            else:
-                assert what.lognormal is not None
-                mu, sigma = self._lognormal(what.lognormal, who)
-                chance = np.exp(log_ndtr(-(np.log(x) - mu) / sigma))
+            chance = self.law(what, who).survival(self._drawn(what, elapsed, who))
         return np.where(elapsed >= (what.most or np.inf), 0.0, chance)
 
     def mean(self, what: Distribution, who: Who) -> np.ndarray:
         """The mean of a distribution without its limits, for each of `who`, in its own unit: float64."""
-        if what.fixed is not None:
-            mean = self._given(what.fixed, who)
-        elif what.exponential is not None:
-            mean = self._given(what.exponential.mean, who)
-        elif what.uniform is not None:
-            mean = (self._given(what.uniform.low, who) + self._given(what.uniform.high, who)) / 2
-        else:
-            assert what.lognormal is not None
-            mu, sigma = self._lognormal(what.lognormal, who)
-            mean = np.exp(mu + sigma**2 / 2)
+        mean = self.law(what, who).mean()
         return for_each(mean if what.add is None else mean + self._given(what.add, who), how_many(self.people, who))
 
     def _limited(self, what: Distribution, values: np.ndarray, who: Who) -> np.ndarray:
@@ -248,64 +242,12 @@ class Sampler:
         return minutes
 
     def _quantile(self, what: Distribution, purpose: str, who: Who) -> np.ndarray:
-        if what.fixed is not None:
-            return self._given(what.fixed, who)
-        u = self.uniform(purpose, who)
-        if what.exponential is not None:
-            return -self._given(what.exponential.mean, who) * np.log1p(-u)
-        if what.uniform is not None:
-            low, high = self._given(what.uniform.low, who), self._given(what.uniform.high, who)
-            return low + (high - low) * u
-        assert what.lognormal is not None
-        mu, sigma = self._lognormal(what.lognormal, who)
-        z = ndtri(u)
-        z *= sigma
-        z += mu
-        return np.exp(z, out=z)
+        law = self.law(what, who)
+        return self._drawn_by(purpose, who, law, law.quantile)
 
-    def _length_biased(self, what: Distribution, purpose: str, who: Who) -> np.ndarray:
-        """The stay of somebody found in it: density proportional to length. An exponential is its own residual."""
-        if what.lognormal is not None:
-            mu, sigma = self._lognormal(what.lognormal, who)
-            return np.exp(mu + sigma**2 + sigma * ndtri(self.uniform(purpose, who)))
-        if what.uniform is not None:
-            low, high = self._given(what.uniform.low, who), self._given(what.uniform.high, who)
-            return np.sqrt(low**2 + (high**2 - low**2) * self.uniform(purpose, who))
-        return self._quantile(what, purpose, who)
-
-    def _quantile_beyond(self, what: Distribution, purpose: str, who: Who, beyond: np.ndarray) -> np.ndarray:
-        """The u-quantile of what is drawn given that it is more than `beyond` (at least that, where it cannot be)."""
-        if what.fixed is not None:
-            return np.maximum(self._given(what.fixed, who), beyond)
-        if what.exponential is not None:
-            return beyond + self._quantile(what, purpose, who)
-        u = self.uniform(purpose, who)
-        if what.uniform is not None:
-            low = np.maximum(self._given(what.uniform.low, who), beyond)
-            return low + np.maximum(self._given(what.uniform.high, who) - low, 0) * u
-        assert what.lognormal is not None
-        mu, sigma = self._lognormal(what.lognormal, who)
-        surely = (np.log(beyond) - mu) / sigma
-        # by the logarithm of the survival function, which is exact however far out in the tail
-        z = -ndtri_exp(np.log1p(-u) + log_ndtr(-surely))
-        return np.maximum(np.exp(mu + sigma * z), beyond)
-
-    def _lognormal(self, what: Lognormal, who: Who) -> tuple[np.ndarray, np.ndarray]:
-        """mu and sigma of the logarithm."""
-        mean = None if what.mean is None else self._given(what.mean, who)
-        if what.sigma is not None:
-            sigma = self._given(what.sigma, who)
-        elif what.sd is not None:
-            assert mean is not None
-            sigma = np.sqrt(np.log1p((self._given(what.sd, who) / mean) ** 2))
-        else:
-            assert mean is not None
-            assert what.median is not None
-            sigma = np.sqrt(2 * np.log(mean / self._given(what.median, who)))
-        if what.median is not None:
-            return np.log(self._given(what.median, who)), sigma
-        assert mean is not None
-        return np.log(mean) - sigma**2 / 2, sigma
+    def _drawn_by(self, purpose: str, who: Who, law: Law, draw: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """What `draw` makes of the uniforms of `who` for a purpose; none are made where nothing is left to chance."""
+        return draw(np.zeros(1) if law.is_certain else self.uniform(purpose, who))
 
 
 def whole_minutes(values: np.ndarray) -> np.ndarray:
@@ -314,6 +256,20 @@ def whole_minutes(values: np.ndarray) -> np.ndarray:
     np.maximum(whole, 1, out=whole)
     np.minimum(whole, MOST, out=whole)
     return whole.astype(np.int32)
+
+
+def minutes_at(what: Distribution, u: np.ndarray) -> np.ndarray:
+    """The quantiles of a time that depends on nobody, in minutes: (n,) in, (n,) or, of a fixed one, (1,)."""
+
+    def given(table: Table) -> np.ndarray:
+        return np.array([table.leaf if isinstance(table.leaf, float) else 0.0])
+
+    values = law_of(what, given).quantile(u)
+    if what.add is not None:
+        values = values + given(what.add)
+    if what.least is not None or what.most is not None:
+        values = np.clip(values, what.least, what.most)
+    return values * (UNIT_MINUTES[what.unit] if what.unit else 1)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

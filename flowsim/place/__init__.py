@@ -32,7 +32,7 @@ from flowsim.place.supply import (
     units_each,
 )
 from flowsim.place.tables import ALWAYS, INITIAL, LEAVE, NOT_APPLICABLE, OTHER, Conditions, Table
-from flowsim.place.times import KINDS, UNIT_MINUTES, WEEKDAYS, Calendar, Distribution, Lognormal, parse_hours
+from flowsim.place.times import KINDS, UNIT_MINUTES, WEEKDAYS, Calendar, Distribution, Empirical, parse_hours
 
 __all__ = [
     "ALWAYS",
@@ -53,12 +53,12 @@ __all__ = [
     "Conditions",
     "CostLine",
     "Distribution",
+    "Empirical",
     "Escalation",
     "FlowsimNotice",
     "Given",
     "Initial",
     "Locality",
-    "Lognormal",
     "Move",
     "Payer",
     "Period",

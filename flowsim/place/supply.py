@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from flowsim.place.dates import LONGEST_WEEKS, weeks_later
 from flowsim.place.tables import ALWAYS, Amount, Conditions, Count, Model, share_leaf
-from flowsim.place.times import UNIT_MINUTES, Distribution, Looks, check_forward
+from flowsim.place.times import Distribution, Looks, check_forward
 
 LARGEST_CAPACITY = 10_000_000
 MOST_SHOCKS_A_DAY = 1.0
@@ -243,7 +243,7 @@ class Initial(Model):
         default="in_stage", description="ready: tasks are still to be done; waiting: they queue for the next stage"
     )
     elapsed: Distribution | None = Field(
-        default=None, description="time so far in that state: fixed, or uniform: spread evenly"
+        default=None, description="time so far in that state; of a number of people spread evenly over it"
     )
     waiting_for: str | None = Field(default=None, description="of those ready or waiting: the next stage, or leave")
     who: Conditions = Field(default_factory=dict, description="what they are")
@@ -267,13 +267,6 @@ class Initial(Model):
             or (self.elapsed is not None and self.people is not None)
         )
 
-    @property
-    def elapsed_minutes(self) -> float | None:
-        """The time so far where it is the same for all."""
-        if self.elapsed is None or self.elapsed.fixed is None:
-            return None
-        return float(self.elapsed.fixed.leaf * UNIT_MINUTES[self.elapsed.unit or "days"])
-
     @model_validator(mode="after")
     def _one(self) -> Initial:
         if sum(amount is not None for amount in (self.utilisation, self.people, self.units)) != 1:
@@ -284,11 +277,8 @@ class Initial(Model):
             raise ValueError("'waiting_for' goes with 'state: ready' or 'state: waiting'")
         if self.elapsed is not None:
             plain = all(table.by is None and not table.times for table in self.elapsed.tables())
-            kind = ("fixed",) if self.people is None else ("fixed", "uniform")
-            if self.elapsed.kind not in kind or self.elapsed.unit is None or not plain:
-                raise ValueError(
-                    f"'elapsed' takes {' or '.join(kind)} numbers and a unit, such as {{fixed: 3, unit: days}}"
-                )
+            if self.elapsed.unit is None or not plain:
+                raise ValueError("'elapsed' takes plain numbers and a unit, such as {fixed: 3, unit: days}")
         return self
 
 

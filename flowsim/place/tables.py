@@ -94,7 +94,8 @@ def share_leaf(raw: Any) -> dict[str, float]:
     return shares
 
 
-def _table(parse_leaf: Any) -> Any:
+def table_of(parse_leaf: Any) -> Any:
+    """A validator of tables whose leaves are parsed by `parse_leaf`."""
     return BeforeValidator(lambda raw: raw if isinstance(raw, Table) else Table(raw, parse_leaf))
 
 
@@ -105,10 +106,10 @@ def _not_negative(table: Table) -> Table:
     return table
 
 
-NumberTable = Annotated[Table, _table(number_leaf)]
-AmountTable = Annotated[Table, _table(number_leaf), AfterValidator(_not_negative)]
-NameTable = Annotated[Table, _table(name_leaf)]
-ShareTable = Annotated[Table, _table(share_leaf)]
+NumberTable = Annotated[Table, table_of(number_leaf)]
+AmountTable = Annotated[Table, table_of(number_leaf), AfterValidator(_not_negative)]
+NameTable = Annotated[Table, table_of(name_leaf)]
+ShareTable = Annotated[Table, table_of(share_leaf)]
 Conditions = dict[str, str | list[str]]
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
-from flowsim.place.tables import AmountTable, Model, Table
+from flowsim.place.tables import Amount, AmountTable, Model, Table, table_of
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 UNIT_MINUTES = {"minutes": 1, "hours": 60, "days": 1440, "weeks": 10080, "working_days": 480}
 """Minutes in each unit of duration; a working day is eight open hours of the task's calendar."""
-KINDS = ("fixed", "lognormal", "exponential", "uniform")
+KINDS = (
+    "fixed", "lognormal", "exponential", "uniform", "gamma", "weibull", "normal", "triangular", "poisson", "empirical",
+)  # fmt: skip
 """The kinds of distribution."""
 _RANGE = re.compile(r"^([01]\d|2[0-4]):([0-5]\d)(?:-([01]\d|2[0-4]):([0-5]\d))?$")
 
@@ -115,13 +117,107 @@ class Uniform(Model):
     high: AmountTable
 
 
+class Gamma(Model):
+    """Give mean and shape, or mean and sd."""
+
+    mean: AmountTable
+    shape: AmountTable | None = None
+    sd: AmountTable | None = None
+
+    @model_validator(mode="after")
+    def _two(self) -> Gamma:
+        if (self.shape is None) == (self.sd is None):
+            raise ValueError("a gamma takes mean+shape or mean+sd")
+        return self
+
+
+class Weibull(Model):
+    """Give mean and shape, or scale and shape."""
+
+    shape: AmountTable
+    mean: AmountTable | None = None
+    scale: AmountTable | None = None
+
+    @model_validator(mode="after")
+    def _two(self) -> Weibull:
+        if (self.mean is None) == (self.scale is None):
+            raise ValueError("a weibull takes mean+shape or scale+shape")
+        return self
+
+
+class Normal(Model):
+    """Cut off at the distribution's `least`, or at nought: the rest counts in proportion."""
+
+    mean: AmountTable
+    sd: AmountTable
+
+
+class Triangular(Model):
+    low: AmountTable
+    mode: AmountTable
+    high: AmountTable
+
+
+class Poisson(Model):
+    """Whole numbers."""
+
+    mean: AmountTable
+
+
+class Empirical(Model):
+    """Values as they were counted, each as likely as its weight; all alike where no weights are given."""
+
+    values: list[Amount] = Field(min_length=1)
+    weights: list[Amount] | None = None
+
+    @model_validator(mode="after")
+    def _alike(self) -> Empirical:
+        if self.weights is not None and len(self.weights) != len(self.values):
+            raise ValueError(f"{len(self.values)} values have {len(self.weights)} weights; allowed: one for each")
+        if self.weights is not None and not sum(self.weights):
+            raise ValueError("the weights are all nought; allowed: one above 0")
+        return self
+
+
+def _empirical_leaf(raw: Any) -> Empirical:
+    if isinstance(raw, Empirical):
+        return raw
+    if not isinstance(raw, Mapping):
+        raise ValueError(f"{raw!r} is not a mapping with 'values', and 'weights' where they differ")
+    unknown = [key for key in raw if key not in Empirical.model_fields]
+    if unknown:
+        raise ValueError(f"unknown key {unknown[0]!r}; allowed: values, weights, or a 'file' with these columns")
+    try:
+        return Empirical.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        plain = first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{where}: {plain}" if where else plain) from None
+
+
+def _no_products(table: Table) -> Table:
+    if any(node.times for node in table.nodes()):
+        raise ValueError("'times' multiplies numbers; allowed: values, or a table of values by attribute")
+    return table
+
+
+EmpiricalTable = Annotated[Table, table_of(_empirical_leaf), AfterValidator(_no_products)]
+
+
 class Distribution(Model):
-    """How long something takes or how much it is: exactly one of fixed, lognormal, exponential, uniform."""
+    """How long something takes or how much it is: exactly one of `KINDS`, drawn from a person's own uniform."""
 
     fixed: AmountTable | None = None
     lognormal: Lognormal | None = None
     exponential: Exponential | None = None
     uniform: Uniform | None = None
+    gamma: Gamma | None = None
+    weibull: Weibull | None = None
+    normal: Normal | None = None
+    triangular: Triangular | None = None
+    poisson: Poisson | None = None
+    empirical: EmpiricalTable | None = None
     unit: Literal["minutes", "hours", "days", "weeks", "working_days"] | None = None
     least: float | None = Field(default=None, ge=0)
     most: float | None = Field(default=None, gt=0)
@@ -145,7 +241,7 @@ class Distribution(Model):
     def _one(self) -> Distribution:
         given = [k for k in KINDS if getattr(self, k) is not None]
         if len(given) != 1:
-            raise ValueError(f"exactly one of fixed, lognormal, exponential, uniform is needed, not {given or 'none'}")
+            raise ValueError(f"exactly one of {', '.join(KINDS)} is needed, not {given or 'none'}")
         if self.least is not None and self.most is not None and self.least > self.most:
             raise ValueError(f"least {self.least:g} is above most {self.most:g}")
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowsim.declare.rules.facts import Facts, must_be_one_of
-from flowsim.declare.rules.tables import check_conditions, check_settings
+from flowsim.declare.rules.tables import check_conditions, check_settings, check_time
 from flowsim.place import Initial, PlaceError, Service, refuse
 from flowsim.place.ways import leaves_of
 
@@ -96,6 +96,7 @@ def _initial(facts: Facts, key: str, initial: Initial, name: str, service: Servi
         must_be_one_of(f"{key}.streams", stream, "a stream:", facts.place.streams)
     if isinstance(initial.people, int) and parts and not sum(parts.values()):
         raise refuse(f"{key}.people", initial.people, f"a number for each {service.split_by}:", parts)
+    check_time(facts, f"{key}.elapsed", initial.elapsed, {})
     check_settings(facts, f"{key}.set", initial.set)
 
 

@@ -45,9 +45,11 @@ def _shock_lasts(facts: Facts, key: str, lasts: Distribution) -> None:
     if lasts.unit == "working_days":
         raise refuse(f"{key}.unit", lasts.unit, "minutes, hours, days or weeks")
     longest = math.inf
-    ends = lasts.fixed if lasts.uniform is None else lasts.uniform.high
-    if ends is not None:
-        longest = value_for(ends, {}) + (value_for(lasts.add, {}) if lasts.add is not None else 0)
+    ends = next((part.high for part in (lasts.uniform, lasts.triangular) if part is not None), lasts.fixed)
+    longest_drawn = [value_for(ends, {})] if ends is not None else []
+    longest_drawn += [max(leaf.values) for leaf in lasts.empirical.leaves()] if lasts.empirical is not None else []
+    if longest_drawn:
+        longest = longest_drawn[0] + (value_for(lasts.add, {}) if lasts.add is not None else 0)
     longest = min(longest, lasts.most or math.inf)
     days = longest * UNIT_MINUTES[lasts.unit or "days"] / UNIT_MINUTES["days"]
     if LONGEST_SHOCK_DAYS < days < math.inf:

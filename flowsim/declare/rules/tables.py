@@ -87,20 +87,34 @@ def check_distribution(facts: Facts, key: str, what: Distribution, when: Conditi
     """The parameters of a distribution are there for everybody, and in an order that can be."""
     for table in what.tables():
         check_table(facts, key, table, list(facts.levels), when)
-    positive = () if what.lognormal is None else (what.lognormal.mean, what.lognormal.median)
-    for table in (*positive, None if what.exponential is None else what.exponential.mean):
-        for leaf in table.leaves() if table is not None else ():
+    for table, allowed in _above_nought(what):
+        for leaf in table.leaves():
             if leaf <= 0:
-                raise refuse(key, leaf, "a mean or median above 0")
+                raise refuse(key, leaf, f"{allowed} above 0")
     pairs = []
     if what.uniform is not None:
         pairs.append((what.uniform.low, what.uniform.high, "low up to high"))
+    if what.triangular is not None:
+        pairs.append((what.triangular.low, what.triangular.mode, "low up to the mode"))
+        pairs.append((what.triangular.mode, what.triangular.high, "a mode up to high"))
     if what.lognormal is not None and what.lognormal.mean is not None and what.lognormal.median is not None:
         pairs.append((what.lognormal.median, what.lognormal.mean, "a median up to the mean"))
     for low, high, allowed in pairs:
         for below, above in _pairs_of(facts, low, high, when):
             if below > above:
                 raise refuse(key, f"{below:g} and {above:g}", allowed)
+
+
+def _above_nought(what: Distribution) -> Iterator[tuple[Table, str]]:
+    """The tables of a distribution that may not say 0, and what they are."""
+    named: list[tuple[object, tuple[str, ...]]] = [(what.lognormal, ("mean", "median"))]
+    named += [(what.exponential, ("mean",)), (what.gamma, ("mean", "shape", "sd"))]
+    named += [(what.weibull, ("mean", "shape", "scale")), (what.normal, ("sd",)), (what.poisson, ("mean",))]
+    for part, names in named:
+        for name in names:
+            table = getattr(part, name, None)
+            if table is not None:
+                yield table, "a mean or median" if name in ("mean", "median") else f"a {name}"
 
 
 def _pairs_of(facts: Facts, low: Table, high: Table, when: Conditions) -> Iterator[tuple[float, float]]:
