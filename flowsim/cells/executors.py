@@ -76,6 +76,8 @@ def in_processes(todo: Iterable[Job], processes: int) -> Iterator[list[Made]]:
     source = iter(todo)
     lost = yield from _pool(source, processes)
     while lost:
+        # loky tells that a process is gone, not which job it had: all that were under way are suspects. The others are
+        # done first, so that a job that kills its process again and again holds up nothing
         waiting = [job for one in lost for job in one.each()]
         lost = yield from _pool(source, processes)
         for job in waiting:
@@ -91,7 +93,7 @@ def _pool(source: Iterator[Job], processes: int, one_at_a_time: bool = False) ->
 
     def dispatched() -> Iterator[Any]:
         for job in source:
-            number = id(job)
+            number = id(job)  # what comes back is another object: the pickled job would not be found again
             under_way[number] = job
             yield delayed(work_elsewhere)(number, job, os.getpid())
 
@@ -117,6 +119,7 @@ def _pool(source: Iterator[Job], processes: int, one_at_a_time: bool = False) ->
 def _alone(job: Job) -> Iterator[list[Made]]:
     """A job of one cell, which was under way when a process was lost, with nothing beside it."""
     for _ in range(TRIES - 1):
+        # two processes, since joblib does a single one's work in this very process, which must not die
         if not (yield from _pool(iter([job]), 2, one_at_a_time=True)):
             return
     yield failed(job, f"its process was ended by the system {TRIES} times (out of memory? try fewer jobs)")
@@ -161,8 +164,8 @@ def _distributed() -> Any:
     try:
         import distributed
     except ImportError:
-        told = "executor: 'dask' was given, but dask.distributed is not installed"
-        raise PlaceError(f"{told}; allowed: loky, or dask after pip install 'flowsim[cluster]'.") from None
+        trouble = "executor: 'dask' was given, but dask.distributed is not installed"
+        raise PlaceError(f"{trouble}; allowed: loky, or dask after pip install 'flowsim[cluster]'.") from None
     return distributed
 
 
@@ -199,8 +202,10 @@ def _refuse_strange_workers(client: Client, engine: str) -> None:
             raise PlaceError(f"The Dask worker {worker} cannot run flowsim ({reason}); install it there as it is here.")
         for what in ALIKE:
             if there.get(what) != here.get(what):
-                told = f"{what} is {there.get(what, 'missing')} there and {here.get(what, 'missing')} here"
-                raise PlaceError(f"The Dask worker {worker} would not give the same numbers: {told}; install the same.")
+                difference = f"{what} is {there.get(what, 'missing')} there and {here.get(what, 'missing')} here"
+                raise PlaceError(
+                    f"The Dask worker {worker} would not give the same numbers: {difference}; install the same."
+                )
 
 
 def slots(client: Client) -> int:

@@ -179,14 +179,14 @@ def _cell(job: Job, scenario: Scenario, replication: int, cohort: Any, beginning
     place = unpack(scenario.place)
     done = replicate.simulate(place, job.about["seed"], replication, job.about["engine"], cohort, beginnings)
     clock.append(time.process_time())
-    found = replicate.measured(place, done, tuple(job.about["window_minutes"]))
+    measured = replicate.measured(place, done, tuple(job.about["window_minutes"]))
     clock.append(time.process_time())
     files = []
     if scenario.spells is not None:
         tables = replicate.spell_tables(done)
         for what in sorted(tables, key=lambda name: name == "stages"):  # the stages last: they say that all are there
             files.append((f"{scenario.spells}/{replication:05d}-{what}.parquet", _parquet(tables[what])))
-    files.append(cell_file(scenario.name, scenario.key, replication, job.about, found))
+    files.append(cell_file(scenario.name, scenario.key, replication, job.about, measured))
     if job.out is not None:
         store = Store(job.out)
         for name, data in files:

@@ -71,6 +71,7 @@ class Making:
         while damaged := self._assemble():
             self.notices += [self.store.set_aside(cell, reason) for cell, reason in damaged]
             if not self.interrupted:
+                # without those that failed just now: they would fail again, and this would go on for ever
                 self._make([cell for cell in self._missing() if cell[::-1] not in self._failed])
 
     def _assemble(self) -> list[tuple[CellFile, str]]:

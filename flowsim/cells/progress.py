@@ -48,11 +48,11 @@ class Progress:
         """How far it is; with how long it will take yet, or took when it is at its end."""
         passed = time.perf_counter() - self.began
         if ended or self.done == self.cells:
-            told = f"in {_span(passed)}"
+            time_words = f"in {_span(passed)}"
         else:
             left = passed / max(1, self.done - self.reused) * (self.cells - self.done)
-            told = f"about {_span(max(left, 1))} left"
-        return f"{self.done} of {self.cells} cells done{self._failures}, {told}."
+            time_words = f"about {_span(max(left, 1))} left"
+        return f"{self.done} of {self.cells} cells done{self._failures}, {time_words}."
 
     def _start_bar(self) -> None:
         from rich.console import Console

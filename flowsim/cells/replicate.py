@@ -146,14 +146,14 @@ def spell_tables(done: Simulated) -> dict[str, pd.DataFrame]:
         }
     )
     counts = rows.n_before + rows.n_after
-    own = np.repeat(rows.first_task - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+    of_row = np.repeat(rows.first_task - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
     by_task = pd.DataFrame(
         {
             "row": np.repeat(np.arange(len(counts)), counts),
-            "task": words(journeys.task_names, tasks.kind[own]),
-            "began": stamps.task_began[own],
-            "granted": stamps.task_granted[own],
-            "ended": stamps.task_ended[own],
+            "task": words(journeys.task_names, tasks.kind[of_row]),
+            "began": stamps.task_began[of_row],
+            "granted": stamps.task_granted[of_row],
+            "ended": stamps.task_ended[of_row],
         }
     )
     log = pd.DataFrame(

@@ -198,13 +198,13 @@ def _ended(manifest: Manifest, making: Making, notices: list[str], before: Manif
 
 def _told_when_made(making: Making, places: Mapping[str, Place]) -> list[str]:
     """What is to be said of how the cells were made, and of their warm-up."""
-    told = []
+    sentences = []
     if making.interrupted:
-        told.append(
+        sentences.append(
             f"Stopped with {making.finished} of {sum(making.counts.values())} cells done; "
             f"the same command with out={making.store.out} goes on."
         )
-    return [*told, *making.notices, *(_warm_up(making.store, places) if making.done[next(iter(places))] else [])]
+    return [*sentences, *making.notices, *(_warm_up(making.store, places) if making.done[next(iter(places))] else [])]
 
 
 def _told_when_read(places: Mapping[str, Place]) -> list[str]:

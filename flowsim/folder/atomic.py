@@ -41,7 +41,7 @@ def renamed(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)  # on a full disk it would take the room that the next try needs
         raise
 
 
@@ -60,6 +60,7 @@ def is_left_over(temporary: Path) -> bool:
         old = time.time() - temporary.stat().st_mtime > STALE_SECONDS
     except OSError:
         return False
+    # a number says nothing of a process on another machine: there only age does
     return old or match is None or (match[1] == _host() and not is_alive(int(match[2])))
 
 

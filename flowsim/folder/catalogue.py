@@ -79,7 +79,7 @@ def rebuild(store: Store) -> tuple[dict[str, int], list[str]]:
     A name that several configurations had is numbered. Returns how many cells each scenario has, and what is to be
     said. Raises PlaceError when there are none.
     """
-    found: dict[str, dict[int, CellFile]] = {}
+    cells_of: dict[str, dict[int, CellFile]] = {}
     keys: dict[str, str] = {}
     about: dict[str, Any] = {}
     earlier = store.manifest
@@ -92,17 +92,17 @@ def rebuild(store: Store) -> tuple[dict[str, int], list[str]]:
     for key, cells, words in every:
         about = about or words
         name = free_name(str(words.get("scenario", key)), keys)
-        keys[name], found[name] = key, cells
+        keys[name], cells_of[name] = key, cells
     if not keys:
         raise PlaceError(f"{store.out}: this folder holds no cells.")
     notices: list[str] = []
-    note, damaged = assemble(store, keys, found)
+    note, damaged = assemble(store, keys, cells_of)
     while damaged:
         for cell, reason in damaged:
             notices.append(store.set_aside(cell, reason))
-            next(cells for name, cells in found.items() if keys[name] == cell.key).pop(cell.replication)
-        note, damaged = assemble(store, keys, found)
-    done = {name: len(cells) for name, cells in found.items()}
+            next(cells for name, cells in cells_of.items() if keys[name] == cell.key).pop(cell.replication)
+        note, damaged = assemble(store, keys, cells_of)
+    done = {name: len(cells) for name, cells in cells_of.items()}
     names = ("seed", "engine", "window", "window_minutes", "code", "libraries")
     said: dict[str, Any] = {name: about[name] for name in names if name in about}
     described = Described(scenarios=keys, **said)
@@ -116,7 +116,7 @@ def rebuild(store: Store) -> tuple[dict[str, int], list[str]]:
             engine=described.engine,
             window=described.window,
             configuration=described,
-            counts={name: max(cells, default=-1) + 1 for name, cells in found.items()},
+            counts={name: max(cells, default=-1) + 1 for name, cells in cells_of.items()},
             cells=done,
             assembled=note,
             versions=versions(),
@@ -193,9 +193,9 @@ def _scenarios(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
     rows = []
     counts = store.manifest.cells
     for name, key, config in _configurations(store):
-        told = config.get("scenario", {})
-        changes = "; ".join(f"place.{what}: {old} -> {new}" for what, (old, new) in told.get("changes", {}).items())
-        rows.append([name, key, counts.get(name, 0), told.get("title", ""), changes])
+        about = config.get("scenario", {})
+        changes = "; ".join(f"place.{what}: {old} -> {new}" for what, (old, new) in about.get("changes", {}).items())
+        rows.append([name, key, counts.get(name, 0), about.get("title", ""), changes])
     connection.register(
         "scenarios", pd.DataFrame(rows, columns=["scenario", "key", "replications", "title", "changes"])
     )
@@ -204,9 +204,9 @@ def _scenarios(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
 def _settings(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
     rows = []
     for name, _, config in _configurations(store):
-        own = {part: value for part, value in config.items() if part not in ("before", "scenario", "run")}
-        own |= {part: {n: _as_open(service) for n, service in own.get(part, {}).items()} for part in SECTIONS}
-        every = [*flat(own, "place"), *config.get("run", {}).items()]
+        declared = {part: value for part, value in config.items() if part not in ("before", "scenario", "run")}
+        declared |= {part: {n: _as_open(service) for n, service in declared.get(part, {}).items()} for part in SECTIONS}
+        every = [*flat(declared, "place"), *config.get("run", {}).items()]
         rows += [[name, key, str(value)] for key, value in every]
     connection.register("settings", pd.DataFrame(rows, columns=["scenario", "key", "value"]))
 

@@ -125,14 +125,14 @@ class Cell:
         table = self._file.read_row_group(group, use_threads=False).combine_chunks()
         rows = table.num_rows
         named = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([scenario]))
-        found = [named, pa.array(np.full(rows, self._replication, np.int32))]
-        found += [table.column(name) for name in columns.values()]
-        return pa.Table.from_arrays([*found, table.column("value")], schema=schema)
+        arrays = [named, pa.array(np.full(rows, self._replication, np.int32))]
+        arrays += [table.column(name) for name in columns.values()]
+        return pa.Table.from_arrays([*arrays, table.column("value")], schema=schema)
 
 
 def _about(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
-    found = json.loads(metadata.get(ABOUT, b"{}"))
-    return found if isinstance(found, dict) else {}
+    words = json.loads(metadata.get(ABOUT, b"{}"))
+    return words if isinstance(words, dict) else {}
 
 
 def file_name(replication: int, data: bytes) -> str:
@@ -146,12 +146,12 @@ def listed(folder: Path) -> dict[int, CellFile]:
         names = sorted(os.listdir(folder))
     except FileNotFoundError:
         return {}
-    found: dict[int, CellFile] = {}
+    cells: dict[int, CellFile] = {}
     for name in names:
         match = NAME.fullmatch(name)
         if match:
-            found.setdefault(int(match[1]), CellFile(folder, int(match[1]), name))
-    return found
+            cells.setdefault(int(match[1]), CellFile(folder, int(match[1]), name))
+    return cells
 
 
 def encode(results: pd.DataFrame, nights: pd.DataFrame, about: Mapping[str, Any]) -> bytes:
@@ -200,8 +200,8 @@ def coded_words(column: pd.Series) -> tuple[np.ndarray, list[str]]:
     if isinstance(column.dtype, pd.CategoricalDtype):
         codes, known = column.cat.codes.to_numpy(), [str(word) for word in column.cat.categories]
     else:
-        found = pa.array(column, pa.string(), from_pandas=True).dictionary_encode()
-        codes, known = found.indices.to_numpy(zero_copy_only=False), found.dictionary.to_pylist()
+        dictionary_coded = pa.array(column, pa.string(), from_pandas=True).dictionary_encode()
+        codes, known = dictionary_coded.indices.to_numpy(zero_copy_only=False), dictionary_coded.dictionary.to_pylist()
     used = sorted(np.flatnonzero(np.bincount(codes, minlength=len(known))), key=known.__getitem__)
     rank = np.zeros(len(known), np.int32)
     rank[used] = np.arange(len(used), dtype=np.int32)

@@ -28,7 +28,7 @@ class Chosen:
             if not asked:
                 return file.read()
             schema = file.schema_arrow
-            found = [schema.empty_table()]
+            parts = [schema.empty_table()]
             for group in range(file.num_row_groups):
                 if not self._may_be_in(file.metadata.row_group(group)):
                     continue
@@ -37,8 +37,8 @@ class Chosen:
                 if rows.any():
                     rest = file.read_row_group(group, [name for name in schema.names if name not in asked])
                     columns = {name: (part if name in asked else rest).column(name) for name in schema.names}
-                    found.append(pa.table(columns).filter(pa.array(rows)))
-        return pa.concat_tables(found).unify_dictionaries()
+                    parts.append(pa.table(columns).filter(pa.array(rows)))
+        return pa.concat_tables(parts).unify_dictionaries()
 
     def _may_be_in(self, group: Any) -> bool:
         """May a group of rows have any of these, by the lowest and the highest of each column?"""

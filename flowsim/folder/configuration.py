@@ -133,14 +133,14 @@ class Configuration:
         What a scenario says of itself (name, title, reasons) is no part of the key.
         """
         common = self.common()
-        found = {}
+        digests = {}
         for name, place in self.places.items():
             data = plain(place)
             whole = _digest(data)
             for part in (data, data.get("before", {})):
                 part.pop("scenario", None)
-            found[name] = (_digest([data, common]), whole)
-        return found
+            digests[name] = (_digest([data, common]), whole)
+        return digests
 
     @cached_property
     def keys(self) -> dict[str, str]:

@@ -27,11 +27,11 @@ def versions() -> dict[str, str]:
 
 def installed(libraries: Iterable[str]) -> dict[str, str]:
     """Versions of those of these libraries that are installed."""
-    found = {}
+    versions_of = {}
     for name in libraries:
         with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
+            versions_of[name] = metadata.version(name)
+    return versions_of
 
 
 def this_machine() -> dict[str, Any]:

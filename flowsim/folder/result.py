@@ -160,11 +160,11 @@ class Result:
 
     def summary(self, headline: bool = True) -> pd.DataFrame:
         """Columns scenario, measure, where, of, unit, n, mean, low, high: means over replications, 95 % intervals."""
-        found = self._means
+        means = self._means
         if headline:
             from flowsim.measures.registry import HEADLINE
 
             order = {measure: at for at, measure in enumerate(HEADLINE)}
-            found = whole(found[found["measure"].isin(list(order))])
-            found = found.sort_values("measure", key=lambda column: column.map(order), kind="stable")
-        return found.reset_index(drop=True)
+            means = whole(means[means["measure"].isin(list(order))])
+            means = means.sort_values("measure", key=lambda column: column.map(order), kind="stable")
+        return means.reset_index(drop=True)

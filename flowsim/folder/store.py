@@ -109,8 +109,8 @@ class Store:
                 os.replace(self.out / name, kept / name)
             if (self.out / MANIFEST).is_file():
                 shutil.copy2(self.out / MANIFEST, kept)
-        told = f"{', '.join(names)} of the command before stand in {kept.relative_to(self.out).as_posix()} now"
-        return [f"out={self.out}: {told}; nothing of it is lost."]
+        sentence = f"{', '.join(names)} of the command before stand in {kept.relative_to(self.out).as_posix()} now"
+        return [f"out={self.out}: {sentence}; nothing of it is lost."]
 
     def _is_ours(self) -> bool:
         names = [path.name for path in self.out.iterdir() if path.suffix != ".tmp"]
@@ -131,8 +131,8 @@ class Store:
         if not changed:
             return []
         what = self._what_differs(changed[0], there, here, configuration)
-        told = f"out={self.out}: {what}; the cells that are there stay and are not used"
-        return [f"{told}."]
+        sentence = f"out={self.out}: {what}; the cells that are there stay and are not used"
+        return [f"{sentence}."]
 
     def _what_differs(self, name: str, there: Described, here: Described, configuration: Configuration) -> str:
         for key in ("seed", "engine", "window"):
@@ -169,6 +169,8 @@ class Store:
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
         """Tells other processes, while it lasts, that this one is at work in the folder."""
+        # a mark and no lock: cells are named by their content, so two that make the same one only lose time, and a
+        # process that is killed leaves a mark that others see through, where a lock would stop them
         mark = temporary_name(self.out / "at_work")
         with told_trouble(self.out):
             mark.touch()
@@ -180,13 +182,16 @@ class Store:
 
     def others_at_work(self) -> list[bool]:
         """One entry for each other process that is at work in the folder: was it there before this one?"""
-        own = temporary_name(self.out / "at_work")
-        found = []
+        mine = temporary_name(self.out / "at_work")
+        earlier_than_this = []
         for mark in self.out.glob("at_work.*.tmp"):
-            if mark != own and not is_left_over(mark):
+            if mark != mine and not is_left_over(mark):
                 with contextlib.suppress(OSError):
-                    found.append((mark.stat().st_mtime_ns, mark.name) < (own.stat().st_mtime_ns, own.name))
-        return found
+                    began = [
+                        (one.stat().st_mtime_ns, one.name) for one in (mark, mine)
+                    ]  # a tie is broken alike in both
+                    earlier_than_this.append(began[0] < began[1])
+        return earlier_than_this
 
     # -- cells --------------------------------------------------------------------------------------------------------
 
