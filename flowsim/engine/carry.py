@@ -156,10 +156,8 @@ def carry(
         row, target = int64(old_spells[at, ROW]), int64(old_spells[at, TARGET])
         spells[n, MARKS] = marks & ~EVENTS
         spells[n, PHASE] = phase
-        spells[n, ROW] = moved(row, offset)
-        spells[n, TARGET] = moved(target, offset)
-        spells[n, HANDED] = old_spells[at, HANDED]
-        spells[n, BASE] = old_spells[at, BASE]
+        spells[n, ROW], spells[n, TARGET] = moved(row, offset), moved(target, offset)
+        spells[n, HANDED], spells[n, BASE] = old_spells[at, HANDED], old_spells[at, BASE]
         if marks & KEEPS:
             spells[n, KEPT] = moved(int64(old_spells[at, KEPT]), offset)
         if marks & RESERVES:  # a row of the spell before
