@@ -444,12 +444,8 @@ def test_show_measures_and_what_schemes_cost(capsys: pytest.CaptureFixture[str])
     assert all(f"{name}: {measure.title}" in told for name, measure in MEASURES.items())
     assert cli.main(["show", "measures", "days=3"]) == 2
     capsys.readouterr()
-    show.show_services(
-        [
-            "+place.costs.team={title: The team, amount: 450000, per: year, payer: {NHS: 0.6, council: 0.4}}",
-            "+place.pools.transfer_hub.cost={amount: 30, per: hour_of_staff, payer: NHS}",
-        ]
-    )
+    team = "+place.costs.team={title: The team, amount: 450000, per: year, payer: {NHS: 0.6, council: 0.4}}"
+    show.show_services(load(team, "+place.pools.transfer_hub.cost={amount: 30, per: hour_of_staff, payer: NHS}"))
     told = capsys.readouterr().out
     assert "team: The team, costs: £450,000 a year, paid by: NHS (60%), council (40%)" in told
     assert "costs: £30 an opening hour of each of the staff, paid by: NHS" in told

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 import yaml
 from acceptance import SINCE_JULY
-from rich.console import Console
 
 from flowsim.cells.replicate import Simulated, simulate
 from flowsim.cli import main as cli
@@ -22,7 +20,6 @@ from flowsim.declare.yaml_and_csv import folders, options, read_yaml
 from flowsim.engine import usable
 from flowsim.measures.registry import MEASURES
 from flowsim.place import Place, PlaceError
-from flowsim.present.show import show_scenarios
 from flowsim.questions.verify import verify_engines
 
 pytestmark = pytest.mark.filterwarnings("ignore::flowsim.place.FlowsimNotice")
@@ -90,10 +87,9 @@ def switches(name: str) -> list[tuple[str, bool]]:
     ]
 
 
-def test_scenarios_are_shown_in_groups_by_user() -> None:
-    out = io.StringIO()
-    show_scenarios([], console=Console(file=out, width=200))
-    told = out.getvalue()
+def test_scenarios_are_shown_in_groups_by_user(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["show", "scenarios"]) == 0
+    told = capsys.readouterr().out
     assert [line for line in told.splitlines() if line.startswith("-- ")] == [
         f"-- For {user} --" for user in ("everyone", *sorted(USERS[:3]))
     ]
