@@ -135,11 +135,11 @@ def show_measures(console: Console | None = None) -> None:
 
 def _where(place: Place, service: Service) -> str:
     units: dict[str, Site | Locality] = {**place.sites, **place.localities}
-    own = service.by_site or service.by_locality or {}
-    total = sum(own.values())
+    weights = service.by_site or service.by_locality or {}
+    total = sum(weights.values())
     capacity = service.capacity
     lines = []
-    for unit, weight in own.items():
+    for unit, weight in weights.items():
         part = "unlimited" if isinstance(capacity, str) else _written(round(capacity * weight / total, 1))
         lines.append(f"{units[unit].title} {part}")
     beside = ", ".join(f"{units[unit].title} {_written(amount)}" for unit, amount in service.neighbours.items())

@@ -50,8 +50,8 @@ def settings_words(result: Result) -> str:
 
     Everything the user set that changes numbers; of a sweep what holds at every point.
     """
-    told = [*_settings_of_places(result), *_settings_of_experiment(result)]
-    return f"Your settings: {', '.join(told)}." if told else ""
+    settings = [*_settings_of_places(result), *_settings_of_experiment(result)]
+    return f"Your settings: {', '.join(settings)}." if settings else ""
 
 
 def _settings_of_places(result: Result) -> Iterator[str]:
@@ -59,13 +59,14 @@ def _settings_of_places(result: Result) -> Iterator[str]:
     scenarios = result.scenarios[: 1 if result.manifest.verb == "sweep" else None]
     having: dict[str, list[str]] = {}
     for name in scenarios:
-        for told in result.places[name].scenario.settings:
-            having.setdefault(told, []).append(name)
-    for at, (told, names) in enumerate(sorted(having.items(), key=lambda one: len(one[1]) < len(scenarios))):
+        for setting in result.places[name].scenario.settings:
+            having.setdefault(setting, []).append(name)
+    for at, (setting, names) in enumerate(sorted(having.items(), key=lambda one: len(one[1]) < len(scenarios))):
         if at == MOST_SETTINGS:
             yield f"and {len(having) - at} more in config/"
             return
-        yield told if len(names) == len(scenarios) else f"{told} in {', '.join(titled(result, name) for name in names)}"
+        where = "" if len(names) == len(scenarios) else f" in {', '.join(titled(result, name) for name in names)}"
+        yield f"{setting}{where}"
 
 
 def _settings_of_experiment(result: Result) -> Iterator[str]:
@@ -115,13 +116,13 @@ def cause_title(result: Result, cause: str) -> str:
 
 def task_titles(place: Place) -> dict[str, str]:
     """What each task is called; where stages have names of their own for it, as it is in acute beds."""
-    found: dict[str, str] = {}
+    titles: dict[str, str] = {}
     for in_beds in (False, True):
         for stage in place.stages.values():
             service = place.services.get(str(stage.service))
             if service is not None and (service.role == "ward") == in_beds:
-                found |= {name: task.title for name, task in {**stage.before, **stage.after}.items() if task.title}
-    return found
+                titles |= {name: task.title for name, task in {**stage.before, **stage.after}.items() if task.title}
+    return titles
 
 
 def replication_count(result: Result) -> int:

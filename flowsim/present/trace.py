@@ -174,18 +174,18 @@ def show_trace(
     console = console or Console()
     stories = [story(one, way) for one, way in ways(place, seed, replication, engine, number)]
     console.print(f"[bold]Spell {number}, replication {replication}, seed {seed}: {escape(place.title)}[/bold]")
-    table = Table(*(escape(told.title) for told in stories), padding=(0, 1))
-    table.add_row(*(escape(told.person) for told in stories), end_section=True)
-    table.add_row(*(escape("\n".join(told.lines(place.run))) for told in stories))
+    table = Table(*(escape(each.title) for each in stories), padding=(0, 1))
+    table.add_row(*(escape(each.person) for each in stories), end_section=True)
+    table.add_row(*(escape("\n".join(each.lines(place.run))) for each in stories))
     console.print(table)
     if len(stories) > 1 and stories[0].events == stories[1].events:
         console.print(why_the_same(stories[1], place.run))
 
 
-def why_the_same(told: Story, run: Run) -> str:
+def why_the_same(story: Story, run: Run) -> str:
     """Why a person's way is the same with a scenario and without."""
     begins = moment(run.switch, run).rsplit(" ", 1)[0]
-    last = told.events[-1].minute
+    last = story.events[-1].minute
     if last < run.switch:
         return f"The same in both: they left before the scenario began, on {begins}."
     return f"The same in both: the scenario, from {begins}, changes nothing for this person."
