@@ -1,7 +1,9 @@
 """What `import flowsim` offers, and what the command line calls: load, run, compare, sweep, select, read.
 
-Experiments know nothing of charts; here the two meet. After a run or a comparison the results folder is complete:
-numbers, summary and charts.
+Each verb is a function, and its answer one class: `Result`, or what adds tables to it in `questions/` (`Comparison`,
+`Selection`, `Sweep`). Answers know nothing of charts and reports, which stand in a room above theirs. They meet here:
+the last line gives `Result.views` the functions `chart`, `show` and `finish`, and ``answer.chart("differences.png")``
+calls the first of them. When a verb returns, its results folder is complete: numbers, summary and charts.
 """
 
 from __future__ import annotations
@@ -13,97 +15,26 @@ from typing import Any
 
 from flowsim.cells import runner
 from flowsim.declare.composition import load, load_scenarios
-from flowsim.declare.settings import Charts, Settings
+from flowsim.declare.settings import Settings
 from flowsim.folder.configuration import read_config
-from flowsim.folder.result import Result as PlainResult
+from flowsim.folder.result import Result, Views
 from flowsim.folder.store import Store
 from flowsim.place import Place, PlaceError, Run, refuse
 from flowsim.questions import compare as comparing
 from flowsim.questions import select as selecting
 from flowsim.questions import sweep as sweeping
+from flowsim.questions.compare import Comparison
 from flowsim.questions.precision import Precision, as_measures, run_until
+from flowsim.questions.select import Selection
+from flowsim.questions.sweep import Sweep
 
 __all__ = ["Comparison", "Result", "Selection", "Sweep", "compare", "load", "read", "run", "select", "sweep"]
 
 SETTINGS = tuple(name for name in Settings.model_fields if name != "replications")
 
 
-class _Shown:
-    """What a person sees of a result: charts, the report, and how it looks in a notebook."""
-
-    def chart(self: Any, path: str | Path, kind: str = "differences") -> Path:
-        """Draw a chart to a .png or .svg file.
-
-        Kinds: differences, forecast, emergency, delayed, causes, weekdays, warm_up. Raises PlaceError for another kind
-        or ending, or when the result has nothing to show of that kind.
-        """
-        from flowsim.present.pictures import registry
-
-        return registry.save(self, path, kind)
-
-    def show(self: Any) -> None:
-        """Print the report to the terminal."""
-        from flowsim.present.pages.registry import page_of
-        from flowsim.present.writers import terminal
-
-        pictures = sorted(path.relative_to(self.out).as_posix() for path in (self.out / "charts").glob("*.png"))
-        terminal.show(page_of(self, pictures, brief=True))
-
-    def finish(self: Any, charts: Charts = True) -> None:
-        """Write the summary into the results folder, and the charts: png and svg, png alone, or none."""
-        from flowsim.present.pages.registry import page_of
-        from flowsim.present.writers.registry import write
-
-        drawn = self._draw_all(charts) if charts and not self.results.empty else []
-        pictures = [path.relative_to(self.out).as_posix() for path in drawn if path.suffix == ".png"]
-        write(page_of(self, pictures), self.out / "summary.md")
-
-    def _draw_all(self: Any, charts: Charts) -> list[Path]:
-        from flowsim.present.pictures import registry
-
-        return registry.save_all(self, self.out / "charts", (".png",) if charts == "png" else (".png", ".svg"))
-
-
-class Result(_Shown, PlainResult):
-    """What one scenario's replications found: `results`, `nights`, `summary()`, `chart()`, `show()`."""
-
-    def _repr_html_(self) -> str:
-        return self.summary().to_html(index=False)
-
-
-class Comparison(_Shown, comparing.Comparison):
-    """Scenarios side by side: a result with `differences`, `table()`, `what_breaks_next()`, `released_bed_days()`,
-    `net_cost()`."""
-
-    def _repr_html_(self) -> str:
-        return self.table().to_html(index=False)
-
-
-class Selection(_Shown, selecting.Selection):
-    """A comparison that stopped when the best was known: `ranking`, `explanation()`, and all a comparison has."""
-
-    def _repr_html_(self) -> str:
-        return self.ranking.to_html(index=False)
-
-
-class Sweep(_Shown, sweeping.Sweep):
-    """Many points: `table()`, `best()`, `ranking()`, `points`, `chart()`, `show()`."""
-
-    def chart(self, path: str | Path, kind: str | None = None, measures: Sequence[str] = ()) -> Path:
-        """Draw lines, heat or parallel (default: what fits the number of settings) to a .png or .svg file.
-
-        Raises PlaceError.
-        """
-        from flowsim.present.pictures import registry
-
-        return registry.save(self, path, kind, measures=measures)
-
-    def _repr_html_(self) -> str:
-        return self.best().to_html(index=False)
-
-
 def run(
-    place: Place | str = "baseline",
+    place: Place | str | Path = "baseline",
     replications: int | None = None,
     *,
     precision: str | float | None = None,
@@ -129,14 +60,13 @@ def run(
     do = _runner(precision, precision_of, budget, most)
     one = as_place(place, _taken_of_run([place], settings))
     chosen = Settings.of(replications=replications, **settings)
-    found = do({one.scenario.name: one}, chosen, verb="run")
-    result = Result(found.out, found.places, found.failures, found.notices, found.interrupted)
+    result = do({one.scenario.name: one}, chosen, verb="run")
     result.finish(chosen.charts)
     return result
 
 
 def compare(
-    scenarios: Sequence[Place | str] | Mapping[str, Place],
+    scenarios: Sequence[Place | str | Path] | Mapping[str, Place],
     replications: int | None = None,
     *,
     overrides: Sequence[str] = (),
@@ -161,14 +91,13 @@ def compare(
     """
     do = _runner(precision, precision_of, budget, most)
     places, chosen = _named_places(scenarios, replications, overrides, settings)
-    found = comparing.compare(places, chosen, do)
-    comparison = Comparison(found.out, found.places, found.failures, found.notices, found.interrupted)
+    comparison = comparing.compare(places, chosen, do)
     comparison.finish(chosen.charts)
     return comparison
 
 
 def select(
-    scenarios: Sequence[Place | str] | Mapping[str, Place],
+    scenarios: Sequence[Place | str | Path] | Mapping[str, Place],
     measure: str = "delayed_patients",
     *,
     indifference: float | None = None,
@@ -194,8 +123,7 @@ def select(
     question = selecting.Question.of(measure, indifference, probability, budget, most)
     places, chosen = _named_places(scenarios, replications, overrides, settings)
     named = dict(places) if isinstance(places, Mapping) else comparing.name_places(places)
-    found = selecting.select(named, chosen, question)
-    selection = Selection(found.out, found.places, found.failures, found.notices, found.interrupted)
+    selection = selecting.select(named, chosen, question)
     selection.finish(chosen.charts)
     return selection
 
@@ -226,7 +154,7 @@ def sweep(
     """
     asked = as_measures(measures, "measure") if measures else ()
     chosen = Settings.of(replications=replications, **settings)
-    found = sweeping.sweep(
+    swept = sweeping.sweep(
         overrides,
         chosen,
         design=design,
@@ -235,9 +163,8 @@ def sweep(
         scenarios=scenarios,
         measures=asked,
     )
-    shown = Sweep(found.out, found.places, found.failures, found.notices, found.interrupted)
-    shown.finish(chosen.charts)
-    return shown
+    swept.finish(chosen.charts)
+    return swept
 
 
 def _runner(
@@ -245,7 +172,7 @@ def _runner(
     precision_of: str | Sequence[str] | None,
     budget: str | float | None,
     most: int | None,
-) -> Callable[..., PlainResult]:
+) -> Callable[..., Result]:
     """What does the replications: so many, or until they are enough."""
     if precision is not None:
         return partial(run_until, precision=Precision.read(precision, precision_of, budget, most))
@@ -256,7 +183,7 @@ def _runner(
 
 
 def _named_places(
-    scenarios: Sequence[Place | str] | Mapping[str, Place],
+    scenarios: Sequence[Place | str | Path] | Mapping[str, Place],
     replications: int | None,
     overrides: Sequence[str],
     settings: dict[str, Any],
@@ -268,15 +195,15 @@ def _named_places(
     return _places(scenarios, (*overrides, *of_run)), Settings.of(replications=replications, **settings)
 
 
-def _taken_of_run(what: Iterable[Place | str], settings: dict[str, Any]) -> list[str]:
+def _taken_of_run(what: Iterable[Place | str | Path], settings: dict[str, Any]) -> list[str]:
     """The settings of the run as overrides for scenarios given by name; they are taken out of `settings`.
 
     Raises PlaceError where one of `what` is a place, whose run is made, and for a setting that is none.
     """
     of_run = [f"{name}={_in_words(settings.pop(name))}" for name in Run.model_fields if name in settings]
     if of_run and any(isinstance(one, Place) or _is_file(one) for one in what):
-        told = f"{', '.join(of_run)} was given beside places"
-        raise PlaceError(f"{told}; allowed: load('{of_run[0]}', ...) for each place.")
+        given = f"{', '.join(of_run)} was given beside places"
+        raise PlaceError(f"{given}; allowed: load('{of_run[0]}', ...) for each place.")
     if unknown := settings.keys() - SETTINGS:
         raise refuse("setting", min(unknown), "one of", (*Settings.model_fields, *Run.model_fields))
     return of_run
@@ -290,27 +217,28 @@ def _in_words(value: object) -> str:
 def read(out: str | Path) -> Result | Comparison | Selection | Sweep:
     """The result in a folder that an earlier experiment left. Raises PlaceError when it holds none."""
     manifest = Store(out).manifest
-    kinds: dict[str, type[Comparison | Selection | Sweep]] = {"sweep": Sweep}
+    if manifest.verb == "sweep":
+        return Sweep.read(out)
     if manifest.selection is not None:  # until its end a selection is a comparison
-        kinds["select"] = Selection
+        return Selection.read(out)
     several = len(manifest.keys) > 1
-    return kinds.get(manifest.verb, Comparison if several else Result).read(out)
+    return (Comparison if several else Result).read(out)
 
 
-def as_place(what: Place | str, overrides: Sequence[str] = ()) -> Place:
+def as_place(what: Place | str | Path, overrides: Sequence[str] = ()) -> Place:
     """A place as it is, a scenario by its name, or the configuration an earlier run wrote."""
     if isinstance(what, Place):
         return what
     return read_config(what) if _is_file(what) else load(f"scenario={what}", *overrides)
 
 
-def _is_file(what: str) -> bool:
+def _is_file(what: str | Path) -> bool:
     """Is it the configuration of an earlier run, and not the name of a scenario?"""
-    return what.endswith((".yaml", ".yml"))
+    return isinstance(what, Path) or what.endswith((".yaml", ".yml"))
 
 
 def _places(
-    scenarios: Sequence[Place | str] | Mapping[str, Place], overrides: Sequence[str]
+    scenarios: Sequence[Place | str | Path] | Mapping[str, Place], overrides: Sequence[str]
 ) -> list[Place] | Mapping[str, Place]:
     if isinstance(scenarios, Mapping):
         return scenarios
@@ -318,3 +246,52 @@ def _places(
     if names and len(names) == len(scenarios):
         return load_scenarios(f"scenarios=[{','.join(names)}]", *overrides)
     return [as_place(what, overrides) for what in scenarios]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What a person sees of an answer
+
+
+def chart(result: Result, path: str | Path, kind: str | None = None, **options: Any) -> Path:
+    """Draw a chart to a .png or .svg file.
+
+    Args:
+        result: what is drawn.
+        path: where to.
+        kind: differences, forecast, emergency, delayed, causes, weekdays, warm_up; of a sweep lines, heat, parallel.
+            None for `main_chart` of the answer: differences; of a sweep what fits the number of its settings.
+        options: of a sweep `measures`, which are drawn.
+
+    Raises PlaceError for another kind or ending, or when the result has nothing to show of that kind.
+    """
+    from flowsim.present.pictures import registry
+
+    return registry.save(result, path, kind or result.main_chart, **options)
+
+
+def show(result: Result) -> None:
+    """Print the report of a result to the terminal."""
+    from flowsim.present.pages.registry import page_of
+    from flowsim.present.writers import terminal
+
+    pictures = sorted(path.relative_to(result.out).as_posix() for path in (result.out / "charts").glob("*.png"))
+    terminal.show(page_of(result, pictures, brief=True))
+
+
+def finish(result: Result, charts: bool | str = True) -> None:
+    """Write the summary into the results folder, and the charts: png and svg, png alone, or none."""
+    from flowsim.present.pages.registry import page_of
+    from flowsim.present.writers.registry import write
+
+    drawn = _draw_all(result, charts) if charts and not result.results.empty else []
+    pictures = [path.relative_to(result.out).as_posix() for path in drawn if path.suffix == ".png"]
+    write(page_of(result, pictures), result.out / "summary.md")
+
+
+def _draw_all(result: Result, charts: bool | str) -> list[Path]:
+    from flowsim.present.pictures import registry  # which imports Matplotlib: not where no charts are asked for
+
+    return registry.save_all(result, result.out / "charts", (".png",) if charts == "png" else (".png", ".svg"))
+
+
+Result.views = Views(chart, show, finish)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +14,8 @@ import pytest
 import flowsim
 from flowsim.cli import main as cli
 
-PLACES = Path(__file__).parent / "places"
+ROOT = Path(__file__).parents[1]
+PLACES = ROOT / "tests" / "places"
 SHORT = ("place=small", "days=14", "warm_up_days=7")
 QUIET = {"replications": 2, "jobs": 1, "progress": False}
 
@@ -99,3 +102,21 @@ def test_a_mistake_is_one_sentence() -> None:
     with pytest.raises(flowsim.PlaceError, match=r"did you mean 'support'") as told:
         flowsim.load(*SHORT, "place.services.suport.capacity=12")
     assert "\n" not in str(told.value)
+
+
+def test_an_answer_is_one_class_of_questions_and_shows_itself(told: Path) -> None:
+    """Nothing is put on top of it in `api`; whoever makes one without `api` is told what is missing."""
+    answer = flowsim.read(told)
+    assert type(answer).__module__ == "flowsim.questions.compare"
+    assert answer.chart(told / "again.svg").is_file()
+    (told / "again.svg").unlink()
+    code = "from flowsim.folder.result import Result; import sys; Result.read(sys.argv[1]).show()"
+    done = subprocess.run([sys.executable, "-c", code, told], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "import flowsim.api first" in done.stderr
+
+
+def test_a_configuration_may_be_given_as_a_path(told: Path) -> None:
+    again = flowsim.run(told / "config" / "more_support.yaml", out="from_a_path", **QUIET)
+    before = flowsim.read(told).results
+    before = before[before["scenario"] == "more_support"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(again.results, before)

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 import flowsim
+from flowsim.present.pictures.weekdays import published_patterns
 
 ROOT = Path(__file__).resolve().parents[1]
 PLACES = ROOT / "tests" / "places"
@@ -45,9 +46,9 @@ def test_a_comparison_reports_itself_without_the_scenarios(tmp_path: Path, elsew
     )
     before = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
     assert "default numbers of" in before
-    assert result.published_weekdays["all"]
+    assert published_patterns(result)["all"]
     assert made_again(tmp_path / "out", elsewhere) == before
-    assert flowsim.read(elsewhere / "moved").published_weekdays == result.published_weekdays
+    assert published_patterns(flowsim.read(elsewhere / "moved")) == published_patterns(result)
 
 
 def test_a_forecast_reports_itself_without_the_scenarios(

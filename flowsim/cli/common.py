@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from flowsim.place import PlaceError, refuse
 
 if TYPE_CHECKING:
-    from flowsim.api import Comparison, Result, Selection, Sweep
     from flowsim.declare.settings import Configured
+    from flowsim.folder.result import Result
 
 MISTAKE = 2
 """Exit code of everything the user can put right: refused before anything ran."""
@@ -82,7 +82,7 @@ def as_arguments(settings: Configured, out: str | Path | None = None) -> dict[st
     return settings.model_dump(exclude={"scenarios"}) | ({} if out is None else {"out": out})
 
 
-def report(result: Result | Comparison | Selection | Sweep) -> int:
+def report(result: Result) -> int:
     """Print the report of an experiment; returns its exit code."""
     result.show()
     return INTERRUPTED if result.interrupted else FAILED if result.failures else 0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import pandas as pd
 
@@ -18,6 +18,17 @@ from flowsim.folder.store import CAPACITIES, EVIDENCE, PUBLISHED, Store
 from flowsim.place import Place, PlaceError
 from flowsim.place.dates import dates_of_changes
 from flowsim.statistics.intervals import mean_interval, whole
+
+
+class Views(NamedTuple):
+    """What shows a result to a person: a chart in a file, the report in the terminal, all of both in the folder.
+
+    What draws and writes stands above this room, so `api` hands it in; see `Result.views`.
+    """
+
+    chart: Callable[..., Path]
+    show: Callable[[Result], None]
+    finish: Callable[[Result, bool | str], None]
 
 
 class Written(Mapping[str, Place]):
@@ -52,7 +63,16 @@ class Result:
         failures: cells that failed, with their seed and error.
         notices: what the user should know, one sentence each.
         interrupted: it was stopped before all cells were done.
+
+    The answers to other questions are this with tables of their own: `Comparison`, `Selection` and `Sweep`.
     """
+
+    question: ClassVar[str] = "run"
+    """The verb whose question it answers: what chooses the page and the pictures it is shown by."""
+    main_chart: ClassVar[str | None] = "differences"
+    """The kind of chart that is drawn where none is said; None: the first that fits."""
+    views: ClassVar[Views | None] = None
+    """How results are shown; `import flowsim.api`, which `flowsim.run` and its like do, sets it once for all."""
 
     out: Path
     places: Mapping[str, Place]
@@ -168,3 +188,28 @@ class Result:
             means = whole(means[means["measure"].isin(list(order))])
             means = means.sort_values("measure", key=lambda column: column.map(order), kind="stable")
         return means.reset_index(drop=True)
+
+    def main_table(self) -> pd.DataFrame:
+        """The table that says most of it: what a notebook shows."""
+        return self.summary()
+
+    def _repr_html_(self) -> str:
+        return self.main_table().to_html(index=False)
+
+    def chart(self, path: str | Path, kind: str | None = None, **options: Any) -> Path:
+        """Draw a chart to a .png or .svg file; see `api.chart` for the kinds. Raises PlaceError."""
+        return self._views.chart(self, path, kind, **options)
+
+    def show(self) -> None:
+        """Print the report to the terminal."""
+        self._views.show(self)
+
+    def finish(self, charts: bool | str = True) -> None:
+        """Write the summary into the results folder, and the charts: png and svg, png alone (``"png"``), or none."""
+        self._views.finish(self, charts)
+
+    @property
+    def _views(self) -> Views:
+        if Result.views is None:
+            raise RuntimeError("nothing is there to show a result with: import flowsim.api first.")
+        return Result.views

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Self, get_args
+from typing import ClassVar, Self, get_args
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,12 @@ ROUNDING = 1e-20
 
 
 class Comparison(Result):
-    """A result of several scenarios, the first of which is the one compared with."""
+    """A result of several scenarios, the first of which is the one compared with.
+
+    It has `differences`, `table()`, `what_breaks_next()`, `released_bed_days()` and `net_cost()`.
+    """
+
+    question: ClassVar[str] = "compare"
 
     @property
     def baseline(self) -> str:
@@ -65,6 +70,10 @@ class Comparison(Result):
         titles = found["measure"].map({name: measure.title for name, measure in HEADLINE.items()})
         found.insert(1, "title", titles)
         return found.reset_index(drop=True)
+
+    def main_table(self) -> pd.DataFrame:
+        """The headline measures' differences."""
+        return self.table()
 
     def pairing_gain(self) -> pd.DataFrame:
         """What it gains that the same people come in every scenario; see `pairing_gain`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -152,6 +152,8 @@ def choose(
 class Selection(Comparison):
     """A comparison that stopped when the best was known; `ranking` is the table, `explanation` the answer in words."""
 
+    question: ClassVar[str] = "select"
+
     @property
     def asked(self) -> dict[str, Any]:
         """measure, indifference, probability, ended, rounds, best (None where it is not decided), left."""
@@ -182,6 +184,10 @@ class Selection(Comparison):
         table = table.loc[by.sort_values(["best", "late", "mean"], kind="stable").index].reset_index(drop=True)
         table.insert(0, "rank", range(1, len(table) + 1))
         return table
+
+    def main_table(self) -> pd.DataFrame:
+        """The scenarios, the best first."""
+        return self.ranking
 
     def explanation(self) -> list[str]:
         """The answer, what it is worth and what it took, a sentence each."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 
@@ -34,7 +35,13 @@ DEFAULT_MEASURES = ("delayed_patients", "acute_occupancy", "boarding_hours_mean"
 
 
 class Sweep(Result):
-    """A result of many points; the first scenario is the place as it is, with which each point is compared."""
+    """A result of many points; the first scenario is the place as it is, with which each point is compared.
+
+    It has `table()`, `best()`, `ranking()` and `points`.
+    """
+
+    question: ClassVar[str] = "sweep"
+    main_chart: ClassVar[str | None] = None
 
     @property
     def base(self) -> str:
@@ -109,6 +116,10 @@ class Sweep(Result):
         found = self.table(measure)
         found = found[found[POINT] != self.base]
         return found.sort_values("mean", ascending=HEADLINE[measure].better <= 0, kind="stable", ignore_index=True)
+
+    def main_table(self) -> pd.DataFrame:
+        """The points, the best first."""
+        return self.best()
 
     def ranking(self, measure: str | None = None) -> pd.DataFrame:
         """How much each setting matters to a measure (default: the first asked for); see `importance.rank_settings`.

@@ -9,7 +9,6 @@ from flowsim.folder.result import Result
 from flowsim.place import counted
 from flowsim.present.pages import compare, run, selection, sweep
 from flowsim.present.pages.page import Page, Section
-from flowsim.present.question import question_of
 from flowsim.present.titles import period_words, replication_count, settings_words
 
 
@@ -40,13 +39,13 @@ def page_of(result: Result, pictures: Sequence[str] = (), brief: bool = False) -
         brief: the measures a planner asks for first; else all of them, their definitions, and the smallest difference
             that these replications could have shown.
     """
-    sections = PAGES[question_of(result)].sections(result, brief)
+    sections = PAGES[result.question].sections(result, brief)
     return Page(title(result), tuple(sections), settings_words(result), result.out, tuple(pictures))
 
 
 def title(result: Result) -> str:
     """One line: what was asked, over which time, how often."""
     place = next(iter(result.places.values()))
-    subject = PAGES[question_of(result)].subject(result)
+    subject = PAGES[result.question].subject(result)
     replications = counted(replication_count(result), "replication")
     return f"{place.title}: {subject}. {period_words(result)} {replications}."

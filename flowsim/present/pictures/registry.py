@@ -15,7 +15,6 @@ from flowsim.place import PlaceError, notice, refuse
 from flowsim.present import pictures
 from flowsim.present.pictures import style
 from flowsim.present.pictures.picture import Picture
-from flowsim.present.question import question_of
 
 
 @cache
@@ -48,7 +47,7 @@ def save(result: Result, path: str | Path, kind: str | None = None, **options: A
     Without `kind` the most important that fits. Raises PlaceError for another kind or ending, or when the result has
     nothing to show of that kind.
     """
-    question = question_of(result)
+    question = result.question
     fitting = (one for one in pictures_of(question) if one.fits(result))
     one = next(fitting) if kind is None else picture(kind, question)
     return _write(one, result, [Path(path)], **options)
@@ -60,7 +59,7 @@ def save_all(result: Result, folder: str | Path, endings: Sequence[str] = style.
     A picture that has nothing to show is left out; one that fails as well, with a notice: it costs no result.
     """
     written = []
-    for one in pictures_of(question_of(result)):
+    for one in pictures_of(result.question):
         paths = [Path(folder) / f"{one.stem}{ending}" for ending in endings]
         with _or_without(one.stem):
             if one.fits(result):
