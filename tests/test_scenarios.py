@@ -11,7 +11,7 @@ import pytest
 import yaml
 from acceptance import SINCE_JULY
 
-from flowsim.cells.replicate import Simulated, simulate
+from flowsim.cells.replicate import Simulated, measured, simulate
 from flowsim.cli import main as cli
 from flowsim.declare.composition import Composition, compose, load
 from flowsim.declare.evidence import read_register
@@ -295,3 +295,28 @@ def test_what_a_row_names_exists(row: list[str]) -> None:
     register = read_register(folders(None))
     grades = [register[one].grade for one in evidence.split(", ")]
     assert grade == max(grades)
+
+
+# -- winters -----------------------------------------------------------------------------------------------------------
+
+
+def of_a_winter(scenario: str) -> dict[str, float]:
+    """A measure's value in all, in twelve winter weeks of one replication."""
+    place = load(f"scenario={scenario}", "start_date=2026-12-01", "days=84", "warm_up_days=63")
+    rows = measured(place, run(place)).results
+    rows = rows[(rows["where"] == "all") & (rows["of"] == "")]
+    return dict(zip(rows["measure"], rows["value"], strict=True))
+
+
+def test_a_severe_winter_stands_on_an_ordinary_one_and_is_worse() -> None:
+    ordinary, severe = (load(f"scenario={name}", *WINTER) for name in ("winter_normal", "winter_severe"))
+    beds = ordinary.services["acute_beds"].escalation
+    assert beds
+    assert beds.items() <= severe.services["acute_beds"].escalation.items()
+    planned = load("scenario=winter_surge_plan", *WINTER).services["acute_beds"].escalation
+    assert beds.items() <= planned.items()
+    assert len(planned) > len(beds)
+    now, then = of_a_winter("winter_normal"), of_a_winter("winter_severe")
+    assert then["boarding_hours_mean"] > now["boarding_hours_mean"] + 1
+    assert then["ed_four_hour_share"] < now["ed_four_hour_share"] - 5
+    assert then["acute_occupancy"] > now["acute_occupancy"]
