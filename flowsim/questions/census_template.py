@@ -46,17 +46,17 @@ def census_template(place: Place, seed: int = 1) -> str:
     return text.getvalue()
 
 
-def _lines(place: Place, found: pd.DataFrame) -> Iterator[dict[str, object]]:
+def _lines(place: Place, people: pd.DataFrame) -> Iterator[dict[str, object]]:
     """The template's lines: each service, site and state, and what those who wait are waiting for."""
     on_the_way = set().union(*(plain_way(place, stream) for stream in place.streams))
     for name, service in place.services.items():
-        here = found[found[SERVICE] == name]
+        here = people[people[SERVICE] == name]
         if service.capacity == "unlimited":
             here = here[here[STATE] != IN_STAGE]  # the world outside: only who waits there for something
         stages = [stage for stage in dict.fromkeys(here[STAGE]) if stage in on_the_way]
         main = max(stages, key=lambda stage: int((here[STAGE] == stage).sum()), default=None)
-        own = service.by_site or service.by_locality or {"": 0}
-        for unit in own:
+        units = service.by_site or service.by_locality or {"": 0}
+        for unit in units:
             those = here[here[WHERE] == unit]
             if main is not None:  # a stage that follows on giving up counts with the one that people come to
                 those = those.assign(**{STAGE: those[STAGE].where(those[STAGE].isin(stages), main)})
@@ -81,7 +81,7 @@ def _in_stage(place: Place, service: str, unit: str, people: pd.DataFrame) -> It
 
 
 def _waiting(place: Place, service: str, unit: str, people: pd.DataFrame) -> Iterator[dict[str, object]]:
-    own = {name for name, locality in place.localities.items() if not locality.neighbour}
+    not_neighbours = {name for name, locality in place.localities.items() if not locality.neighbour}
     declared = place.services[service]
     outside = declared.split_by is None and declared.role == "outside"
     if declared.role != "ward":  # there alone people are delayed by pathway
@@ -89,7 +89,7 @@ def _waiting(place: Place, service: str, unit: str, people: pd.DataFrame) -> Ite
     for (state, stage, target, pathway, locality), those in people.groupby(
         [STATE, STAGE, WAITING_FOR, "pathway", "locality" if outside else WHERE], sort=True
     ):
-        if outside and own and locality and locality not in own:
+        if outside and not_neighbours and locality and locality not in not_neighbours:
             continue
         targets = leaves_of(place.stages[str(stage)].next)
         longest = max(2 * float(those[DAYS].mean()), 0.1)

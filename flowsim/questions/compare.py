@@ -64,12 +64,12 @@ class Comparison(Result):
     def table(self) -> pd.DataFrame:
         """The headline measures of `differences`, in their order, with a title."""
         order = {measure: at for at, measure in enumerate(HEADLINE)}
-        found = self.differences
-        found = whole(found[found["measure"].isin(list(order))])
-        found = found.sort_values("measure", key=lambda column: column.map(order), kind="stable")
-        titles = found["measure"].map({name: measure.title for name, measure in HEADLINE.items()})
-        found.insert(1, "title", titles)
-        return found.reset_index(drop=True)
+        rows = self.differences
+        rows = whole(rows[rows["measure"].isin(list(order))])
+        rows = rows.sort_values("measure", key=lambda column: column.map(order), kind="stable")
+        titles = rows["measure"].map({name: measure.title for name, measure in HEADLINE.items()})
+        rows.insert(1, "title", titles)
+        return rows.reset_index(drop=True)
 
     def main_table(self) -> pd.DataFrame:
         """The headline measures' differences."""
@@ -160,9 +160,9 @@ def _differences_of(before: pd.DataFrame, after: pd.DataFrame, scenario: str) ->
     old, new = (_values(wide, rows, replications, counts) for wide in (before, after))
     both = np.isfinite(old) & np.isfinite(new)
     n, difference, sd, low, high = t_interval(np.where(both, new - old, np.nan))
-    found = rows.to_frame(index=False)
-    found.insert(0, "scenario", scenario)
-    found = found.assign(
+    differences = rows.to_frame(index=False)
+    differences.insert(0, "scenario", scenario)
+    differences = differences.assign(
         n=n,
         baseline=t_interval(np.where(both, old, np.nan))[1],
         value=t_interval(np.where(both, new, np.nan))[1],
@@ -172,8 +172,8 @@ def _differences_of(before: pd.DataFrame, after: pd.DataFrame, scenario: str) ->
         sd=sd,
         smallest_detectable=smallest_detectable(n, sd),
     )
-    found["change"] = _change(found)
-    return found[found["n"] > 0]
+    differences["change"] = _change(differences)
+    return differences[differences["n"] > 0]
 
 
 def _values(wide: pd.DataFrame, rows: pd.Index, replications: pd.Index, counts: np.ndarray) -> np.ndarray:
@@ -182,10 +182,10 @@ def _values(wide: pd.DataFrame, rows: pd.Index, replications: pd.Index, counts: 
     return np.where(np.isnan(values) & counts[:, None], 0.0, values)
 
 
-def _change(found: pd.DataFrame) -> np.ndarray:
-    same = (found["difference"] == 0) & ((found["sd"] == 0) | (found["n"] == 1))
+def _change(differences: pd.DataFrame) -> np.ndarray:
+    same = (differences["difference"] == 0) & ((differences["sd"] == 0) | (differences["n"] == 1))
     return np.select(
-        [same, found["n"] == 1, found["low"] > 0, found["high"] < 0],
+        [same, differences["n"] == 1, differences["low"] > 0, differences["high"] < 0],
         ["no change", NO_INTERVAL, "more", "less"],
         NO_CLEAR_CHANGE,
     )
@@ -225,11 +225,11 @@ def pairing_gain(results: pd.DataFrame, baseline: str, others: tuple[str, ...]) 
             sds = (float(np.sqrt(apart)), float(np.sqrt(paired)))
             rows.append([scenario, measure.id, measure.title, measure.unit, n, correlation, *sds, ratio])
     columns = ["scenario", "measure", "title", "unit", "n", "correlation", "sd_unpaired", "sd_paired", "ratio"]
-    found = pd.DataFrame(rows, columns=columns)
+    gain = pd.DataFrame(rows, columns=columns)
     order = {measure: at for at, measure in enumerate(HEADLINE)}
     place = {name: at for at, name in enumerate(others)}
-    by = pd.DataFrame({"measure": found["measure"].map(order), "scenario": found["scenario"].map(place)})
-    return found.loc[by.sort_values(["measure", "scenario"], kind="stable").index].reset_index(drop=True)
+    by = pd.DataFrame({"measure": gain["measure"].map(order), "scenario": gain["scenario"].map(place)})
+    return gain.loc[by.sort_values(["measure", "scenario"], kind="stable").index].reset_index(drop=True)
 
 
 def where_pairing_does_not_help(gain: pd.DataFrame) -> pd.DataFrame:
@@ -252,7 +252,7 @@ def what_breaks_next(differences: pd.DataFrame) -> pd.DataFrame:
     differences = differences[differences["where"] == "all"]
     load = differences[differences["measure"] == SERVICE_LOAD].set_index(keys)
     wait = differences[differences["measure"] == SERVICE_WAIT].set_index(keys)
-    found = pd.DataFrame(
+    services = pd.DataFrame(
         {
             "load": load["value"],
             "load_difference": load["difference"],
@@ -263,14 +263,14 @@ def what_breaks_next(differences: pd.DataFrame) -> pd.DataFrame:
             "wait_change": wait["change"],
         }
     )
-    by_scenario = found.groupby(level="scenario")
+    by_scenario = services.groupby(level="scenario")
     ranks = [by_scenario[c].rank(ascending=False, na_option="bottom") for c in ("load_difference", "wait_difference")]
-    found["rank"] = (ranks[0] + ranks[1]) / 2
+    services["rank"] = (ranks[0] + ranks[1]) / 2
     order = {name: at for at, name in enumerate(differences["scenario"].unique())}
-    found = found.reset_index().rename(columns={"of": "service"})
-    found["order"] = found["scenario"].map(order)
-    found = found.sort_values(["order", "rank", "service"], kind="stable")
-    return found.drop(columns=["order", "rank"]).reset_index(drop=True)
+    services = services.reset_index().rename(columns={"of": "service"})
+    services["order"] = services["scenario"].map(order)
+    services = services.sort_values(["order", "rank", "service"], kind="stable")
+    return services.drop(columns=["order", "rank"]).reset_index(drop=True)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -325,37 +325,37 @@ def net_costs(results: pd.DataFrame, places: Mapping[str, Place], cashable: floa
             samples = (change - (1 - share) * of_beds).to_numpy(dtype=float)
             n, difference, sd, low, high = t_interval(samples)
             least = smallest_detectable(n, sd)
-            found = pd.DataFrame({"scenario": name, "case": case, "cashable": share, "payer": change.index})
-            found = found.assign(beds=of_beds.mean(axis=1).to_numpy(), n=n, difference=difference)
-            found = found.assign(low=low, high=high, sd=sd, smallest_detectable=least)
-            frames.append(found.assign(change=_change(found))[n > 0])
+            rows = pd.DataFrame({"scenario": name, "case": case, "cashable": share, "payer": change.index})
+            rows = rows.assign(beds=of_beds.mean(axis=1).to_numpy(), n=n, difference=difference)
+            rows = rows.assign(low=low, high=high, sd=sd, smallest_detectable=least)
+            frames.append(rows.assign(change=_change(rows))[n > 0])
     return pd.concat(frames, ignore_index=True)
 
 
 def _by_what(results: pd.DataFrame, scenario: str, measure: str) -> pd.DataFrame:
     """A measure of one scenario: one row an `of`, one column a replication."""
-    own = results[(results["scenario"] == scenario) & (results["measure"] == measure)]
-    return own.pivot(index="of", columns="replication", values="value")
+    rows = results[(results["scenario"] == scenario) & (results["measure"] == measure)]
+    return rows.pivot(index="of", columns="replication", values="value")
 
 
 def _cost_of_beds(results: pd.DataFrame, scenario: str, place: Place) -> pd.DataFrame:
     """What acute beds cost each payer: one row a payer ("all" too), one column a replication; nought where none."""
     spent = _by_what(results, scenario, COST_BY_SERVICE)
-    found = pd.DataFrame(0.0, index=["all", *get_args(Payer)], columns=spent.columns)
+    costs = pd.DataFrame(0.0, index=["all", *get_args(Payer)], columns=spent.columns)
     for name, service in place.services.items():
         if service.role == "ward" and service.cost is not None and name in spent.index:
-            found.loc["all"] += spent.loc[name]
+            costs.loc["all"] += spent.loc[name]
             for payer, share in service.cost.payers.items():
-                found.loc[payer] += share * spent.loc[name]
-    return found
+                costs.loc[payer] += share * spent.loc[name]
+    return costs
 
 
 def _paired_sum(
     results: pd.DataFrame, baseline: str, scenario: str, measure: str, without: Sequence[str] = ()
 ) -> pd.Series:
     """Scenario less baseline in each replication, summed over every `of` that is not left out."""
-    own = results[(results["measure"] == measure) & ~results["of"].isin(without)]
-    sums = own.groupby(["scenario", "replication"])["value"].sum()
+    rows = results[(results["measure"] == measure) & ~results["of"].isin(without)]
+    sums = rows.groupby(["scenario", "replication"])["value"].sum()
     if not {baseline, scenario} <= set(sums.index.get_level_values("scenario")):
         return pd.Series(dtype=float)
     return (sums[scenario] - sums[baseline]).dropna()

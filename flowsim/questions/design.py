@@ -60,7 +60,7 @@ class Points:
             for scenario in scenarios
             for name, point in self.settings.items()
         }
-        lines = {f"{scenario},{name}": told for scenario in scenarios for name, told in self.lines.items()}
+        lines = {f"{scenario},{name}": line for scenario in scenarios for name, line in self.lines.items()}
         return Points(crossed, self.kind, lines)
 
 
@@ -105,8 +105,8 @@ def _drawn(dimensions: Sequence[Dimension], design: str, points: int | None, see
     from scipy.stats import qmc
 
     if points is None:
-        told = f"points: it is needed with design={design} and was not given"
-        raise PlaceError(f"{told}; allowed: a whole number from 1 to {MOST_POINTS:,}, such as points=16.")
+        missing = f"points: it is needed with design={design} and was not given"
+        raise PlaceError(f"{missing}; allowed: a whole number from 1 to {MOST_POINTS:,}, such as points=16.")
     if isinstance(points, bool) or not isinstance(points, int) or not 1 <= points <= MOST_POINTS:
         raise refuse("points", points, f"a whole number from 1 to {MOST_POINTS:,}")
     if design == "sobol" and points & (points - 1):
@@ -137,20 +137,20 @@ def _value(dimension: Dimension, at: float) -> str:
 def named(points: Sequence[dict[str, str]]) -> dict[str, dict[str, str]]:
     """Points by short names of their settings, ``reablement=80,community_beds=60``; a second of a name is numbered."""
     short = short_keys({key for point in points for key in point})
-    found: dict[str, dict[str, str]] = {}
+    by_name: dict[str, dict[str, str]] = {}
     for at, point in enumerate(points):
         words = [value if key == SCENARIO else f"{short[key]}={value}" for key, value in point.items()]
         name = ",".join(words) or "as it is"
         if len(name) > LONGEST_NAME:
             name = f"point_{at + 1:0{len(str(len(points)))}d}"
-        found[free_name(name, found)] = point
-    return found
+        by_name[free_name(name, by_name)] = point
+    return by_name
 
 
 def short_keys(keys: Iterable[str]) -> dict[str, str]:
     """What tells each key from the others in few words: ``place.services.reablement.capacity`` is ``reablement``."""
     versions = {key: list(_shorter(plain_key(key))) for key in keys}
-    short = {key: found[0] for key, found in versions.items()}
+    short = {key: shortest for key, (shortest, *_) in versions.items()}
     for step in (1, 2):
         taken = list(short.values())
         short = {
@@ -192,8 +192,8 @@ def read_table(path: str | Path) -> Points:
     rows: list[int] = []
     for line, cells in lines[1:]:
         if len(cells) > len(header) and any(cells[len(header) :]):
-            told = f"{len(cells)} cells, but there are {len(header)} columns"
-            raise PlaceError(f"{path}, line {line}: {told}; allowed: quotes round a value with a comma.")
+            count = f"{len(cells)} cells, but there are {len(header)} columns"
+            raise PlaceError(f"{path}, line {line}: {count}; allowed: quotes round a value with a comma.")
         row = {key: cell for key, cell in zip(header, cells, strict=False) if cell}
         name = row.pop(NAME, "")
         if name and name in names:
@@ -205,12 +205,12 @@ def read_table(path: str | Path) -> Points:
         rows.append(line)
     if not points:
         raise PlaceError(f"{path}: this table has no rows; allowed: one line a scenario below the line of settings.")
-    given, found = set(names) - {""}, dict[str, dict[str, str]]()
+    given, by_name = set(names) - {""}, dict[str, dict[str, str]]()
     where: dict[str, str] = {}
     for name, made, point, line in zip(names, named(points), points, rows, strict=True):
-        unique = name or free_name(made, given | set(found))
-        found[unique], where[unique] = point, f"{path}, line {line}"
-    return Points(found, "table", where)
+        unique = name or free_name(made, given | set(by_name))
+        by_name[unique], where[unique] = point, f"{path}, line {line}"
+    return Points(by_name, "table", where)
 
 
 def _check_header(path: Path, header: list[str]) -> None:

@@ -32,15 +32,15 @@ def followed(place: Place) -> dict[str, list[tuple[str, str, str]]]:
 
     Neighbours' own queues are left out.
     """
-    found = {DELAYED: [("all", "", "delayed")]}
-    found |= {title: [(where, "", "occupied")] for where, title in _beds(place).items()}
+    entries = {DELAYED: [("all", "", "delayed")]}
+    entries |= {title: [(where, "", "occupied")] for where, title in _beds(place).items()}
     departments = {name: service for name, service in place.services.items() if service.role == "ed"}
     boarding = [entry for name, service in departments.items() for entry in _each(name, service, "boarding")]
-    found |= {BOARDING: boarding} if boarding else {}
+    entries |= {BOARDING: boarding} if boarding else {}
     for name, service in place.services.items():
         if service.role in QUEUED_FOR and service.capacity != "unlimited":
-            found[f"Waiting for: {service.title}"] = _each(name, service, "waiting")
-    return found
+            entries[f"Waiting for: {service.title}"] = _each(name, service, "waiting")
+    return entries
 
 
 def _beds(place: Place) -> dict[str, str]:
@@ -60,17 +60,17 @@ def open_beds(place: Place, capacities: pd.DataFrame) -> dict[str, np.ndarray]:
     `capacities`: those of this place (`Result.capacities`). NaN where beds are without limit.
     """
     wards = {name: service for name, service in place.services.items() if service.role == "ward"}
-    own = [(unit or "all", name) for name, ward in wards.items() for unit in own_units(ward)]
+    queues = [(unit or "all", name) for name, ward in wards.items() for unit in own_units(ward)]
     days = pd.date_range(place.run.first_date, periods=place.run.all_days)
     nightly = {
         queue: rows.set_index("date")["open"].reindex(days, method="ffill").to_numpy(dtype=float)
         for queue, rows in capacities.groupby(["where", "of"])
     }
-    found = {}
+    beds = {}
     for where, title in _beds(place).items():
-        each = [nightly[queue] for queue in own if where in ("all", queue[0])]
-        found[title] = np.sum(each, axis=0) if each else np.full(len(days), np.nan)
-    return found
+        each = [nightly[queue] for queue in queues if where in ("all", queue[0])]
+        beds[title] = np.sum(each, axis=0) if each else np.full(len(days), np.nan)
+    return beds
 
 
 def weekly(result: Result) -> pd.DataFrame:
@@ -81,7 +81,7 @@ def weekly(result: Result) -> pd.DataFrame:
     day, and the last may be short.
     """
     every = result.nights.astype(dict.fromkeys(("scenario", "where", "of", "state"), str))
-    found = []
+    weeks = []
     for scenario, place in result.places.items():
         nights = every[every["scenario"] == scenario].set_index(["where", "of", "state"]).sort_index()
         first = np.datetime64(place.run.first_date, "D")
@@ -96,5 +96,5 @@ def weekly(result: Result) -> pd.DataFrame:
                 bands = dict(zip(BANDS, np.quantile(values, list(BANDS.values())), strict=True))
                 bands["open"] = beds[title][begin : begin + WEEK].mean() if title in beds else np.nan
                 start = first + begin
-                found.append({"scenario": scenario, "series": title, "week": start, "n": len(values), **bands})
-    return pd.DataFrame(found, columns=["scenario", "series", "week", "n", *BANDS, "open"])
+                weeks.append({"scenario": scenario, "series": title, "week": start, "n": len(values), **bands})
+    return pd.DataFrame(weeks, columns=["scenario", "series", "week", "n", *BANDS, "open"])

@@ -107,15 +107,15 @@ class Sweep(Result):
             columns={"scenario": POINT, "low": "difference_low", "high": "difference_high"}
         )
         paired = paired[[POINT, "measure", "difference", "difference_low", "difference_high", "change"]]
-        found = self.points.merge(means, on=POINT, how="left").merge(paired, on=[POINT, "measure"], how="left")
-        return found[found["measure"].notna()].reset_index(drop=True)
+        table = self.points.merge(means, on=POINT, how="left").merge(paired, on=[POINT, "measure"], how="left")
+        return table[table["measure"].notna()].reset_index(drop=True)
 
     def best(self, measure: str | None = None) -> pd.DataFrame:
         """Rows of a measure's `table` (default: the first asked for), the best point first; without the base."""
         measure = measure or self.asked_measures[0]
-        found = self.table(measure)
-        found = found[found[POINT] != self.base]
-        return found.sort_values("mean", ascending=HEADLINE[measure].better <= 0, kind="stable", ignore_index=True)
+        rows = self.table(measure)
+        rows = rows[rows[POINT] != self.base]
+        return rows.sort_values("mean", ascending=HEADLINE[measure].better <= 0, kind="stable", ignore_index=True)
 
     def main_table(self) -> pd.DataFrame:
         """The points, the best first."""
@@ -126,8 +126,8 @@ class Sweep(Result):
 
         No rows where `unrankable` says why.
         """
-        found = self._tried(measure or self.asked_measures[0])
-        return rank_settings(found[list(self.settings)], found["mean"])
+        rows = self._tried(measure or self.asked_measures[0])
+        return rank_settings(rows[list(self.settings)], rows["mean"])
 
     @property
     def unrankable(self) -> str:
@@ -141,8 +141,8 @@ class Sweep(Result):
 
     def _tried(self, measure: str) -> pd.DataFrame:
         """Rows of a measure's table of the points, without the base, where it is known."""
-        found = self.table(measure)
-        return found[(found[POINT] != self.base) & found["mean"].notna()]
+        rows = self.table(measure)
+        return rows[(rows[POINT] != self.base) & rows["mean"].notna()]
 
 
 def sweep(
@@ -180,11 +180,11 @@ def sweep(
     )
     asked = {"measures": list(measures)}
     result = run_all(places, settings, verb="sweep", nights=False, beside={POINTS_FILE: frame}, asked=asked)
-    found = Sweep.of(result)
-    if not found.results.empty:
-        write_csv(result.out / "sweep.csv", found.table())
-        found.table().to_parquet(result.out / "sweep.parquet", index=False)
-    return found
+    swept = Sweep.of(result)
+    if not swept.results.empty:
+        write_csv(result.out / "sweep.csv", swept.table())
+        swept.table().to_parquet(result.out / "sweep.parquet", index=False)
+    return swept
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -211,27 +211,27 @@ def compose_sweep(
         raise PlaceError("scenario: it was given beside scenarios; allowed: one of the two.")
     base = compose(*chosen, *fixed, scenarios_dir=scenarios_dir)
     if table is None:
-        found = choose([_settled(one, base) for one in varied], design, points, seed)
+        tried = choose([_settled(one, base) for one in varied], design, points, seed)
     elif varied or points is not None or design != "grid":
         given = varied[0].key if varied else "points" if points is not None else "design"
         raise PlaceError(f"table: {given} was given beside it; allowed: a table, or a design of settings with values.")
     else:
-        found = read_table(table)
+        tried = read_table(table)
     if len(scenarios) > 1:
-        found = found.in_each(scenarios)
-    for key in found.keys:
-        _check_key(key, found)
-    name = base.scenario.name if base.scenario.name not in found.settings else "as it is"
+        tried = tried.in_each(scenarios)
+    for key in tried.keys:
+        _check_key(key, tried)
+    name = base.scenario.name if base.scenario.name not in tried.settings else "as it is"
     places = {name: base.read(tell=False)}
     overruled = list(base.overruled)
-    for point, settings in found.settings.items():
+    for point, settings in tried.settings.items():
         composed, places[point] = _read(
-            fixed if SCENARIO in settings else (*chosen, *fixed), point, found, scenarios_dir
+            fixed if SCENARIO in settings else (*chosen, *fixed), point, tried, scenarios_dir
         )
         overruled += composed.overruled
-    told = tell_overruled(_worth_telling(overruled, found)).values()
-    places[name] = with_notices(places[name], told)
-    return places, _frame(name, base, found)
+    notices = tell_overruled(_worth_telling(overruled, tried)).values()
+    places[name] = with_notices(places[name], notices)
+    return places, _frame(name, base, tried)
 
 
 def _worth_telling(overruled: Sequence[Overruled], points: Points) -> Iterator[Overruled]:
