@@ -96,7 +96,6 @@ IN_A_PLACE = [
     ("streams.emergencies.rate", {"general": float("nan")}, "finite number"),
     ("streams.emergencies.at_start", -5, "-5 was given; allowed: .*at least 0"),
     ("streams.emergencies.at_start", {"general": -5}, "-5 was given; allowed: at least 0"),
-    ("streams.emergencies.daily", {"general": [1, -1]}, "daily has a negative number for 'general'"),
     ("streams.emergencies.first", "wrad", "first: 'wrad' was given.*did you mean 'ward'"),
     ("streams.emergencies.demand", {"more": 4}, "a factor from 0 to 3"),
     ("streams.emergencies.hours", [1, 2, 3], "24 entries"),
@@ -199,7 +198,7 @@ SCENARIOS = [
         (f"streams: {{emergencies: {{{key}: {value}}}}}", rf"emergencies\.{key}: a scenario changed this.*'rate'")
         for key, value in {
             "hours": [0] * 23 + [1], "weekdays": [1, 1, 1, 1, 1, 0, 0], "months": [1] * 11 + [0],
-            "daily": "{general: [3, 4]}", "at_start": 3,
+            "arrivals": "regular", "at_start": "{general: 3}",
         }.items()
     ),
     ("streams: {emergencies: {per: week, rate: {general: 35}}}", r"streams\.emergencies\.per: a scenario changed this"),

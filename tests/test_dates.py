@@ -146,6 +146,7 @@ def test_every_date_of_the_language_may_do_without_its_year() -> None:
     """A new kind of thing with dates has to be known to `flowsim.place.dates`."""
     sections = {("services", section) for section in OF_A_SERVICE} | {("pools", section) for section in OF_A_SERVICE}
     found = set(dates_in(Place))
+    sections |= {("streams", "schedule"), ("streams", "daily")}
     assert {path[:-1] for path in found} == sections | {("moves",), ("costs",), ("periods",)}
     assert {path[-1] for path in found} == {*BEGINNINGS, "to"}
 

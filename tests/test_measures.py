@@ -43,7 +43,7 @@ def place_for(network: Network, services: dict[str, dict[str, Any]], **more: Any
         "title": "test",
         "pools": pools,
         "services": services,
-        "streams": {"people": {"title": "", "first": "x"}},
+        "streams": {"people": {"title": "", "rate": 0, "first": "x"}},
         "stages": {"x": {}},
         "run": {"start_date": MONDAY, "days": network.horizon // DAY, "warm_up_days": 0},
     }

@@ -15,7 +15,7 @@ from flowsim.model.cohort import Cohort
 from flowsim.model.network import build_network
 from flowsim.model.plan import plan
 from flowsim.model.tables import NONE, NUMBERS_A_PERSON, Journeys
-from flowsim.place import FlowsimNotice, Place, PlaceError, levels_on
+from flowsim.place import FlowsimNotice, Place, PlaceError, spans_on
 
 WINTER = ("start_date=2024-12-01", "days=70", "warm_up_days=10")  # from 21 November to 8 February
 YEARLY = "+place.periods.winter={before: {from: 12-01, to: 12-24}, peak: {from: 12-24, to: 01-15}}"
@@ -127,7 +127,7 @@ def test_a_day_of_each_year_and_one_of_one_year() -> None:
     period = place.periods["p"]
 
     def on(date: str) -> list[str]:
-        return levels_on(period, dt.date.fromisoformat(date))
+        return [level for level, *_ in spans_on(period, dt.date.fromisoformat(date))]
 
     assert on("2023-12-24") == on("2025-01-01") == ["turn"]
     assert on("2025-01-02") == on("2024-12-23") == []

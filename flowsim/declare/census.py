@@ -23,6 +23,7 @@ COLUMNS = (SERVICE, WHERE, STATE, STAGE, WAITING_FOR, DAYS, PEOPLE, HOURS)
 IN_STAGE, READY, WAITING = "in stage", "ready", "waiting"
 STATES = {IN_STAGE: "in_stage", READY: "ready", WAITING: "waiting"}
 """The states as a file says them, and as a place does."""
+WAYS_TO_COME = {"rate", "daily", "schedule"}
 LONG_STAY = ("ward", "community", "home_care", "care_home")
 """Roles of services that nobody would expect to be empty on the first day."""
 _NUMBER = re.compile(r"^\d+(\.\d+)?$")
@@ -52,7 +53,9 @@ class Census:
             kept = {k: {**v, "where": rest} for k, v in declared.items() if isinstance(v, Mapping)} if rest else {}
             services[name] = {**services[name], "initial": {**kept, **lines}}
         streams = {
-            name: {**stream, "at_start": None} if name in self.without_at_start else stream
+            name: {**({} if WAYS_TO_COME & set(stream) else {"rate": 0}), **stream, "at_start": None}
+            if name in self.without_at_start
+            else stream
             for name, stream in raw["streams"].items()
         }
         return {**raw, "services": services, "streams": streams}

@@ -197,7 +197,7 @@ class Caseload:
         streams = line.initial.streams or [line.initial.set.get("stream", INITIAL)]
         if len(streams) == 1:
             return self._of_stream(line, streams[0], person, elapsed)
-        rates = np.array([people_a_day(self.place.streams[name]) for name in streams])
+        rates = np.array([people_a_day(self.place, name) for name in streams])
         edges = np.cumsum(rates if rates.any() else np.ones(len(rates)))
         number = (person * GROUPS + COUNTED) * NUMBERS_A_PERSON
         which = np.searchsorted(edges[:-1], self.cohort.uniform("caseload/stream", number) * edges[-1], side="right")
@@ -216,15 +216,15 @@ class Caseload:
             person * GROUPS + COUNTED, np.zeros(len(person), dtype=np.int64), name, at, unit, settings
         )
         if stream is not None and stream.at not in ("place", service.split_by) and stream.at not in settings:
-            self._come_from(people, stream.at, stream.rate)
+            self._come_from(people, name, stream.at)
         people.first = np.full(len(person), self.stage_code[initial.stage])
         people.found = self._found(initial, elapsed)
         return people
 
-    def _come_from(self, people: People, at: str, rate: dict[str, float] | float) -> None:
-        """Sites or localities in proportion to the stream's rates."""
+    def _come_from(self, people: People, stream: str, at: str) -> None:
+        """Sites or localities in proportion to how many come there."""
         units = list(self.place.sites if at == "site" else self.place.localities)
-        rates = np.array([rate.get(u, 0.0) if isinstance(rate, dict) else rate for u in units])
+        rates = np.array([people_a_day(self.place, stream, unit) for unit in units])
         edges = np.cumsum(rates) / rates.sum() if rates.sum() else np.arange(1, len(units) + 1) / len(units)
         which = np.searchsorted(edges[:-1], self.cohort.uniform(f"caseload/{at}", people.number), side="right")
         codes = np.array([self.levels.code(at, unit) for unit in units])[which].astype(people.codes[at].dtype)

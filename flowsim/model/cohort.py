@@ -2,9 +2,9 @@
 
 Every number has a named purpose. A purpose's uniform for a spell is a pure function of (seed, replication, purpose,
 spell number), so it is the same in every scenario, adding a purpose moves no other, and nothing has to be stored.
-Arrivals come in three layers, each a Poisson process at the reference rate; a person of layer l carries a mark in
-[l, l + 1) and comes when the mark is below the scenario's demand (1 is the reference). Demand may so rise to three
-times the reference without moving anybody who came before.
+Arrivals come in three layers, each a Poisson process at the reference rate (or evenly spaced, or as a schedule says);
+a person of layer l carries a mark in [l, l + 1) and comes when the mark is below the scenario's demand (1 is the
+reference). Demand may so rise to three times the reference without moving anybody who came before.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from flowsim.model.calendar import DAY
-from flowsim.place import LARGEST_DEMAND, Place, Stream
+from flowsim.model.days import bank_holidays, dates_of
+from flowsim.place import LARGEST_DEMAND, OperatingList, Place, Stream, parse_hours
 
 LAYERS = LARGEST_DEMAND
 """One for each time the reference rate that demand can reach."""
@@ -100,16 +101,13 @@ class Cohort:
 
         A longer run has the same people and more after them.
         """
-        memory = (name, unit, group, layer, place.run.first_date, place.run.all_days, place.run.scale)
+        run = place.run
+        memory = (name, unit, group, layer, run.first_date, run.all_days, run.scale, place.bank_holidays)
         stream = place.streams[name]
         if (known := self._groups.get((*memory, _shape(stream, unit)))) is not None:
             return known
-        expected = _expected_by_day(place, stream, unit)
         purpose = (*self._name, "arrivals", name, unit, layer)
-        counts = np.random.default_rng(_key(*purpose, "count")).poisson(expected)
-        day = np.repeat(np.arange(len(counts)), counts)
-        within = np.random.default_rng(_key(*purpose, "time")).random(len(day))
-        minute = day * DAY + _minute_of_day(stream, within)
+        minute = self._minutes(place, stream, unit, layer, purpose)
         if layer == 0 and (at_start := _at_start(place, stream, unit)):
             minute = np.concatenate([np.zeros(at_start, dtype=np.int64), minute])
         # the k-th person is the k-th drawn, not the k-th to arrive, so that days to come cannot rename anybody
@@ -118,6 +116,18 @@ class Cohort:
         people = Arrivals(minute, mark, person)
         self._groups[(*memory, _shape(stream, unit))] = people
         return people
+
+    def _minutes(self, place: Place, stream: Stream, unit: str, layer: int, purpose: tuple[object, ...]) -> np.ndarray:
+        """When the people of one layer come: (n,) int64, the days in order."""
+        if stream.schedule is not None:
+            return _scheduled(place, stream.schedule, unit)
+        expected = _expected_by_day(place, stream, unit)
+        if stream.arrivals == "regular":
+            return _evenly(stream, expected, layer)
+        counts = np.random.default_rng(_key(*purpose, "count")).poisson(expected)
+        day = np.repeat(np.arange(len(counts)), counts)
+        within = np.random.default_rng(_key(*purpose, "time")).random(len(day))
+        return day * DAY + _minute_of_day(stream, within)
 
     def moments(self, purpose: str, back: int, days: int, a_day: float) -> tuple[np.ndarray, np.ndarray]:
         """Moments that come at random, `a_day` of them on average, from `back` days before minute 0 to `days` after it.
@@ -139,19 +149,28 @@ class Cohort:
 def _shape(stream: Stream, unit: str) -> tuple[object, ...]:
     """Everything of a stream that its arrivals depend on."""
     profiles = (tuple(p) if p else None for p in (stream.hours, stream.weekdays, stream.months))
-    daily = tuple(stream.daily[unit]) if stream.daily and unit in stream.daily else None
-    return (rate_of(stream, unit), stream.per, stream.at, daily, str(stream.at_start), *profiles)
+    told = (str(stream.daily), str(stream.schedule), stream.arrivals, str(stream.at_start))
+    return (rate_of(stream, unit), stream.per, stream.at, *told, *profiles)
 
 
 def rate_of(stream: Stream, unit: str) -> float:
-    """Expected arrivals per `per` at a site or locality; a single rate of a split stream holds for each."""
-    return stream.rate.get(unit, 0.0) if isinstance(stream.rate, dict) else stream.rate
+    """Expected arrivals per `per` at a site or locality; a single rate of a split stream holds for each. Nought of a
+    stream without a rate."""
+    return stream.rate.get(unit, 0.0) if isinstance(stream.rate, dict) else stream.rate or 0.0
 
 
-def people_a_day(stream: Stream) -> float:
-    """Expected arrivals a day at all of a stream's sites or localities that are named."""
-    rate = sum(stream.rate.values()) if isinstance(stream.rate, dict) else stream.rate
-    return rate / (7 if stream.per == "week" else 1)
+def people_a_day(place: Place, name: str, unit: str | None = None) -> float:
+    """Expected arrivals a day of a stream, at one of its sites or localities or at all that are named; of one without a
+    rate, on average over the run."""
+    stream = place.streams[name]
+    if stream.has_rate:
+        all_rates = sum(stream.rate.values()) if isinstance(stream.rate, dict) else stream.rate or 0.0
+        return (all_rates if unit is None else rate_of(stream, unit)) / (7 if stream.per == "week" else 1)
+    units = {"site": list(place.sites), "locality": list(place.localities), "place": [""]}[stream.at]
+    days, here = place.run.all_days, units if unit is None else [unit]
+    if stream.schedule is not None:
+        return sum(len(_scheduled(place, stream.schedule, one)) for one in here) / days
+    return sum(float(_expected_by_day(place, stream, one).sum()) for one in here) / days
 
 
 def _at_start(place: Place, stream: Stream, unit: str) -> int:
@@ -163,8 +182,9 @@ def _expected_by_day(place: Place, stream: Stream, unit: str) -> np.ndarray:
     """Expected arrivals on each day of the run, (days,) float64."""
     run = place.run
     if stream.daily is not None:
-        given = np.asarray(stream.daily.get(unit, []), dtype=float)[: run.all_days]
-        return np.pad(given, (0, run.all_days - len(given))) * run.scale
+        given = np.array(stream.daily.lists.get(unit) or [0.0])  # that it reaches over the run is a rule of reading
+        day = (run.first_date - stream.daily.from_date).days + np.arange(run.all_days)
+        return given[day % len(given)] * run.scale
     base = rate_of(stream, unit) / (7 if stream.per == "week" else 1) * run.scale
     dates = np.datetime64(run.first_date) + np.arange(run.all_days)
     expected = np.full(run.all_days, base)
@@ -175,6 +195,30 @@ def _expected_by_day(place: Place, stream: Stream, unit: str) -> np.ndarray:
         month = dates.astype("datetime64[M]").astype(int) % 12
         expected *= (np.asarray(stream.months) / np.mean(stream.months))[month]
     return expected
+
+
+def _scheduled(place: Place, schedule: dict[str, OperatingList], unit: str) -> np.ndarray:
+    """The minutes for which people are listed at a site or locality, each as often as people are: (n,) int64 sorted."""
+    dates = dates_of(place)
+    free = bank_holidays(place, dates)
+    times = [(one, [begin for begin, _ in parse_hours(one.times)]) for one in schedule.values()]
+    minutes = []
+    for day, date in enumerate(dates):
+        for one, listed in times:
+            if one.is_on(date, date in free):
+                minutes += [day * DAY + minute for minute in listed] * round(one.number(unit) * place.run.scale)
+    return np.sort(np.array(minutes, dtype=np.int64))
+
+
+def _evenly(stream: Stream, expected: np.ndarray, layer: int) -> np.ndarray:
+    """Minutes between which equally many are expected, (n,) int64; each layer stands between the others' people."""
+    so_far = np.cumsum(expected)
+    phase = (0.5 + layer / LAYERS) % 1
+    number = phase + np.arange(max(int(np.ceil(so_far[-1] - phase)), 0))
+    day = np.searchsorted(so_far, number, side="right")
+    day, number = day[day < len(expected)], number[day < len(expected)]
+    within = (number - (so_far - expected)[day]) / expected[day]
+    return day * DAY + _minute_of_day(stream, np.clip(within, 0, 1 - 2.0**-53))
 
 
 def _minute_of_day(stream: Stream, uniform: np.ndarray) -> np.ndarray:

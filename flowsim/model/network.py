@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from flowsim.model.calendar import ALWAYS_OPEN, DAY, Calendars
 from flowsim.model.changes import Change, planned_changes
 from flowsim.model.cohort import Cohort
+from flowsim.model.days import bank_holidays, dates_of
 from flowsim.model.shocks import Happening, happenings
 from flowsim.model.tables import NO_QUOTA, REASON_CODE, Network
 from flowsim.place import ALWAYS, Calendar, Escalation, Place, Service, apportion, once_a_place, parse_hours
@@ -321,22 +321,11 @@ class _Levels:
 def _days(place: Place) -> tuple[np.ndarray, dict[tuple[int, bool], np.ndarray]]:
     """Of each day of the run the weekday whose hours hold, 6 on a bank holiday, (days,); and the first minutes of all
     days that are alike, by that weekday and whether they are bank holidays."""
-    dates = [place.run.date_of(d * DAY) for d in range(place.run.all_days)]
+    dates = dates_of(place)
     free = bank_holidays(place, dates)
     kinds = [(6 if d in free else d.weekday(), d in free) for d in dates]
     midnights = {kind: np.array([day * DAY for day, k in enumerate(kinds) if k == kind]) for kind in sorted(set(kinds))}
     return np.array([weekday for weekday, _ in kinds]), midnights
-
-
-def bank_holidays(place: Place, dates: list[dt.date]) -> set[dt.date]:
-    """The bank holidays of the place on the days of the run."""
-    if not place.bank_holidays:
-        return set()
-    import holidays
-
-    country, _, part = place.bank_holidays.partition("-")
-    years = range(dates[0].year, dates[-1].year + 1)
-    return set(holidays.country_holidays(country, subdiv=part or None, years=years)) & set(dates)
 
 
 def _table(rows: Sequence[tuple[int, ...]] | np.ndarray, *names: str) -> dict[str, np.ndarray]:

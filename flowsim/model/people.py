@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from flowsim.model.calendar import DAY
+from flowsim.model.days import bank_holidays, dates_of
 from flowsim.model.tables import NONE, NUMBERS_A_PERSON
 from flowsim.place import (
     INITIAL,
@@ -23,9 +24,9 @@ from flowsim.place import (
     Place,
     PlaceError,
     Table,
-    levels_on,
     once_a_place,
     period_levels,
+    spans_on,
 )
 from flowsim.place.ways import settings_of
 
@@ -144,8 +145,13 @@ class Roster:
 
     def __init__(self, place: Place, levels: Levels) -> None:
         self.levels = levels
-        days = [place.run.date_of(day * DAY) for day in range(place.run.all_days)] if place.periods else []
-        self.by_day = {name: self._codes_on(name, period, days) for name, period in place.periods.items()}
+        dates = dates_of(place) if place.periods else []
+        free = bank_holidays(place, dates)
+        self._by_minute = {name: self._codes_of(name, period, dates, free) for name, period in place.periods.items()}
+
+    def of_periods(self, minute: np.ndarray) -> dict[str, np.ndarray]:
+        """The level of each period for people who come in these minutes: (n,) codes by name."""
+        return {name: codes[kind[minute // DAY], minute % DAY] for name, (kind, codes) in self._by_minute.items()}
 
     def people(
         self, person: np.ndarray, minute: np.ndarray, stream: str, at: str, unit: str, settings: dict[str, str]
@@ -153,7 +159,7 @@ class Roster:
         """People by their indices in the cohort and minutes of arrival, (n,) each; `settings` are settled for all."""
         n = len(person)
         codes = {name: np.full(n, NONE, dtype=CODE) for name in ("site", "locality")}
-        codes |= {name: by_day[minute // DAY] for name, by_day in self.by_day.items()}
+        codes |= self.of_periods(minute)
         codes["stream"] = np.full(n, self.levels.code("stream", stream), dtype=CODE)
         if at in ("site", "locality") and unit:
             codes[at] = np.full(n, self.levels.code(at, unit), dtype=CODE)
@@ -162,10 +168,17 @@ class Roster:
         people.person_codes = {**{k: v for k, v in codes.items() if k != "stream"}, **settled}
         return people
 
-    def _codes_on(self, name: str, period: Period, days: list[dt.date]) -> np.ndarray:
-        """The level of a period on each day: (days,) codes."""
-        held = (levels_on(period, day) for day in days)
-        return np.array([self.levels.code(name, levels[0]) if levels else NONE for levels in held], dtype=CODE)
+    def _codes_of(
+        self, name: str, period: Period, dates: list[dt.date], free: set[dt.date]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Which kind of day each is, (days,), and the code of the level in each minute of every kind, (kinds, DAY)."""
+        spans = [tuple(spans_on(period, date, date in free)) for date in dates]
+        kinds = {kind: place for place, kind in enumerate(dict.fromkeys(spans))}
+        codes = np.full((len(kinds), DAY), NONE, dtype=CODE)
+        for kind, place in kinds.items():
+            for level, begin, end in kind:
+                codes[place, begin:end] = self.levels.code(name, level)
+        return np.array([kinds[of_day] for of_day in spans], dtype=np.int64), codes
 
 
 # ---------------------------------------------------------------------------------------------------------------------

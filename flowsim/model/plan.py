@@ -15,7 +15,6 @@ from functools import cached_property
 
 import numpy as np
 
-from flowsim.model.calendar import DAY
 from flowsim.model.caseload import Caseload, groups_used
 from flowsim.model.cohort import GROUPS, LAYERS, Cohort, rate_of
 from flowsim.model.drafts import Draft, Link, Sheet, joined, one_sheet
@@ -182,8 +181,8 @@ class _Plan:
             for place, here in ((self.before, back.arrival < self.switch), (self.place, back.arrival >= self.switch)):
                 batches.append((place, subset(back, np.flatnonzero(here))))
         for place, people in batches:  # picked by the rules before the scenario, which may bring periods of its own
-            for name, by_day in self._roster(place).by_day.items():
-                people.codes.setdefault(name, by_day[people.arrival // DAY])
+            for name, codes in self._roster(place).of_periods(people.arrival).items():
+                people.codes.setdefault(name, codes)
         return batches
 
     def _coming_back(self) -> People:
@@ -239,9 +238,10 @@ class _Plan:
             if here and not base:  # nobody came before the scenario, so there is nobody to keep in common
                 reference, base = place, here
             growth = here / base if base else 1.0
-            if place.streams[name].at == "place" or not isinstance(place.streams[name].rate, dict) or here:
+            stream = place.streams[name]
+            if stream.has_rate and (stream.at == "place" or not isinstance(stream.rate, dict) or here):
                 batches += self._layers(place, reference, name, unit, group, growth, start, end)
-            elif place.streams[name].daily or (place.streams[name].at_start and not base):
+            elif not stream.has_rate or (stream.at_start and not base):
                 batches += self._layers(place, reference, name, unit, group, 1.0, start, end)
         return batches
 

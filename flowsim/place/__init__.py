@@ -8,7 +8,7 @@ what was given and what is allowed.
 
 from flowsim.place.configuration import SITE_MARK, Place, Run, ScenarioInfo
 from flowsim.place.dates import with_years
-from flowsim.place.demand import LARGEST_DEMAND, Choice, Period, Planned, Stream, levels_on, period_levels
+from flowsim.place.demand import LARGEST_DEMAND, Choice, OperatingList, Period, Planned, Stream, period_levels, spans_on
 from flowsim.place.once import once_a_place
 from flowsim.place.refusals import FlowsimNotice, PlaceError, counted, kept_notices, nearest, notice, refuse
 from flowsim.place.stages import Stage, Task
@@ -60,6 +60,7 @@ __all__ = [
     "Initial",
     "Locality",
     "Move",
+    "OperatingList",
     "Payer",
     "Period",
     "Place",
@@ -79,13 +80,13 @@ __all__ = [
     "apportion",
     "counted",
     "kept_notices",
-    "levels_on",
     "nearest",
     "notice",
     "once_a_place",
     "parse_hours",
     "period_levels",
     "refuse",
+    "spans_on",
     "units_each",
     "with_years",
 ]

@@ -12,7 +12,7 @@ from flowsim.place.tables import LEAVE
 
 KEPT = ("sites", "localities", "calendars", "pools", "services", "choices", "stages")
 """Parts of a place from which a scenario takes nothing away: who came before it starts still needs them."""
-PROFILES = ("at", "per", "daily", "at_start", "hours", "weekdays", "months")
+PROFILES = ("at", "per", "daily", "schedule", "arrivals", "at_start", "hours", "weekdays", "months")
 """Keys of a stream that belong to the place: the same people come whatever the scenario."""
 
 

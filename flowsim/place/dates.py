@@ -27,6 +27,7 @@ OF_A_SERVICE = ("blocks", "escalation", "displacements", "shocks", "trend")
 """Keys of a service or pool under which things have dates."""
 _MONTH_DAY = re.compile(r"^(\d\d?)-(\d\d?)$")
 _DAY = dt.timedelta(days=1)
+_YEAR = dt.timedelta(days=364)
 
 Path = tuple[str, ...]
 MonthDay = tuple[int, int]
@@ -54,7 +55,9 @@ def with_years(raw: dict[str, Any], run: Run) -> tuple[dict[str, Any], list[str]
         one = _yearly(path, said, run.start_date)
         if one is not None:
             yearly.append(one)
-        dates = _single(path, said, run.start_date) if one is None else one.dates
+        # days are counted from the first that the warm-up has; all else that has no end begins in what counts
+        start = run.start_date if path[0] != "streams" or path[-1] != "daily" else run.first_date - _YEAR
+        dates = _single(path, said, start) if one is None else one.dates
         if dates:
             raw = _changed(raw, path, dates)
     under_way = [one.span for one in yearly if one.span.begins < run.start_date]
@@ -171,6 +174,10 @@ def _declared(raw: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]]
     for section in ("moves", "costs"):
         yield from (((section, one), said) for one, said in _mappings(raw, section))
     yield from ((("periods", one), said) for one, said in _mappings(raw, "periods") if "weeks_from" in said)
+    for name, stream in _mappings(raw, "streams"):
+        yield from ((("streams", name, "schedule", one), said) for one, said in _mappings(stream, "schedule"))
+        if isinstance(stream.get("daily"), Mapping):
+            yield ("streams", name, "daily"), stream["daily"]
 
 
 def _mappings(raw: Mapping[str, Any], key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -10,44 +10,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from flowsim.place.dates import LONGEST_WEEKS
-from flowsim.place.tables import AmountTable, Conditions, Count, Model, NameTable, NumberTable, ShareTable
-from flowsim.place.times import Distribution
+from flowsim.place.tables import Amount, AmountTable, Conditions, Count, Model, NameTable, NumberTable, ShareTable
+from flowsim.place.times import WEEKDAYS, Calendar, Distribution, Looks, check_forward
 
 LARGEST_DEMAND = 3
 """Demand can reach this many times the reference rate."""
-
-
-class Stream(Model):
-    """People who arrive: a Poisson process with a profile by hour, weekday and month."""
-
-    title: str
-    at: Literal["site", "locality", "place"] = "place"
-    rate: dict[str, float] | float = Field(default=0, description="per unit of `per`, by site or locality")
-    per: Literal["day", "week"] = "day"
-    daily: dict[str, list[float]] | None = Field(default=None, description="expected arrivals on each day of the run")
-    at_start: dict[str, Count] | Count | None = Field(
-        default=None, description="people who all come in the first minute"
-    )
-    hours: list[float] | None = Field(default=None, min_length=24, max_length=24)
-    weekdays: list[float] | None = Field(default=None, min_length=7, max_length=7)
-    months: list[float] | None = Field(default=None, min_length=12, max_length=12)
-    demand: dict[str, NumberTable] = Field(default_factory=dict, description="factors, 0 to 3 in all")
-    set: dict[str, str] = Field(default_factory=dict, description="attributes that all of them have")
-    first: NameTable
-
-    @model_validator(mode="after")
-    def _profiles(self) -> Stream:
-        for name in ("hours", "weekdays", "months"):
-            profile = getattr(self, name)
-            if profile is not None and (min(profile) < 0 or sum(profile) <= 0):
-                raise ValueError(f"{name} must not be negative and must not be all nought")
-        rates = self.rate.values() if isinstance(self.rate, dict) else [self.rate]
-        if min(rates, default=0) < 0:
-            raise ValueError("a rate is negative")
-        for unit, expected in (self.daily or {}).items():
-            if min(expected, default=0) < 0:
-                raise ValueError(f"daily has a negative number for {unit!r}")
-        return self
+DAY_MINUTES = 1440
 
 
 _MONTH_DAY = re.compile(r"^(\d\d)-(\d\d)$")
@@ -68,6 +36,112 @@ def _check_day(given: Any) -> str:
 
 
 Day = Annotated[str, BeforeValidator(_check_day)]
+
+
+class Daily(Model):
+    """Expected people on each day: a list of numbers from a date, which is repeated or holds a number for each day."""
+
+    from_date: dt.date = Field(alias="from", description="the day of the first number")
+    people: list[Amount] | dict[str, list[Amount]] = Field(description="by site or locality, a list of each")
+    repeated: bool = Field(default=False, description="over and over, before that day too")
+
+    @property
+    def lists(self) -> dict[str, list[float]]:
+        """By site or locality; by nothing ("") of a stream that is one for all."""
+        return self.people if isinstance(self.people, dict) else {"": self.people}
+
+
+WEEKDAY_NAMES = Literal[
+    "every_day", "weekday", "weekend", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"
+]
+
+
+class OperatingList(Model):
+    """People who are to come at certain times of certain days, so many each time."""
+
+    title: str = ""
+    days: WEEKDAY_NAMES | list[WEEKDAY_NAMES] | None = None
+    dates: list[Day] | None = Field(default=None, min_length=1, description="instead of `days`")
+    times: Looks
+    people: Count | dict[str, Count] = Field(description="each time; of a stream by site or locality, at each named")
+    from_date: dt.date | None = Field(default=None, alias="from")
+    to_date: dt.date | None = Field(default=None, alias="to", description="first day without it")
+    on_bank_holidays: bool = Field(default=False, description="of `days`, also those that are bank holidays")
+
+    def is_on(self, date: dt.date, is_bank_holiday: bool) -> bool:
+        """Is it held on a date?"""
+        if (self.from_date or date) > date or (self.to_date is not None and date >= self.to_date):
+            return False
+        if self.dates is not None:
+            return date.isoformat() in self.dates or f"{date:%m-%d}" in self.dates
+        weekday = date.weekday()
+        names = {"every_day", WEEKDAYS[weekday], "weekday" if weekday < 5 else "weekend"}
+        said = {self.days} if isinstance(self.days, str) else set(self.days or ())
+        return bool(names & said) and (self.on_bank_holidays or not is_bank_holiday)
+
+    def number(self, unit: str) -> int:
+        """How many are to come each time at a site or locality."""
+        return self.people.get(unit, 0) if isinstance(self.people, dict) else self.people
+
+    @model_validator(mode="after")
+    def _one(self) -> OperatingList:
+        if (self.days is None) == (self.dates is None):
+            raise ValueError("a list of a schedule needs either 'days' or 'dates'")
+        check_forward(self.from_date, self.to_date)
+        return self
+
+
+class Stream(Model):
+    """People who arrive: a random number each day at a rate, evenly spaced, or as a schedule says; with profiles by
+    hour, weekday and month."""
+
+    title: str
+    at: Literal["site", "locality", "place"] = "place"
+    rate: dict[str, float] | float | None = Field(default=None, description="per unit of `per`, by site or locality")
+    per: Literal["day", "week"] = "day"
+    daily: Daily | None = Field(default=None, description="instead of a rate")
+    schedule: dict[str, OperatingList] | None = Field(default=None, min_length=1, description="instead of a rate")
+    arrivals: Literal["poisson", "regular"] = Field(default="poisson", description="regular: evenly spaced")
+    at_start: dict[str, Count] | Count | None = Field(
+        default=None, description="people who all come in the first minute"
+    )
+    hours: list[float] | None = Field(default=None, min_length=24, max_length=24)
+    weekdays: list[float] | None = Field(default=None, min_length=7, max_length=7)
+    months: list[float] | None = Field(default=None, min_length=12, max_length=12)
+    demand: dict[str, NumberTable] = Field(default_factory=dict, description="factors, 0 to 3 in all")
+    set: dict[str, str] = Field(default_factory=dict, description="attributes that all of them have")
+    first: NameTable
+
+    @property
+    def has_rate(self) -> bool:
+        """Do people come at a rate, rather than as lists of days or a schedule say?"""
+        return self.daily is None and self.schedule is None
+
+    @model_validator(mode="after")
+    def _profiles(self) -> Stream:
+        for name in ("hours", "weekdays", "months"):
+            profile = getattr(self, name)
+            if profile is not None and (min(profile) < 0 or sum(profile) <= 0):
+                raise ValueError(f"{name} must not be negative and must not be all nought")
+        rates = self.rate.values() if isinstance(self.rate, dict) else [self.rate or 0]
+        if min(rates, default=0) < 0:
+            raise ValueError("a rate is negative")
+        return self
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Stream:
+        ways = [name for name in ("rate", "daily", "schedule") if getattr(self, name) is not None]
+        if len(ways) > 1:
+            raise ValueError(f"{' and '.join(ways)} were given; allowed: one of rate, daily and schedule")
+        if not ways and self.at_start is None:
+            raise ValueError("nobody comes; allowed: one of rate (0 where only a scenario has some), daily, schedule")
+        said = {"daily": ("weekdays", "months"), "schedule": ("hours", "weekdays", "months")}
+        for name in said.get(ways[0], ()) if ways else ():
+            if getattr(self, name) is not None:
+                raise ValueError(f"{ways[0]} and {name} were given; allowed: one of them, for both say who comes when")
+        if self.schedule is not None and self.arrivals != "poisson":
+            raise ValueError("schedule and arrivals were given; allowed: one of them")
+        return self
 
 
 class Dates(Model):
@@ -109,28 +183,41 @@ class Weeks(Model):
 
 
 def _kind_of_period(raw: Any) -> str:
-    is_weeks = isinstance(raw, Weeks) or (isinstance(raw, Mapping) and {"weeks_from", "weeks"} & set(raw))
-    return "tagged-weeks" if is_weeks else "tagged-dates"
+    """By the keys of it or of its first level; dates, where these say nothing."""
+    if isinstance(raw, Weeks) or (isinstance(raw, Mapping) and {"weeks_from", "weeks"} & set(raw)):
+        return "tagged-weeks"
+    first = next(iter(raw.values()), None) if isinstance(raw, Mapping) else None
+    has_hours = isinstance(first, Mapping) and set(Calendar.model_fields) & set(first)
+    return "tagged-hours" if has_hours or isinstance(first, Calendar) else "tagged-dates"
 
 
 Period = Annotated[
-    Annotated[Weeks, Tag("tagged-weeks")] | Annotated[dict[str, Dates], Tag("tagged-dates")],
+    Annotated[Weeks, Tag("tagged-weeks")]
+    | Annotated[dict[str, Calendar], Tag("tagged-hours")]
+    | Annotated[dict[str, Dates], Tag("tagged-dates")],
     Discriminator(_kind_of_period),
 ]
-"""An attribute of a person by the date on which they arrive: dated levels, or weeks counted from a date."""
+"""An attribute of a person by when they arrive: dated levels, weeks counted from a date, or hours of days."""
 
 
-def period_levels(period: Weeks | dict[str, Dates]) -> list[str]:
+def period_levels(period: Period) -> list[str]:
     """The levels of a period, in order; outside them people have the level `none`."""
     return [f"week_{k + 1}" for k in range(period.weeks)] if isinstance(period, Weeks) else list(period)
 
 
-def levels_on(period: Weeks | dict[str, Dates], date: dt.date) -> list[str]:
-    """The levels of a period that hold on a date: none or one, or more where the declaration is wrong."""
+def spans_on(period: Period, date: dt.date, is_bank_holiday: bool = False) -> list[tuple[str, int, int]]:
+    """When the levels of a period hold on a date: level, from which minute of the day and up to which. No minute is in
+    two levels, where the declaration is right."""
     if isinstance(period, Weeks):
         week = (date - period.weeks_from).days // 7
-        return [f"week_{week + 1}"] if 0 <= week < period.weeks else []
-    return [level for level, dates in period.items() if dates.has(date)]
+        return [(f"week_{week + 1}", 0, DAY_MINUTES)] if 0 <= week < period.weeks else []
+    spans = []
+    for level, when in period.items():
+        if isinstance(when, Calendar):
+            spans += [(level, begin, end) for begin, end in when.hours(date.weekday(), is_bank_holiday)]
+        elif when.has(date):
+            spans.append((level, 0, DAY_MINUTES))
+    return spans
 
 
 class Shift(Model):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from flowsim.declare.rules.facts import Facts
 from flowsim.declare.rules.moves import moved_between
-from flowsim.place import Place, PlaceError, Run, levels_on, notice, refuse
+from flowsim.place import Place, PlaceError, Run, notice, refuse, spans_on
+from flowsim.place.demand import DAY_MINUTES
 
 DAY = dt.timedelta(days=1)
 
@@ -36,18 +38,22 @@ def check_dates(facts: Facts) -> None:
 
 
 def _check_periods(place: Place) -> None:
-    """Each day is in one level of a period at most."""
+    """Each minute is in one level of a period at most."""
     run = place.run
     days = [run.first_date + dt.timedelta(days=day) for day in range(run.all_days)] if place.periods else []
     for name, period in place.periods.items():
-        held = [(date, levels_on(period, date)) for date in days]
-        for date, levels in held:
-            if len(levels) > 1:
-                raise PlaceError(
-                    f"place.periods.{name}.{levels[1]}: {date} is in '{levels[0]}' and in '{levels[1]}'; allowed: "
-                    "each day in one of them ('to' is the first day without it)."
-                )
-        if not any(levels for _, levels in held):
+        spans = [(date, spans_on(period, date)) for date in days]
+        spans += [(date, spans_on(period, date, is_bank_holiday=True)) for date in days[:1]]
+        for date, held in spans:
+            in_order = sorted(held, key=lambda span: span[1:])
+            for (level, _, ends), (other, begins, _) in pairwise(in_order):
+                if begins < ends:
+                    hours = "" if begins == 0 and ends == DAY_MINUTES else f" {begins // 60:02}:{begins % 60:02}"
+                    raise PlaceError(
+                        f"place.periods.{name}.{other}: {date}{hours} is in '{level}' and in '{other}'; allowed: each "
+                        "day and minute in one of them ('to' is the first day without it)."
+                    )
+        if not any(held for _, held in spans):
             empty = f"place.periods.{name}: no day of the run, {run.first_date} to {days[-1]}, lies in it"
             notice(f"{empty}; what is said by {name} changes nothing")
 
@@ -71,6 +77,10 @@ def _dated(facts: Facts) -> Iterator[_Dated]:
         for trend_name, trend in service.trend.items():
             begins, ends = trend.from_date or run.start_date, trend.to_date or run.end_date
             yield _Dated(f"{key}.trend.{trend_name}", begins, ends)
+    for stream_name, stream in facts.place.streams.items():
+        for list_name, one in (stream.schedule or {}).items():
+            begins, ends = one.from_date or run.first_date, one.to_date or run.end_date
+            yield _Dated(f"place.streams.{stream_name}.schedule.{list_name}", begins, ends)
     for name, move in facts.place.moves.items():
         yield _Dated(f"place.moves.{name}", *moved_between(run, move))
     for name, line in facts.place.costs.items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Iterator, Mapping
 
 from flowsim.declare.rules.facts import Facts, must_be_one_of
 from flowsim.declare.rules.tables import (
@@ -20,6 +21,7 @@ from flowsim.place import (
     Choice,
     Conditions,
     PlaceError,
+    Run,
     Stream,
     period_levels,
     refuse,
@@ -84,16 +86,46 @@ def _planned(facts: Facts, key: str, choice: Choice, known: list[str]) -> None:
         check_table(facts, f"{key}.planned (the duration of {choice.planned.stage})", table, known, choice.when)
 
 
+def _by_unit(stream: Stream) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """What a stream says by site or locality, and under which key."""
+    parts: list[tuple[str, object]] = [("rate", stream.rate), ("at_start", stream.at_start)]
+    parts += [("daily.people", stream.daily.people)] if stream.daily is not None else []
+    parts += [(f"schedule.{name}.people", one.people) for name, one in (stream.schedule or {}).items()]
+    yield from ((part, given) for part, given in parts if isinstance(given, Mapping))
+
+
+def _daily(run: Run, key: str, stream: Stream) -> None:
+    """Lists of days are those of the stream's sites or localities, and reach from the first day of the run to the last,
+    or are repeated."""
+    assert stream.daily is not None
+    if stream.at != "place" and not isinstance(stream.daily.people, Mapping):
+        raise PlaceError(f"{key}.people: one list was given; allowed: a list for each {stream.at}, by its name.")
+    begins = stream.daily.from_date
+    for unit, numbers in stream.daily.lists.items():
+        ends = begins + dt.timedelta(days=len(numbers))
+        at = f"{key}.people.{unit}".rstrip(".")
+        if not numbers:
+            raise PlaceError(f"{at}: an empty list was given; allowed: a number for each day.")
+        if not stream.daily.repeated and (begins > run.first_date or ends < run.end_date):
+            last = run.end_date - dt.timedelta(days=1)
+            given = f"numbers from {begins} to {ends - dt.timedelta(days=1)} were given"
+            raise PlaceError(
+                f"{at}: {given}; allowed: a number for each day of the run with its warm-up, {run.first_date} to "
+                f"{last}, or 'repeated: true'."
+            )
+
+
 def _stream(facts: Facts, key: str, name: str, stream: Stream) -> None:
     units = {"site": list(facts.place.sites), "locality": list(facts.place.localities), "place": [""]}[stream.at]
-    for part in ("rate", "daily", "at_start"):
-        given = getattr(stream, part)
-        for unit in given if isinstance(given, Mapping) else ():
-            if stream.at == "place" and part == "rate":
-                raise PlaceError(
-                    f"{key}.rate: a mapping was given; allowed: one number, or 'at: site' or 'at: locality'."
-                )
+    for part, given in _by_unit(stream):
+        if stream.at == "place":
+            raise PlaceError(
+                f"{key}.{part}: a mapping was given; allowed: one for all, or 'at: site' or 'at: locality'."
+            )
+        for unit in given:
             must_be_one_of(f"{key}.{part}", unit, f"a {stream.at}:", units)
+    if stream.daily is not None:
+        _daily(facts.place.run, f"{key}.daily", stream)
     these: Conditions = {"stream": [name], **({stream.at: units} if stream.at != "place" else {}), **stream.set}
     for part, table in (("first", stream.first), *((f"demand.{n}", t) for n, t in stream.demand.items())):
         check_table(facts, f"{key}.{part}", table, list(facts.levels), these)
