@@ -686,6 +686,92 @@ def test_emergency_department() -> None:
     assert values["ed_attendances_a_day", "all"] == 1
 
 
+def test_who_waits_at_the_door_and_who_leaves_it_unseen() -> None:
+    b = Builder(days=2)
+    b.service("ed", 1)
+    b.service("ward", 5)
+    b.spell(0, [{"service": "ed", "duration": 6 * HOUR}])
+    b.spell(0, [{"service": "ed", "duration": HOUR, "patience": 4 * HOUR}])  # unseen from 04:00
+    b.spell(HOUR, [{"service": "ed", "duration": HOUR, "patience": 10 * HOUR}])  # taken in at 06:00
+    case = Case(b, {"ed": service("ed", "cubicles"), "ward": service("ward")})
+    values = case.values()
+    assert values["ed_queue_mean", "all"] == pytest.approx((4 + 5) / 48)
+    assert values["ed_left_unseen_share", "all"] == pytest.approx(100 / 3)
+    assert case.values(5 * HOUR, DAY)["ed_queue_mean", "all"] == pytest.approx(1 / 19)
+    assert case.values(5 * HOUR, DAY)["ed_left_unseen_share", "all"] == 0
+    b = Builder(days=2)
+    b.service("ward", 5)
+    b.spell(0, [{"service": "ward", "duration": HOUR}])
+    none = Case(b, {"ward": service("ward")}).values()
+    assert ("ed_queue_mean", "all") not in none  # a place without emergency departments has no such queue
+
+
+def test_who_gave_up_and_went_home_with_less() -> None:
+    b = Builder(days=20)
+    b.service("ward", 9)
+    for kind in ("beds", "dom_care", "reablement"):
+        b.service(kind, 0)
+    b.service("care_homes", 9)
+    ward = {"service": "ward", "duration": DAY}
+
+    def waits(kind: str, otherwise: str = "") -> None:
+        then = [{"service": otherwise, "duration": DAY}] if otherwise else []
+        gives_up = {"service": kind, "duration": DAY, "patience": DAY, "otherwise": 2 if then else -1, "next": -1}
+        b.spell(0, [ward, gives_up, *then])
+
+    waits("reablement")  # nothing instead
+    waits("dom_care")
+    waits("beds", "reablement")  # care at home instead of a bed
+    waits("beds", "care_homes")  # a bed instead of a bed: no less
+    services = {**KINDS, "reablement": service("community", "slots")}
+    values = Case(b, services).values()
+    assert values["unmet_need_people", "all"] == 3
+    assert values["unmet_need_people", "reablement"] == 1
+    assert values["unmet_need_people", "dom_care"] == 1
+    assert values["unmet_need_people", "beds"] == 1
+    assert values["unmet_need_people", "care_homes"] == 0
+
+
+def waiting_lines(capacity: int, every: int, n: int, days: int = 40) -> Case:
+    """So many people, one every so many minutes, each a day in community beds."""
+    b = Builder(days=days)
+    b.service("beds", capacity)
+    for i in range(n):
+        b.spell(i * every, [{"service": "beds", "duration": DAY}])
+    return Case(b, {"beds": service("community")})
+
+
+def test_a_queue_that_grows_all_the_way_is_out_of_range() -> None:
+    growing = waiting_lines(1, DAY // 2, 80).values()
+    assert growing["out_of_range_queues", "all"] == growing["out_of_range_queues", "beds"] == 1
+    passing = waiting_lines(1, DAY // 8, 40).values()  # full at first, and over before the end
+    assert passing["out_of_range_queues", "all"] == passing["out_of_range_queues", "beds"] == 0
+    assert waiting_lines(1, 2 * DAY, 20).values()["out_of_range_queues", "all"] == 0
+    closed = waiting_lines(0, 30 * DAY, 1).values()
+    assert closed["out_of_range_queues", "beds"] == 1  # nothing is open, and one person waits
+    assert waiting_lines(0, DAY, 0).values()["out_of_range_queues", "beds"] == 0
+
+
+def test_an_emergency_department_offered_too_much_is_out_of_range() -> None:
+    def department(hours: float) -> Any:
+        b = Builder(days=2)
+        b.service("ed", 1)
+        b.spell(0, [{"service": "ed", "duration": int(hours * HOUR)}])
+        return Case(b, {"ed": service("ed", "cubicles")}).values()
+
+    assert department(0.95 * 48)["out_of_range_queues", "ed"] == 1
+    assert department(0.85 * 48)["out_of_range_queues", "ed"] == 0
+
+
+def test_each_measure_says_what_difference_matters() -> None:
+    assert {m.unit for m in MEASURES.values() if not m.matters} <= {"minutes", "units", "times", "£ a year", "£"}
+    for name in ("ed_queue_mean", "delayed_patients", "deaths_in_hospital", "unmet_need_people", "boarding_hours_mean"):
+        assert MEASURES[name].matters > 0
+    deaths, delayed = MEASURES["deaths_in_hospital"], MEASURES["delayed_patients"]
+    assert deaths.matters_in(73) == pytest.approx(deaths.matters / 5)  # of a sum in proportion
+    assert delayed.matters_in(73) == delayed.matters
+
+
 def test_twelve_hours_exactly_is_not_over_twelve() -> None:
     b = Builder(days=2)
     b.service("ed", 1)

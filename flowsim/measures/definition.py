@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,6 +25,27 @@ A_AND_E = "NHS England A&E attendances and emergency admissions monthly statisti
 FLOWSIM = "flowsim"
 BCF = "Better Care Fund"
 
+MATTERS = {
+    "%": 0.5,  # points: published shares are told to whole points, so less than half of one is not seen
+    "people": 1.0,  # one person on a mean night, or in a year
+    "days": 0.1,  # two hours: what a ward round more or less makes
+    "hours": 0.1,  # six minutes: clocks in emergency departments are read no closer
+    "people a day": 0.5,
+    "people a week": 0.5,
+    "bed-days": 365.0,  # in a year: one bed, as one person on a mean night is
+    "index": 0.02,
+    "ratio": 0.02,  # of capacity; below it no queue changes that anybody would notice
+    "queues": 1.0,
+    "per 100,000 adults": 10.0,  # about one percent of the avoidable admissions of a place
+    "per 100,000 aged 65+": 100.0,  # about half a percent of their emergency admissions
+    "days per 100,000 adults": 10.0,
+    "beds per 100,000 adults": 0.3,
+}
+"""The smallest difference that matters, by unit, where a measure does not say its own; of sums, in a year."""
+NO_LEAST = 0.0
+"""Of units that are not named there: every difference matters (checks, capacities in units of their own)."""
+YEAR_DAYS = 365
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -40,6 +62,8 @@ class Measure:
             an index without a row is not known.
         headline: every comparison shows it.
         theme: of the national measures, under which a report lists it; none where it is no national measure.
+        matters: the smallest difference that matters, in its unit; below it a difference is no difference that matters.
+            Of a sum, in a year: see `matters_in`. What is not said is `MATTERS` of its unit.
     """
 
     id: str
@@ -51,6 +75,15 @@ class Measure:
     adds_up: bool = False
     headline: bool = False
     theme: str = ""
+    matters: float = math.nan
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.matters):
+            object.__setattr__(self, "matters", MATTERS.get(self.unit.removesuffix(" a year"), NO_LEAST))
+
+    def matters_in(self, days: float) -> float:
+        """The smallest difference that matters in so many days: of a sum in proportion, of all else as it is."""
+        return self.matters * days / YEAR_DAYS if self.adds_up else self.matters
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from flowsim.engine.stamps import GAVE_UP, TURNED_AWAY
 from flowsim.measures.definition import A_AND_E, FLOWSIM, WHOLE, Measure, Value, computes
 from flowsim.measures.ratios import mean, percent
 from flowsim.measures.window import Window
@@ -48,6 +49,38 @@ def attendances(window: Window) -> Iterator[Value]:
 
 @computes(
     Measure(
+        "ed_queue_mean", "Waiting to be seen in the emergency department", "people",
+        "Mean number of people at the door of an emergency department, from coming until they are taken in or leave "
+        "unseen.",
+        FLOWSIM, -1, headline=True,
+    ),
+    Measure(
+        "ed_left_unseen_share", "Left the emergency department unseen", "%",
+        "Of people who stopped waiting at the door of an emergency department, those who were not taken in: they gave "
+        "up or were turned away, and not to another department.",
+        FLOWSIM + ", after the share of attendances that leave before treatment (NHS England)", -1, headline=True,
+    ),
+)  # fmt: skip
+def at_the_door(window: Window) -> Iterator[Value]:
+    """Everybody who waits to be taken in, wherever they came from."""
+    history, stamps = window.history, window.history.stamps
+    if not history.queues_with("ed").any():
+        return
+    row = np.flatnonzero(window.in_ed & (stamps.joined >= 0) & ~history.continues & ~history.initial)
+    until = history.waited_until.take(row)
+    waited = np.minimum(until, window.end) - np.maximum(stamps.joined.take(row), window.start)
+    waited = np.maximum(waited, 0)
+    over, unseen = window.inside(until), np.isin(stamps.ended.take(row), (GAVE_UP, TURNED_AWAY))
+    elsewhere = history.journeys.rows.otherwise.take(row)
+    unseen &= ~((elsewhere >= 0) & window.in_ed.take(elsewhere))
+    taken = stamps.accepted.take(row) >= 0
+    for where, here in window.everywhere(row):
+        yield "ed_queue_mean", where, WHOLE, float(waited[here].sum()) / (window.end - window.start)
+        yield "ed_left_unseen_share", where, WHOLE, percent(unseen, here & over & (unseen | taken))
+
+
+@computes(
+    Measure(
         "boarding_hours_mean", "Wait in the emergency department for a bed", "hours",
         "Time from the decision to admit until leaving the emergency department, mean over all admitted "
         "from there.",
@@ -57,6 +90,7 @@ def attendances(window: Window) -> Iterator[Value]:
         "trolley_12_hour_count", "Waits for a bed over 12 hours", "people a year",
         "People admitted more than 12 hours after the decision to admit, scaled to 365 days.",
         A_AND_E, -1, adds_up=True, headline=True,
+        matters=52,  # in a year: one a week
     ),
     Measure(
         "ed_admissions_a_day", "Admissions from the emergency department a day", "people a day",

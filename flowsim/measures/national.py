@@ -13,10 +13,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from flowsim.engine.stamps import DIED
-from flowsim.measures.definition import ALL, BCF, READY_DATE, WHOLE, Measure, Value, computes
+from flowsim.measures.definition import ALL, BCF, READY_DATE, WHOLE, YEAR_DAYS, Measure, Value, computes
 from flowsim.measures.ratios import mean, percent, ratio
 from flowsim.measures.who import at_home, has_level, in_slots, shares
-from flowsim.measures.window import YEAR_DAYS, Window
+from flowsim.measures.window import Window
 from flowsim.model.calendar import DAY
 from flowsim.model.tables import NUMBERS_A_PERSON
 from flowsim.place import Place, Table
@@ -224,6 +224,7 @@ def admissions(window: Window) -> Iterator[Value]:
         "Residents counted as 65 or over who come to a care home to stay and did not live in one, whoever "
         "pays (the national count has only those a council supports), per 100,000 residents of that age.",
         f"Adult social care outcomes framework 2A; {BCF} 2014-26 (CH-13)", -1, theme="Where people live afterwards",
+        matters=10,  # of some 600
     ),
 )  # fmt: skip
 def residential_admissions(window: Window) -> Iterator[Value]:

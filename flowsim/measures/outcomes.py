@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from flowsim.engine.stamps import DIED
+from flowsim.engine.stamps import DIED, GAVE_UP, TURNED_AWAY
 from flowsim.measures.definition import ALL, FLOWSIM, WHOLE, Measure, Value, computes
 from flowsim.measures.ratios import percent
-from flowsim.measures.who import has_level, went_home
+from flowsim.measures.who import counts_as_home, has_level, went_home
 from flowsim.measures.window import Window
 
 READMISSION_WINDOW = 30 * 1440
+CARE = ("community", "home_care", "care_home")
+"""Roles of services for which people wait outside a hospital bed, or in one."""
 
 
 @computes(
@@ -60,6 +62,7 @@ def coming_back(window: Window) -> Iterator[Value]:
         "deaths_in_hospital", "Deaths in hospital", "people a year",
         "Deaths in acute beds, emergency departments and same-day units, scaled to 365 days.",
         FLOWSIM, -1, adds_up=True, headline=True, theme="Deaths",
+        matters=10,  # in a year: no effect on deaths is built in, and who dies just after the end moves it by so many
     ),
 )  # fmt: skip
 def deaths(window: Window) -> Iterator[Value]:
@@ -110,3 +113,32 @@ def after_reablement(window: Window) -> Iterator[Value]:
         service = history.service_of(name)
         if service.role == "community" and service.unit == "slots":
             yield "no_long_term_care_share", ALL, name, percent(~needs, kind == k)
+
+
+@computes(
+    Measure(
+        "unmet_need_people", "Went without the care they waited for", "people",
+        "People who gave up waiting for a community service, home care or a care home, or were turned away, and turned "
+        "to less: to nothing, or from a bed or place to care at home; counted when they gave up, neighbours' own "
+        "services left out of the whole.",
+        FLOWSIM, -1, adds_up=True, headline=True,
+        matters=10,  # in a year: one a month, less than a service would hear of
+    ),
+)  # fmt: skip
+def unmet_need(window: Window) -> Iterator[Value]:
+    """Who turned to less than they had waited for: by service, and by the site or locality whose queue they left."""
+    history, home = window.history, counts_as_home(window.history)
+    ended, cared_for = history.stamps.ended, history.queues_with(*CARE)
+    if not cared_for.any():
+        return
+    gave_up = history.rows_with(*CARE) & np.isin(ended, (GAVE_UP, TURNED_AWAY))
+    row = np.flatnonzero(gave_up & window.inside(history.waited_until))
+    instead = history.journeys.rows.otherwise.take(row)
+    queue, then = history.service.take(row), history.service.take(np.maximum(instead, 0))
+    is_less = ~cared_for[then] | (home[then] & ~home[queue])
+    some = np.flatnonzero((instead < 0) | is_less)
+    queue, spell = queue.take(some), history.spell.take(row.take(some))
+    yield "unmet_need_people", ALL, WHOLE, float(len(np.unique(spell[~history.is_neighbour[queue]])))
+    for (where, kind), queues in window.queues.groups:
+        if cared_for[queues[0]]:
+            yield "unmet_need_people", where, kind, float(len(np.unique(spell[np.isin(queue, queues)])))

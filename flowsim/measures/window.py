@@ -14,7 +14,7 @@ import numpy as np
 
 from flowsim.engine.stamps import MOVED_ON
 from flowsim.measures.causes import Charges, charge
-from flowsim.measures.definition import ALL, RESIDENTS
+from flowsim.measures.definition import ALL, RESIDENTS, YEAR_DAYS
 from flowsim.measures.every_stay import EveryStay, Stays
 from flowsim.measures.history import History
 from flowsim.measures.queues import Queues
@@ -22,7 +22,6 @@ from flowsim.measures.steps import count_each_day
 from flowsim.measures.who import has_level, lives_here
 
 NO_PATHWAY = "no pathway"
-YEAR_DAYS = 365
 
 Groups = list[tuple[str, np.ndarray]]
 """Where, and a mask of those who are there."""
