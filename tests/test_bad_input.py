@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from acceptance import small_place
 
 import flowsim
 from flowsim.cli import main as cli
 from flowsim.declare.composition import compose, load, load_settings
 from flowsim.declare.overrides import sweep
 from flowsim.declare.reading import read_place
+from flowsim.declare.trees import overlay
 from flowsim.declare.yaml_and_csv import read_yaml
 from flowsim.place import PlaceError
 
@@ -484,3 +486,60 @@ def test_refused_from_outside(words, told, tmp_path):
     assert told in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+# -- names that mean something else, and sizes that are none -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", ["none", "other", "by"])
+@pytest.mark.parametrize("kind", ["choices.c.{}", "streams.{}", "sites.{}", "localities.{}"])
+def test_a_level_that_tables_have_a_meaning_for(raw, kind, level):
+    made = {
+        "choices": {"c": {"shares": {level: 0.4, "more": 0.6}}},
+        "streams": {level: {"title": "", "rate": 1, "first": "home"}},
+        "sites": {level: {"title": ""}},
+        "localities": {level: {"title": "", "neighbour": True}},
+    }
+    section = kind.split(".")[0]
+    if (section, level) == ("choices", "by"):
+        pytest.skip("a table by an attribute, whose levels are refused")
+    raw[section] = {**raw.get(section, {}), **made[section]}
+    with pytest.raises(PlaceError, match=rf"place\.{kind.format(level)}: this name is taken"):
+        read_place(raw)
+
+
+@pytest.mark.parametrize(
+    ("units", "told"),
+    [
+        ("{fixed: 0.5}", "0.5 was given; allowed: a whole number, at least 1"),
+        ("{fixed: 1.5}", "1.5 was given; allowed: a whole number"),
+        ("{fixed: 0}", "0.0 was given; allowed: a whole number, at least 1"),
+        ("{fixed: {by: pathway, pathway_1: 2, other: 0.4}}", "0.4 was given"),
+        ("{fixed: {times: {a: 2, b: 0.3}}}", "0.6 was given"),
+    ],
+)
+def test_a_part_of_a_bed_is_refused(units, told):
+    with pytest.raises(PlaceError, match=rf"stages\.ward\.units\.fixed: {told}"):
+        small_place("two_ways_out", f"+place.stages.ward.units={units}")
+
+
+def test_whole_beds_and_parts_of_an_hour_a_week_are_taken():
+    place = small_place("two_ways_out", "+place.stages.ward.units={fixed: {times: {a: 0.1, b: 30}}}")
+    assert place.stages["ward"].units is not None
+    small_place("two_ways_out", "place.stages.home_care.units={fixed: 0.5, lognormal: null}")
+    with pytest.raises(PlaceError, match=r"at least 0\.017 hours a week"):
+        small_place("two_ways_out", "place.stages.home_care.units={fixed: 0.001, lognormal: null}")
+
+
+def test_an_attribute_may_be_called_source(raw):
+    """Evidence is text; under `set`, `when` and `who` text is a level."""
+    raw["choices"] = {"source": {"shares": {"gp": 0.4, "walk_in": 0.6}}, **raw["choices"]}
+    raw["streams"]["emergencies"]["set"] = {"source": "gp"}
+    raw["streams"]["emergencies"]["source"] = "ASM-1"
+    raw["choices"]["needs_support"] |= {"when": {"source": ["gp", "walk_in"]}, "source": {"chance": "ASM-2"}}
+    place = read_place(raw)
+    assert place.choices["source"].options == ("gp", "walk_in")
+    assert place.streams["emergencies"].set == {"source": "gp"}
+    assert place.choices["needs_support"].when == {"source": ["gp", "walk_in"]}
+    with pytest.raises(PlaceError, match=r"set\.source: 'gpp' was given; .*did you mean 'gp'"):
+        read_place(overlay(raw, {"streams": {"emergencies": {"set": {"source": "gpp"}}}}))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowsim.declare.layers import Layer
+from flowsim.declare.trees import is_evidence
 from flowsim.place import PlaceError, parse_hours, refuse
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _sources(raw: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
     for key, value in raw.items():
         if not path and key == "published" and isinstance(value, Mapping):
             yield from ((("published", str(k)), str(one)) for k, v in value.items() if isinstance(v, list) for one in v)
-        elif key != "source":
+        elif key != "source" or not is_evidence(value, path[-1] if path else ""):
             yield from _sources(value, (*path, key))
         elif isinstance(value, Mapping):
             yield from (((*path, key, str(k)), str(v)) for k, v in value.items())
@@ -129,11 +130,12 @@ def _sources(raw: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
 def _numbers(raw: Any, path: tuple[str, ...], source: str) -> Iterator[tuple[tuple[str, ...], Any, str]]:
     """(path, value, nearest source) of every number at and below `raw`."""
     if isinstance(raw, Mapping):
-        said = raw.get("source")
+        of = path[-1] if path else ""
+        said = raw.get("source") if is_evidence(raw.get("source"), of) else None
         here = said if isinstance(said, str) else source
         by_key = said if isinstance(said, Mapping) else {}
         for key, value in raw.items():
-            if key != "source" and key not in _DRAWINGS:
+            if key not in _DRAWINGS and not (key == "source" and is_evidence(value, of)):
                 yield from _numbers(value, (*path, str(key)), str(by_key.get(key, here)))
     elif isinstance(raw, list):
         if raw and all(_is_number(item) for item in raw):

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from flowsim.declare.rules import check_names
-from flowsim.declare.trees import with_likes
+from flowsim.declare.trees import is_evidence, with_likes
 from flowsim.place import Place, PlaceError, nearest
 
 
@@ -25,12 +25,13 @@ def read_place(raw: Mapping[str, Any], file: str = "place") -> Place:
     return place
 
 
-def said(raw: Any) -> Any:
-    """What a mapping says of the model: without `source` keys (evidence.py reads those) and without nulls, by which a
-    file takes back what another said."""
+def said(raw: Any, of: str = "") -> Any:
+    """What a mapping, the one `of` a key, says of the model: without `source` keys that name evidence (evidence.py
+    reads those) and without nulls, by which a file takes back what another said."""
     if not isinstance(raw, dict):
         return raw
-    return {k: said(v) for k, v in raw.items() if k != "source" and v is not None}
+    told = {k: v for k, v in raw.items() if v is not None and not (k == "source" and is_evidence(v, of))}
+    return {k: said(v, k) for k, v in told.items()}
 
 
 def explain(error: ValidationError, model: type[BaseModel], root: str = "place.") -> str:

@@ -14,6 +14,18 @@ from flowsim.place import KINDS, refuse
 NOTHING = object()
 """What is at a key that is not there."""
 
+OF_PEOPLE = ("set", "when", "who")
+"""Keys under which stand attributes of people and their levels, so that `source` there is an attribute of that name."""
+
+
+def is_evidence(value: Any, of: str = "") -> bool:
+    """Does a `source` name evidence (text, or text by key), where it stands in the mapping `of` this key? Anything else
+    is a thing or a level of that name."""
+    if of in OF_PEOPLE:
+        return False
+    of_each = list(value.values()) if isinstance(value, Mapping) else [value]
+    return value is None or (bool(of_each) and all(isinstance(one, str) for one in of_each))
+
 
 def copied(value: Any) -> Any:
     """Plain data with mappings and lists of its own."""
@@ -31,7 +43,7 @@ def leaves(raw: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ..
     """(path, value) of everything that is not a mapping; sources apart."""
     if isinstance(raw, dict):
         for key, value in raw.items():
-            if key != "source":
+            if key != "source" or not is_evidence(value, path[-1] if path else ""):
                 yield from leaves(value, (*path, str(key)))
     else:
         yield path, raw

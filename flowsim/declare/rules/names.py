@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 
 from flowsim.declare.rules.facts import Facts, must_be_one_of
 from flowsim.declare.rules.tables import check_table
-from flowsim.place import ALWAYS, LEAVE, SITE_MARK, PlaceError, Run, refuse
+from flowsim.place import ALWAYS, INITIAL, LEAVE, NOT_APPLICABLE, OTHER, SITE_MARK, PlaceError, Run, refuse
 from flowsim.place.ways import GIVEN
+
+NO_LEVEL = (NOT_APPLICABLE, OTHER, "by")
+"""What tables by an attribute say of those who have no level of their own, and their own word."""
 
 
 def check_taken_names(facts: Facts) -> None:
     """Names that mean something else, and names used twice."""
     place = facts.place
-    for kind, given, kept in (
+    names: tuple[tuple[str, Iterable[str], tuple[str, ...]], ...] = (
         ("calendars", place.calendars, (ALWAYS,)),
         ("stages", place.stages, (LEAVE,)),
         ("choices", place.choices, ("stream", *place.periods)),
         ("periods", place.periods, GIVEN),
+        ("streams", place.streams, (INITIAL, *NO_LEVEL)),
+        ("sites", place.sites, NO_LEVEL),
+        ("localities", place.localities, NO_LEVEL),
+        *((f"choices.{name}", choice.options, NO_LEVEL) for name, choice in place.choices.items()),
         ("services", place.services, tuple(place.pools)),
-    ):
+    )
+    for kind, given, kept in names:
         for name in given:
             if name in kept:
                 raise PlaceError(f"place.{kind}.{name}: this name is taken; allowed: any other name.")

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 
 from flowsim.declare.rules.facts import Facts, must_be_one_of
+from flowsim.declare.rules.names import NO_LEVEL
 from flowsim.declare.rules.tables import (
     check_conditions,
     check_settings,
@@ -16,8 +17,6 @@ from flowsim.declare.rules.tables import (
 )
 from flowsim.place import (
     LARGEST_DEMAND,
-    NOT_APPLICABLE,
-    OTHER,
     Choice,
     Conditions,
     PlaceError,
@@ -36,7 +35,7 @@ def check_people(facts: Facts) -> None:
         _stream(facts, f"place.streams.{name}", name, stream)
     for name, period in place.periods.items():
         for level in period_levels(period):
-            if level in (NOT_APPLICABLE, OTHER, "by"):
+            if level in NO_LEVEL:
                 raise PlaceError(f"place.periods.{name}.{level}: this name is taken; allowed: any other name.")
     known = [*(a for a in GIVEN if a not in place.choices), *place.periods]
     for name, choice in place.choices.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from flowsim.declare.rules.facts import Facts, must_be_one_of
 from flowsim.declare.rules.tables import (
     check_conditions,
@@ -10,6 +12,7 @@ from flowsim.declare.rules.tables import (
     check_stage_names,
     check_table,
     check_time,
+    values_of,
 )
 from flowsim.place import LEAVE, Conditions, PlaceError, Stage, Task, refuse
 from flowsim.place.before import services_emptied
@@ -46,6 +49,7 @@ def _use(facts: Facts, key: str, name: str, stage: Stage, who: Conditions) -> No
         check_distribution(facts, f"{key}.units", stage.units, who)
         if stage.units.unit is not None:
             raise refuse(f"{key}.units.unit", stage.units.unit, "nothing: units are counted as the service counts them")
+        _whole_units(facts, f"{key}.units.fixed", stage, who)
     if stage.sized_as is not None:
         sized = [n for n, other in facts.place.stages.items() if other.units is not None and n != name]
         must_be_one_of(f"{key}.sized_as", stage.sized_as, "another stage that has units:", sized)
@@ -82,6 +86,20 @@ def _end(facts: Facts, key: str, stage: Stage, who: Conditions) -> None:
         check_settings(facts, f"{key}.readmission.set", stage.readmission.set)
     for leaf in leaves_of(stage.usual_residence):
         must_be_one_of(f"{key}.usual_residence", leaf, "one of", ("yes", "no"))
+
+
+def _whole_units(facts: Facts, key: str, stage: Stage, who: Conditions) -> None:
+    """What somebody takes of a service is not less than it counts, nor a part of what it counts."""
+    assert stage.units is not None
+    if stage.units.fixed is None or stage.units.add is not None:
+        return
+    each = facts.place.services[str(stage.service)].units_each
+    for taken in values_of(facts, stage.units.fixed, who):
+        is_whole = abs(taken - round(taken)) < 1e-9
+        if not math.isnan(taken) and (round(taken * each) < 1 or (each == 1 and not is_whole)):
+            raise refuse(
+                key, taken, "a whole number, at least 1" if each == 1 else f"at least {1 / each:.2g} hours a week"
+            )
 
 
 def _task(facts: Facts, key: str, task: Task, who: Conditions) -> None:

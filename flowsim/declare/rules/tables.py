@@ -125,6 +125,11 @@ def _pairs_of(facts: Facts, low: Table, high: Table, when: Conditions) -> Iterat
         yield value_for(low, person), value_for(high, person)
 
 
+def values_of(facts: Facts, table: Table, when: Conditions) -> Iterator[float]:
+    """The numbers of a table for everybody who meets the conditions; not a number where there can be nobody."""
+    return (value for value, _ in _pairs_of(facts, table, table, when))
+
+
 def value_for(table: Table, person: Mapping[str, str]) -> float:
     """A table's number for a person with these levels; not a number where there can be no such person."""
     if table.times:
