@@ -14,6 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Quote, QuotedString, RangeSweep
 from hydra.errors import HydraException
 
+from flowsim.declare.relative import changed_by, factor_of, refuse_two_ways
 from flowsim.declare.trees import put, take_away, with_text_keys
 from flowsim.declare.yaml_and_csv import options
 from flowsim.place import PlaceError, nearest, refuse
@@ -32,6 +33,8 @@ def parse(overrides: Sequence[str], several: bool = False) -> list[Override]:
         one = _read_override(text, several)
         if one.package is not None:
             raise PlaceError(f"{text!r} was given; allowed: key=value, without @package.")
+        if top_of(one) in ("place", "scenario"):
+            refuse_two_ways(one.key_or_group, text.partition("=")[2])
         parsed.append(one)
     return parsed
 
@@ -88,6 +91,11 @@ def single_value(one: Override) -> Any:
 def value_of(one: Override) -> Any:
     """What an override sets, with keys as text; None for one that takes away."""
     return None if one.is_delete() else with_text_keys(single_value(one))
+
+
+def factor(one: Override) -> float | None:
+    """What it multiplies by, where it says ``+3%``, ``-10%`` or ``*1.03`` of what is there; None for a plain value."""
+    return None if one.is_delete() or one.is_sweep_override() else factor_of(one.value())
 
 
 def names_of(one: Override) -> list[str]:
@@ -187,16 +195,18 @@ def set_in(
     fields: Callable[[tuple[str, ...]], list[str]],
     known: Mapping[str, Any] | None = None,
 ) -> PlaceError | None:
-    """Set, add or take away one key of a tree in place; returns what is wrong with the key, if anything."""
+    """Set, add or take away one key of a tree in place, or change it by a part of what is there (`known`, which is the
+    tree with what it takes from elsewhere); returns what is wrong with the key, if anything."""
     path = tuple(one.key_or_group.split(".")[1:])
-    value = value_of(one)
-    error = _unknown_key(path, tree if known is None else known, one, root, fields)
+    value, times = value_of(one), factor(one)
+    there = tree if known is None else known
+    error = _unknown_key(path, there, one, root, fields)
     if error is not None:
         return error
     if one.is_delete():
         take_away(tree, path)
     else:
-        put(tree, path, value)
+        put(tree, path, value if times is None else changed_by(times, there, path, one.key_or_group, fields))
     return None
 
 

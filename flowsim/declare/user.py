@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from flowsim.declare.layers import USER, Layer, place_fields, with_totals
-from flowsim.declare.overrides import Override, set_in, single_value, top_of, value_of
+from flowsim.declare.overrides import Override, factor, set_in, single_value, top_of, value_of
 from flowsim.declare.scenario_file import scenario_fields
 from flowsim.declare.trees import NOTHING, copied, depth_of, leaves, overlay, tree_of, value_at, with_likes
 from flowsim.place import PlaceError, Run, notice
@@ -75,7 +75,7 @@ class User:
                 continue
             if "place" in path:
                 at = path.index("place") + 1
-                layer, value = ".".join(("scenario", *path[:at])), value_of(one)
+                layer, value = ".".join(("scenario", *path[:at])), _said(one, scenarios)
                 whole = value if isinstance(value, Mapping) else {}
                 raw = tree_of({tuple(path[at:]): value}) if path[at:] else whole
                 self.in_scenarios[layer] = overlay(self.in_scenarios.get(layer, {}), raw)
@@ -97,11 +97,12 @@ class User:
                 self.unplaced[str(one.input_line)] = error
                 continue
             keys.append(one.key_or_group)
-            raw = overlay(raw, tree_of({path: value_of(one)}))
+            raw = overlay(raw, tree_of({path: _said(one, place)}))
             if depth_of(path[:-1], with_scenarios) <= depth_of(path[:-1], without):
                 set_in(before, one, "place", place_fields, with_likes(before))
-                raw_before = overlay(raw_before, tree_of({path: value_of(one)}))
-                self.everywhere[one.key_or_group] = one
+                raw_before = overlay(raw_before, tree_of({path: _said(one, before)}))
+                if factor(one) is None:  # a part more or less keeps what scenarios say
+                    self.everywhere[one.key_or_group] = one
         place, layer = with_totals(place, Layer(USER, raw))
         before, _ = with_totals(before, Layer(USER, raw_before))
         followed = (".".join(("place", *path)) for path, _ in leaves(layer.raw) if value_at(raw, path) is None)
@@ -145,8 +146,16 @@ class User:
 
     def _note(self, one: Override, usual: Any, where: str) -> None:
         key, value = one.key_or_group, NOTHING if one.is_delete() else single_value(one)
-        if value != usual:
+        if factor(one) is not None:
+            of = f" (of {_typed(usual)} {where})" if isinstance(usual, int | float) else ""
+            self.words[key] = f"{key}={value}{of}"
+        elif value != usual:
             self.words[key] = _in_words(key, value, usual, where)
+
+
+def _said(one: Override, tree: Mapping[str, Any]) -> Any:
+    """What an override says of a tree in which it is set by now: a part more or less is told as what it comes to."""
+    return value_of(one) if factor(one) is None else copied(value_at(tree, one.key_or_group.split(".")[1:]))
 
 
 def tell_overruled(overruled: Iterable[Overruled]) -> dict[str, str]:
