@@ -255,11 +255,11 @@ def test_notices_are_told_once(capsys, folder):
     assert "Warning" not in err
 
 
-TOY = '''
+TOY = """
 from flowsim.cli.common import Verb
 
 VERB = Verb(lambda words: print("toy of", *words) or 0, "a verb for a test", "Usage: flowsim toy", keys=("colour",))
-'''
+"""
 
 
 def test_a_verb_is_one_file_and_its_name_in_a_list(tmp_path):

@@ -17,7 +17,8 @@ RATE = "place.streams.emergency.rate"
 
 @pytest.mark.parametrize(
     ("said", "times"),
-    [("+3%", 1.03), ("-10%", 0.9), ("*1.03", 1.03), ("* 2", 2.0), ("+ 2.5 %", 1.025), ("3", None), (3, None), ("x%", None)],
+    [("+3%", 1.03), ("-10%", 0.9), ("*1.03", 1.03), ("* 2", 2.0), ("+ 2.5 %", 1.025),
+     ("3", None), (3, None), ("x%", None)],
 )  # fmt: skip
 def test_what_it_multiplies_by(said: object, times: float | None) -> None:
     assert factor_of(said) == (times if times is None else pytest.approx(times))

@@ -47,7 +47,12 @@ def notices(call, *arguments, **more):
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", FlowsimNotice)
         made = call(*arguments, **more)
-    return made, [str(one.message) for one in told]
+    return made, undone(str(one.message) for one in told)
+
+
+def undone(told):
+    """Without how totals were split, which has tests of its own."""
+    return [one for one in told if " is split as " not in one and " is split in the proportion " not in one]
 
 
 # -- totals and parts --------------------------------------------------------------------------------------------------
@@ -179,10 +184,10 @@ def test_a_setting_that_undoes_a_scenario_is_told():
     alone = f"scenario.{EXPANSION}.parts.slots.place.services.reablement.capacity=140"
     place, told = notices(load, f"scenario={EXPANSION}", f"{REABLEMENT}.capacity=140")
     assert told == [f"{words}; {alone} would change it there alone"]
-    assert place.scenario.notices == told
+    assert undone(place.scenario.notices) == told
     (base, more), again = notices(load_scenarios, f"scenarios=[baseline,{EXPANSION}]", f"{REABLEMENT}.capacity=140")
     assert again == told
-    assert (base.scenario.notices, more.scenario.notices) == ([], told)
+    assert (undone(base.scenario.notices), undone(more.scenario.notices)) == ([], told)
     hint, _ = notices(load_scenarios, f"scenarios=[baseline,{EXPANSION}]", alone)
     assert [one.services["reablement"].capacity for one in hint] == [118, 140]
 
@@ -250,7 +255,7 @@ def test_a_sweep_tells_once_what_it_varies_and_only_where_scenarios_are_compared
     assert told == [
         f"{REABLEMENT}.capacity, which is varied, counts in every scenario, also in {EXPANSION}, which says 142"
     ]
-    assert next(iter(places.values())).scenario.notices == told
+    assert undone(next(iter(places.values())).scenario.notices) == told
     beside = "place.services.community_beds.capacity=70,90"
     _, told = notices(compose_sweep, [beside, f"{REABLEMENT}.capacity=140", f"scenario={EXPANSION}"])
     assert len(told) == 1
@@ -263,5 +268,44 @@ def test_one_is_one():
 def test_the_command_line_says_it_in_a_line(capsys):
     assert cli.main(["show", "services", f"scenario={EXPANSION}", f"{REABLEMENT}.capacity=140"]) == 0
     err = capsys.readouterr().err
-    assert err.count("\n") == 1
-    assert err.startswith(f"Notice: {REABLEMENT}.capacity=140 counts in every scenario, also in")
+    undo, split = err.splitlines()
+    assert undo.startswith(f"Notice: {REABLEMENT}.capacity=140 counts in every scenario, also in")
+    assert split.startswith(f"Notice: {REABLEMENT}.capacity=140 is split as south_sefton 80, southport_formby 60; ")
+
+
+# -- how a total was split is told -------------------------------------------------------------------------------------
+
+
+def told_of(*overrides: str) -> list[str]:
+    return load(*overrides).scenario.notices
+
+
+def test_how_a_total_of_the_users_was_split_is_told_and_can_be_typed() -> None:
+    setting = "place.services.reablement.capacity=140"
+    (told,) = (text for text in told_of(setting) if "is split as" in text)
+    split, typed = "south_sefton 76, southport_formby 64", "{south_sefton: 76, southport_formby: 64}"
+    assert told == f"{setting} is split as {split}; place.services.reablement.by_locality={typed} sets it"
+    again = told.partition("; ")[2].removesuffix(" sets it")
+    services = (load(*words).services["reablement"] for words in ((setting,), (again,)))
+    assert len({(service.capacity, str(service.by_locality)) for service in services}) == 1
+    assert not [text for text in told_of(again) if "is split as" in text]  # said as parts
+
+
+def test_so_is_one_of_staff_of_a_block_and_of_a_change_by_a_part() -> None:
+    ill = "+place.pools.transfer_hub.blocks.ill={from: 2024-06-03, weeks: 2, add: -4}"
+    told = told_of(ill, "place.pools.transfer_hub.capacity=10", "place.services.reablement.capacity=+10%")
+    assert f"{ill} is split as aintree -3, southport_ormskirk -1" in " ".join(told)
+    assert "place.pools.transfer_hub.blocks.ill.split={aintree: -3, southport_ormskirk: -1} sets it" in " ".join(told)
+    assert "capacity=10 is split as aintree 7, southport_ormskirk 3" in " ".join(told)
+    assert "place.services.reablement.capacity=+10% is split as south_sefton 71, southport_formby 59" in " ".join(told)
+
+
+def test_a_comparison_tells_it_once_and_a_sweep_the_proportion(recwarn: pytest.WarningsRecorder) -> None:
+    load_scenarios("scenarios=[baseline,seven_day_working]", "place.services.reablement.capacity=140")
+    assert len({str(w.message) for w in recwarn if "is split as" in str(w.message)}) == 1
+    places, _ = compose_sweep(("place.services.reablement.capacity=100,140",))
+    told = [text for place in places.values() for text in place.scenario.notices if "split" in text]
+    assert told == [
+        "place.services.reablement.capacity, which is varied, is split in the proportion there is, south_sefton 64, "
+        "southport_formby 54; place.services.reablement.by_locality sets another"
+    ]

@@ -26,6 +26,7 @@ from flowsim.declare.overrides import Override, names_of, parse, single_value, t
 from flowsim.declare.reading import explain, read_place
 from flowsim.declare.scenario_file import ScenarioFile, read_scenario, refuse_unknown_evidence, scenario_layers
 from flowsim.declare.settings import Configured
+from flowsim.declare.totals import tell_splits
 from flowsim.declare.trees import changes, leaves, value_at, with_likes
 from flowsim.declare.user import Overruled, User, tell_overruled
 from flowsim.declare.yaml_and_csv import (
@@ -64,6 +65,7 @@ class Composition:
         unplaced: the overrides that name nothing in these files, with the sentence that says so.
         notices: what was told while it was put together.
         overruled: what scenarios say of keys that the user sets in all of them.
+        said: what the user set of the place, in their words, by key.
     """
 
     place: dict[str, Any]
@@ -78,13 +80,15 @@ class Composition:
     unplaced: dict[str, PlaceError] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     overruled: tuple[Overruled, ...] = ()
+    said: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, tell: bool = True) -> Place:
-        """The validated place, which knows what was told of it; what is `overruled` is told here, or by the caller.
-        Raises PlaceError."""
+        """The validated place, which knows what was told of it; what is `overruled`, and how amounts are split, is told
+        here, or by the caller. Raises PlaceError."""
         with kept_notices() as notices:
             place = self._validated()
             tell_overruled(one for one in self.overruled if tell and one.differs)
+            tell_splits(place, self.said if tell else {})
         return with_notices(place, (*self.notices, *notices))
 
     def _validated(self) -> Place:
@@ -172,6 +176,8 @@ def load_scenarios(*overrides: str, scenarios_dir: str | Path | None = None) -> 
     places = [one.read(tell=False) for one in made]
     sentences = tell_overruled(one for composed in made for one in composed.overruled if len(made) > 1 or one.differs)
     theirs = [[sentences[o.setting] for o in composed.overruled if o.setting in sentences] for composed in made]
+    for kept, place, composed in zip(theirs, places, made, strict=True):
+        kept += tell_splits(place, composed.said)
     return [with_notices(place, notices) for place, notices in zip(places, theirs, strict=True)]
 
 
@@ -241,6 +247,7 @@ def _put_together(overrides: Sequence[str], scenarios_dir: str | Path | None) ->
         folders=where,
         unplaced=user.unplaced,
         overruled=overruled,
+        said={one.key_or_group: str(one.input_line) for one in asked.inside if top_of(one) == "place"},
     )
 
 

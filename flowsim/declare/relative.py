@@ -1,4 +1,4 @@
-"""A number set by what it is now: ``+3%``, ``-10%`` or ``*1.03`` on the command line, of a number or of each in a mapping.
+"""A number set by what it is now: ``+3%``, ``-10%`` or ``*1.03``, of a number or of each number in a mapping.
 
 What could be read two ways is refused: ``+3`` (three, or three more?) and ``3%`` (a share, or so much more?).
 """
@@ -42,7 +42,11 @@ def refuse_two_ways(key: str, text: str) -> None:
 
 
 def changed_by(
-    factor: float, tree: Mapping[str, Any], path: Sequence[str], key: str, fields: Callable[[tuple[str, ...]], list[str]]
+    factor: float,
+    tree: Mapping[str, Any],
+    path: Sequence[str],
+    key: str,
+    fields: Callable[[tuple[str, ...]], list[str]],
 ) -> Any:
     """What is at a path of a tree, each number of it times a factor; amounts of whole beds and slots stay whole.
 
@@ -72,6 +76,8 @@ def _times(now: Any, factor: float, key: str, whole: bool) -> Any:
     if isinstance(now, bool) or not isinstance(now, int | float):
         inside = [name for name in now if name not in _WORDS_IN_TABLES] if isinstance(now, Mapping) else []
         meant = f"one of its numbers, such as {key}.{inside[0]}" if inside else "a value"
-        raise PlaceError(f"{key}: it is no number, nor a mapping of numbers, to be changed by a part; allowed: {meant}.")
+        raise PlaceError(
+            f"{key}: it is no number, nor a mapping of numbers, to be changed by a part; allowed: {meant}."
+        )
     made = now * factor
     return round(made) if isinstance(now, int) and (whole or made == int(made)) else round(made, 12)

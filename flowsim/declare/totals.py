@@ -1,12 +1,14 @@
-"""The capacity of a service in all and in each of its parts, where a file or the user says one of them or both."""
+"""The capacity of a service in all and in each of its parts, where a file or the user says one of them or both; and how
+what the user says of the whole was split, in words."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flowsim.place import PlaceError, apportion, units_each
+from flowsim.place import Place, PlaceError, Service, apportion, notice, units_each
+from flowsim.place.queues import block_amount, own_units, split
 
 SPLITS = ("by_site", "by_locality")
 SECTIONS = ("pools", "services")
@@ -46,6 +48,48 @@ def what_follows(place: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str,
                 if follows:
                     also.setdefault(section, {})[name] = follows
     return also
+
+
+def tell_splits(place: Place, said: Mapping[str, str], varied: bool = False) -> list[str]:
+    """Tell how each amount that the user says of a whole service, pool or block is split by site or locality, and what
+    would set that; returns these sentences.
+
+    Args:
+        said: the user's words by dotted key (``place.pools.transfer_hub.capacity``).
+        varied: they vary in a sweep, whose points are split in this place's proportion.
+    """
+    sentences = [sentence for key in said for sentence in _split_in_words(place, key, said, varied)]
+    for sentence in sentences:
+        notice(sentence)
+    return sentences
+
+
+def _split_in_words(place: Place, key: str, said: Mapping[str, str], varied: bool) -> Iterator[str]:
+    steps = key.split(".")
+    if len(steps) < 4 or steps[1] not in SECTIONS or steps[2] not in getattr(place, steps[1]):
+        return
+    service: Service = getattr(place, steps[1])[steps[2]]
+    if len(own_units(service)) < 2 or isinstance(service.capacity, str):
+        return
+    whole = ".".join(steps[:3])
+    if steps[3:] == ["capacity"]:
+        sets, amount = f"{whole}.by_{service.split_by}", service.capacity
+    elif steps[3] == "blocks" and len(steps) > 4 and (block := service.blocks.get(steps[4])) and block.split is None:
+        sets, amount = f"{whole}.blocks.{steps[4]}.split", block_amount(block)
+    else:
+        return
+    if not amount or any(one == sets or one.startswith(f"{sets}.") for one in said):
+        return
+    parts = {unit: n / service.units_each for unit, n in split(service, amount).items() if unit in own_units(service)}
+    listed, typed = (mark.join(f"{unit}{between}{n:.10g}" for unit, n in parts.items()) for mark, between in _MARKS)
+    if varied:
+        yield f"{key}, which is varied, is split in the proportion there is, {listed}; {sets} sets another"
+    else:
+        yield f"{said[key]} is split as {listed}; {sets}={{{typed}}} sets it"
+
+
+_MARKS = ((", ", " "), (", ", ": "))
+"""Between parts, and between a part's name and its amount: for reading, and for typing."""
 
 
 def _of_service(key: str, service: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

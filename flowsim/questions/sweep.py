@@ -15,6 +15,7 @@ from flowsim.cells.runner import run_all
 from flowsim.declare.composition import Composition, compose, value_now, with_notices
 from flowsim.declare.overrides import Dimension, dimensions
 from flowsim.declare.settings import Settings
+from flowsim.declare.totals import tell_splits
 from flowsim.declare.user import Overruled, tell_overruled
 from flowsim.folder.atomic import write_csv
 from flowsim.folder.result import Result
@@ -229,7 +230,8 @@ def compose_sweep(
             fixed if SCENARIO in settings else (*chosen, *fixed), point, tried, scenarios_dir
         )
         overruled += composed.overruled
-    notices = tell_overruled(_worth_telling(overruled, tried)).values()
+    notices = [*tell_overruled(_worth_telling(overruled, tried)).values(), *tell_splits(places[name], base.said)]
+    notices += tell_splits(places[name], {plain_key(key): "" for key in tried.keys}, varied=True)
     places[name] = with_notices(places[name], notices)
     return places, _frame(name, base, tried)
 
