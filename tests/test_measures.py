@@ -83,9 +83,8 @@ class Case:
 
     def causes(self, *window: int) -> dict[str, Any]:
         """Minutes by cause, those with any."""
-        days = ((window[1] - window[0]) if window else self.network.horizon) / DAY
         found = {
-            key[1]: v * days / 365 * DAY
+            key[1]: v * DAY
             for key, v in self.values(*window).items()
             if key[0] == "delayed_bed_days_by_cause" and len(key) == 2
         }
@@ -118,7 +117,7 @@ def test_one_persons_delay_minute_by_minute() -> None:
     # medicine to 17:00, transport to 18:30, and 18:30 is a time at which people leave
     assert case.causes() == {"task: referral": 120, "task: assessment": 240, "task: medicine": 60, "transport": 90}
     values = case.values()
-    assert values["delayed_bed_days", "all"] == pytest.approx((510 / DAY) * 365 / 5)
+    assert values["delayed_bed_days", "all"] == pytest.approx(510 / DAY)
     assert values["hidden_wait_days_mean", "all"] != values["hidden_wait_days_mean", "all"]  # no night: nobody to count
     assert all(values[name, "all"] == 0 for name in CHECKS)
 
@@ -568,11 +567,11 @@ def test_delay_of_patients() -> None:
     assert values["acute_occupancy", "b"] == pytest.approx(100 * 3 / 14)
     waits = {"a": 50 * HOUR, "b": 8 * HOUR}
     for where, minutes in {**waits, "all": 58 * HOUR}.items():
-        assert values["delayed_bed_days", where] == pytest.approx(minutes / DAY * 365 / 7)
-    assert values["delayed_bed_days_by_pathway", "pathway_1"] == pytest.approx(50 / 24 * 365 / 7)
-    assert values["delayed_bed_days_by_pathway", "b", "pathway_0"] == pytest.approx(8 / 24 * 365 / 7)
-    assert values["delayed_bed_days_by_cause", "a", "capacity: reablement"] == pytest.approx(50 / 24 * 365 / 7)
-    assert values["delayed_bed_days_by_cause", "task: medicine"] == pytest.approx(8 / 24 * 365 / 7)
+        assert values["delayed_bed_days", where] == pytest.approx(minutes / DAY)
+    assert values["delayed_bed_days_by_pathway", "pathway_1"] == pytest.approx(50 / 24)
+    assert values["delayed_bed_days_by_pathway", "b", "pathway_0"] == pytest.approx(8 / 24)
+    assert values["delayed_bed_days_by_cause", "a", "capacity: reablement"] == pytest.approx(50 / 24)
+    assert values["delayed_bed_days_by_cause", "task: medicine"] == pytest.approx(8 / 24)
     # by dates: Tuesday to Thursday is two days, the others left on the day they were recognised
     assert values["delayed_share", "all"] == pytest.approx(100 / 3)
     assert values["delay_days_mean", "all"] == 2
@@ -601,7 +600,7 @@ def test_stays_and_discharges() -> None:
 def test_the_window_cuts_time_and_picks_who_left_in_it() -> None:
     values = site_case().values(2 * DAY, 4 * DAY)  # Wednesday and Thursday
     assert values["delayed_patients", "all"] == pytest.approx(1 / 2)
-    assert values["delayed_bed_days", "all"] == pytest.approx((36 + 8) / 24 * 365 / 2)
+    assert values["delayed_bed_days", "all"] == pytest.approx((36 + 8) / 24)
     assert values["los_days_mean", "all"] == 3
     assert values["admissions_a_day", "all"] == 0
     with pytest.raises(ValueError, match="window"):
@@ -635,7 +634,7 @@ def test_unfit_again_is_one_stay_and_stops_the_clock() -> None:
     assert values["los_days_mean", "all"] == 5
     assert values["admissions_a_day", "all"] == pytest.approx(1 / 10)
     assert values["delay_days_mean", "all"] == 1  # from the last recognition
-    assert values["delayed_bed_days", "all"] == pytest.approx(2 * 365 / 10)  # both waits
+    assert values["delayed_bed_days", "all"] == pytest.approx(2)  # both waits
     assert values["service_starts_a_week", "ward"] == pytest.approx(7 / 10)
 
 
@@ -646,7 +645,7 @@ def test_deaths_and_long_stays() -> None:
     b.spell(0, [{"service": "ward", "duration": 10 * DAY}])
     b.spell(0, [{"service": "ward", "duration": 2 * HOUR}])
     values = Case(b, WARD).values()
-    assert values["deaths_in_hospital", "all"] == pytest.approx(365 / 40)
+    assert values["deaths_in_hospital", "all"] == 1
     assert values["in_hospital_death_share", "all"] == pytest.approx(100 / 3)
     assert values["los_days_mean", "all"] == 20  # the stay without a night is left out
     assert values["los_21_plus_share", "all"] == pytest.approx(100 * 9 / 40)  # the nights of days 21 to 29 of 30 + 10
@@ -680,7 +679,7 @@ def test_emergency_department() -> None:
     assert values["ed_four_hour_share", "all"] == 50  # 240 and 120 minutes; not 241, nor who left at 22:00
     assert values["ed_12_hour_share", "all"] == 25
     assert values["boarding_hours_mean", "all"] == pytest.approx((0 + 18) / 2)
-    assert values["trolley_12_hour_count", "all"] == pytest.approx(365 / 4)
+    assert values["trolley_12_hour_count", "all"] == 1
     boarding = case.measure().nights.query("state == 'boarding'")["count"].tolist()
     assert boarding == [0, 0, 0, 0]  # nobody boards at midnight
     assert values["ed_attendances_a_day", "all"] == 1
@@ -764,7 +763,7 @@ def test_an_emergency_department_offered_too_much_is_out_of_range() -> None:
 
 
 def test_each_measure_says_what_difference_matters() -> None:
-    assert {m.unit for m in MEASURES.values() if not m.matters} <= {"minutes", "units", "times", "£ a year", "£"}
+    assert {m.unit for m in MEASURES.values() if not m.matters} <= {"minutes", "units", "times", "£"}
     for name in ("ed_queue_mean", "delayed_patients", "deaths_in_hospital", "unmet_need_people", "boarding_hours_mean"):
         assert MEASURES[name].matters > 0
     deaths, delayed = MEASURES["deaths_in_hospital"], MEASURES["delayed_patients"]
@@ -892,7 +891,7 @@ def test_a_change_of_size_is_no_new_start_and_counts_once() -> None:
     assert values["service_starts_a_week", "dom_care"] == pytest.approx(0.7)
     assert values["service_stay_days_mean", "dom_care"] == 5
     hours = unit_days / 60 / 7  # minutes a week for days
-    assert values["cost_total", "council"] == pytest.approx(20 * hours * 365 / 10)
+    assert values["cost_total", "council"] == pytest.approx(20 * hours)
     assert case.measure().nights.query("state == 'in use'")["count"].iloc[0] == 10  # hours a week
     assert case.measure().results.query("measure == 'service_capacity'")["unit"].tolist() == ["hours a week"]
 
@@ -910,10 +909,9 @@ def test_costs_by_payer() -> None:
     hub = service("staff", "staff", cost={"amount": 240, "per": "day", "payer": "council"})
     case = Case(b, services, pools={"hub": hub})
     values = case.values()
-    a_year = 365 / 10
-    assert values["cost_by_service", "ed"] == pytest.approx(138 * a_year)
-    assert values["cost_by_service", "ward"] == pytest.approx(400 * (4 - 1 / 24) * a_year)
-    assert values["cost_total", "council"] == pytest.approx(240 * 3 * 10 * a_year)  # paid for being there
+    assert values["cost_by_service", "ed"] == pytest.approx(138)
+    assert values["cost_by_service", "ward"] == pytest.approx(400 * (4 - 1 / 24))
+    assert values["cost_total", "council"] == pytest.approx(240 * 3 * 10)  # paid for being there
     payers = [values["cost_total", payer] for payer in ("NHS", "council", "person")]
     assert values["cost_total", "all"] == pytest.approx(sum(payers))
 
@@ -928,7 +926,7 @@ def test_a_block_paid_whether_used_or_not() -> None:
                    cost={"amount": 20, "per": "hour_of_care", "payer": "council"})  # fmt: skip
     values = Case(b, {"dom_care": care}).values()
     unit_days = 600 * 10 + 600 * 4  # the block's 600 minutes a week for four days, used (300, one day) or not
-    assert values["cost_total", "all"] == pytest.approx(20 * unit_days / 60 / 7 * 365 / 10)
+    assert values["cost_total", "all"] == pytest.approx(20 * unit_days / 60 / 7)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ from flowsim.present.pages import compare, costs, run, trouble, worth
 from flowsim.present.pages.cells import MORE_THAN_FULL
 from flowsim.present.pages.registry import page_of
 from flowsim.present.pictures import causes, delayed, emergency, registry, style, weekdays
-from flowsim.present.titles import USUAL, cause_title, period_words, scaled
+from flowsim.present.titles import USUAL, cause_title, period_words, unit_in
 from flowsim.present.trace import story
 from flowsim.present.words import entry_words, interval, number, setting, signed, tick, with_unit
 from flowsim.present.writers import terminal
@@ -387,7 +387,10 @@ def test_an_occupancy_above_100_keeps_its_interval_and_is_explained(comparison: 
     ("added", "told"),
     [
         ({"delayed_patients": -3.0, "boarding_hours_mean": 5.0}, "a bed +5.05 hours)"),
-        ({"boarding_hours_mean": 5.0, "trolley_12_hour_count": 100.0}, "; waits for a bed over 12 hours +101 people a"),
+        (
+            {"boarding_hours_mean": 5.0, "trolley_12_hour_count": 100.0},
+            "for a bed over 12 hours +101 people in 28 days",
+        ),
         ({"delayed_patients": 3.0, "boarding_hours_mean": 5.0}, ""),
         ({"delayed_patients": -3.0, "boarding_hours_mean": -0.1}, ""),
         ({"delayed_patients": -3.0}, ""),
@@ -418,19 +421,20 @@ def test_deaths_that_move_are_explained_and_others_are_no_clear_change(compariso
     assert not explained
 
 
-def test_what_is_scaled_to_a_year_says_from_how_many_days(comparison: flowsim.Comparison) -> None:
+def test_a_sum_says_over_how_many_days_and_a_year_only_of_one(comparison: flowsim.Comparison) -> None:
     told = (comparison.out / "summary.md").read_text(encoding="utf-8")
-    assert "| Delayed bed-days (bed-days a year, scaled from 28 days) |" in told
-    assert "## What it costs (£ a year, scaled from 28 days, difference)" in told
+    assert "| Delayed bed-days (bed-days in 28 days) |" in told
+    assert "## What it costs (£ in 28 days, difference)" in told
     for axes in (figure_of(comparison, "causes").axes[0], figure_of(comparison, "differences").axes[1]):
-        assert axes.get_xlabel().endswith("bed-days a year, scaled from 28 days")
-    for days, unit, words in (
-        (365, "£ a year", "£ a year"),
-        (366, "people a year", "people a year"),
-        (151, "people a year", "people a year, scaled from 151 days"),
-        (151, "people", "people"),
+        assert axes.get_xlabel().endswith("bed-days in 28 days")
+    for days, measure, words in (
+        (365, "cost_total", "£ a year"),
+        (366, "deaths_in_hospital", "people a year"),
+        (151, "deaths_in_hospital", "people in 151 days"),
+        (1, "deaths_in_hospital", "people in 1 day"),
+        (151, "delayed_patients", "people"),  # a mean
     ):
-        assert scaled(unit, SimpleNamespace(span=(1440, (days + 1) * 1440))) == words  # type: ignore[arg-type]
+        assert unit_in(measure, SimpleNamespace(span=(1440, (days + 1) * 1440))) == words  # type: ignore[arg-type]
 
 
 def test_titles_are_not_cut_short(comparison: flowsim.Comparison) -> None:

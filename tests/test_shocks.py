@@ -404,7 +404,7 @@ def test_an_escalation_watches_its_own_site_or_the_one_queue() -> None:
 
 
 def delayed(place: Place, days: dict[str, list[float]], run: Callable[..., Any]) -> dict[str, float]:
-    """Delayed days by cause, where there are any; the run is so long that a year of it is a year."""
+    """Delayed days by cause, where there are any."""
     cohort = Appointed(days)
     network = build_network(place, cohort)
     journeys = plan(place, cohort, network)
@@ -412,9 +412,8 @@ def delayed(place: Place, days: dict[str, list[float]], run: Callable[..., Any])
     chosen = results[(results["measure"] == "delayed_bed_days_by_cause") & (results["value"] != 0)]
     chosen = chosen[chosen["where"] == "all"]  # of all sites together
     assert (results[results["measure"] == "check_causes"]["value"] == 0).all()
-    a_year = place.run.days / 365
     found = zip(chosen["of"], chosen["value"], strict=True)
-    return {cause: round(float(value) * a_year, 9) for cause, value in found}
+    return {cause: round(float(value), 9) for cause, value in found}
 
 
 FULL = {

@@ -24,7 +24,7 @@ from flowsim.place.queues import block_amount, queue_name, split
 
 PAYERS: tuple[str, ...] = get_args(Payer)
 HOUR, WEEK, YEAR = 60, 7 * DAY, 365 * DAY
-"""Minutes; a year of money is 365 days of it, as in every measure "a year"."""
+"""Minutes; a year of money is 365 days of it."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ class Spent:
 
 @computes(
     Measure(
-        "cost_total", "Cost", "£ a year",
+        "cost_total", "Cost", "£",
         "Unit costs times what was in use (or, for staff and blocks paid whether used or not, what was "
-        "there), scaled to 365 days, neighbours' own services left out.",
+        "there), neighbours' own services left out.",
         FLOWSIM + "; unit costs as each place's sources say", -1, adds_up=True, headline=True,
     ),
     Measure(
-        "cost_by_service", "Cost by service", "£ a year",
+        "cost_by_service", "Cost by service", "£",
         "The part of the cost that each kind of service makes.",
         FLOWSIM, -1, adds_up=True,
     ),
@@ -53,9 +53,9 @@ def cost(window: Window) -> Iterator[Value]:
     """What was spent, by who pays and by what for."""
     spent = costs(window.history, window.start, window.end)
     for payer, pounds in by_payer(spent).items():
-        yield "cost_total", ALL, WHOLE if payer == ALL else payer, pounds * window.year
+        yield "cost_total", ALL, WHOLE if payer == ALL else payer, pounds
     for name, pounds in by_name(spent).items():
-        yield "cost_by_service", ALL, name, pounds * window.year
+        yield "cost_by_service", ALL, name, pounds
 
 
 def costs(history: History, start: int, end: int) -> list[Spent]:

@@ -36,8 +36,8 @@ MATTERS = {
     "index": 0.02,
     "ratio": 0.02,  # of capacity; below it no queue changes that anybody would notice
     "queues": 1.0,
-    "per 100,000 adults": 10.0,  # about one percent of the avoidable admissions of a place
-    "per 100,000 aged 65+": 100.0,  # about half a percent of their emergency admissions
+    "per 100,000 adults a year": 10.0,  # about one percent of the avoidable admissions of a place
+    "per 100,000 aged 65+ a year": 100.0,  # about half a percent of their emergency admissions
     "days per 100,000 adults": 10.0,
     "beds per 100,000 adults": 0.3,
 }
@@ -54,12 +54,12 @@ class Measure:
     Attributes:
         id: its name in every table, kept for ever.
         title: its name on screen.
-        unit: of its values.
+        unit: of its values; a sum is of the whole window, "a year" only where the window is one.
         definition: one sentence.
         source: where the definition comes from.
         better: 1 when more is better, -1 when less is, 0 when neither can be said.
-        adds_up: it is a sum, so where a scenario has no row (a cause, a payer) there was none of it. A mean, a share or
-            an index without a row is not known.
+        adds_up: it is a sum over the window, so where a scenario has no row (a cause, a payer) there was none of it. A
+            mean, a share or an index without a row is not known.
         headline: every comparison shows it.
         theme: of the national measures, under which a report lists it; none where it is no national measure.
         matters: the smallest difference that matters, in its unit; below it a difference is no difference that matters.
@@ -79,7 +79,7 @@ class Measure:
 
     def __post_init__(self) -> None:
         if math.isnan(self.matters):
-            object.__setattr__(self, "matters", MATTERS.get(self.unit.removesuffix(" a year"), NO_LEAST))
+            object.__setattr__(self, "matters", MATTERS.get(self.unit, NO_LEAST))
 
     def matters_in(self, days: float) -> float:
         """The smallest difference that matters in so many days: of a sum in proportion, of all else as it is."""

@@ -17,27 +17,27 @@ from flowsim.place import Place
 
 @computes(
     Measure(
-        "delayed_bed_days", "Delayed bed-days", "bed-days a year",
+        "delayed_bed_days", "Delayed bed-days", "bed-days",
         "Time between recognition that the criteria to reside are not met and leaving the acute bed, "
-        "counted by the minute and scaled to 365 days; more than the delayed patients of each night add up to, since "
+        "counted by the minute; more than the delayed patients of each night add up to, since "
         "hours by day count too.",
         FLOWSIM, -1, adds_up=True, headline=True,
     ),
     Measure(
-        "delayed_bed_days_by_cause", "Delayed bed-days by cause", "bed-days a year",
+        "delayed_bed_days_by_cause", "Delayed bed-days by cause", "bed-days",
         "Delayed bed-days with every minute charged to exactly one cause: a task, staff, a closed "
         "calendar, the capacity of a service, or transport.",
         FLOWSIM + ", after the five groups of NHS England's delay reasons", -1, adds_up=True, headline=True,
     ),
     Measure(
-        "delayed_bed_days_by_pathway", "Delayed bed-days by pathway", "bed-days a year",
+        "delayed_bed_days_by_pathway", "Delayed bed-days by pathway", "bed-days",
         "Delayed bed-days of the people on each discharge pathway.",
         "DHSC hospital discharge and community support guidance: pathways 0 to 3", -1, adds_up=True, headline=True,
     ),
 )  # fmt: skip
 def delayed_bed_days(window: Window) -> Iterator[Value]:
     """All delayed minutes, each charged to one cause."""
-    charges, scale = window.charges, window.year / 1440
+    charges = window.charges
     pathways = [*window.pathways, NO_PATHWAY]
     site = window.site.take(charges.row)
     pathway = window.pathway_of(window.history.spell.take(charges.row))
@@ -45,11 +45,11 @@ def delayed_bed_days(window: Window) -> Iterator[Value]:
     by_pathway = _by_site(window, site, pathway, len(pathways), charges.total)
     shown = np.flatnonzero(_can_hold_up(window, charges.names) | (by_cause[0] > 0))
     for i, where in enumerate([ALL, *window.sites]):
-        yield "delayed_bed_days", where, WHOLE, float(by_cause[i].sum()) * scale
+        yield "delayed_bed_days", where, WHOLE, float(by_cause[i].sum()) / 1440
         for cause in shown:
-            yield "delayed_bed_days_by_cause", where, charges.names[cause], float(by_cause[i, cause]) * scale
+            yield "delayed_bed_days_by_cause", where, charges.names[cause], float(by_cause[i, cause]) / 1440
         for name, minutes in zip(pathways, by_pathway[i], strict=True):
-            yield "delayed_bed_days_by_pathway", where, name, float(minutes) * scale
+            yield "delayed_bed_days_by_pathway", where, name, float(minutes) / 1440
 
 
 def _by_site(window: Window, site: np.ndarray, group: np.ndarray, n: int, minutes: np.ndarray) -> np.ndarray:

@@ -87,8 +87,8 @@ def at_the_door(window: Window) -> Iterator[Value]:
         FLOWSIM, -1, headline=True,
     ),
     Measure(
-        "trolley_12_hour_count", "Waits for a bed over 12 hours", "people a year",
-        "People admitted more than 12 hours after the decision to admit, scaled to 365 days.",
+        "trolley_12_hour_count", "Waits for a bed over 12 hours", "people",
+        "People admitted more than 12 hours after the decision to admit.",
         A_AND_E, -1, adds_up=True, headline=True,
         matters=52,  # in a year: one a week
     ),
@@ -105,5 +105,5 @@ def waits_for_a_bed(window: Window) -> Iterator[Value]:
     for where, here in window.everywhere(admitted.last):
         waits = boarding[here]
         yield "boarding_hours_mean", where, WHOLE, mean(waits) / 60
-        yield "trolley_12_hour_count", where, WHOLE, float((waits > 720).sum()) * window.year
+        yield "trolley_12_hour_count", where, WHOLE, float((waits > 720).sum())
         yield "ed_admissions_a_day", where, WHOLE, len(waits) / window.length

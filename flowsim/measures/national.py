@@ -305,7 +305,7 @@ def deaths(window: Window) -> Iterator[Value]:
 
 @computes(
     Measure(
-        "expected_extra_deaths_of_waiting", "Deaths expected of long waits for a bed", "people a year",
+        "expected_extra_deaths_of_waiting", "Deaths expected of long waits for a bed", "people",
         "One for every 82 people admitted from the emergency department after more than 6 and up to 8 hours "
         "from arrival, and one for every 72 after longer (8 to 12 hours in the study), within 30 days and scaled to "
         "365 days: an association of published evidence, with the ends of its own 95 % interval beside it; nobody in "
@@ -315,13 +315,13 @@ def deaths(window: Window) -> Iterator[Value]:
     ),
 )  # fmt: skip
 def deaths_of_waiting(window: Window) -> Iterator[Value]:
-    """Extra deaths a year of those admitted, by how long they were held in the emergency department."""
+    """Extra deaths of those admitted, by how long they were held in the emergency department."""
     minutes = window.ed_minutes.take(window.admitted)
     longest = minutes > HELD[1]
     long = (minutes > HELD[0]) & ~longest
     for where, here in window.everywhere(window.out_of_ed.last.take(window.admitted)):
         held, held_longest = np.count_nonzero(long & here), np.count_nonzero(longest & here)
-        deaths = (held / ONE_DEATH_IN[0] + held_longest / ONE_DEATH_IN[1]) * window.year
+        deaths = held / ONE_DEATH_IN[0] + held_longest / ONE_DEATH_IN[1]
         yield "expected_extra_deaths_of_waiting", where, WHOLE, float(deaths)
         if where == ALL:
             for name, excess in EVIDENCE.items():

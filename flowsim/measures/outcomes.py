@@ -59,8 +59,8 @@ def coming_back(window: Window) -> Iterator[Value]:
 
 @computes(
     Measure(
-        "deaths_in_hospital", "Deaths in hospital", "people a year",
-        "Deaths in acute beds, emergency departments and same-day units, scaled to 365 days.",
+        "deaths_in_hospital", "Deaths in hospital", "people",
+        "Deaths in acute beds, emergency departments and same-day units.",
         FLOWSIM, -1, adds_up=True, headline=True, theme="Deaths",
         matters=10,  # in a year: no effect on deaths is built in, and who dies just after the end moves it by so many
     ),
@@ -71,7 +71,7 @@ def deaths(window: Window) -> Iterator[Value]:
     dead = np.flatnonzero((history.stamps.ended == DIED) & window.inside(history.stamps.left))
     dead = dead[history.queues_with("ward", "ed", "same_day")[history.service[dead]]]
     for where, here in window.everywhere(dead):
-        yield "deaths_in_hospital", where, WHOLE, np.count_nonzero(here) * window.year
+        yield "deaths_in_hospital", where, WHOLE, float(np.count_nonzero(here))
 
 
 @computes(

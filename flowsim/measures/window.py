@@ -1,7 +1,8 @@
 """What all measures share: a run's history, the minutes that count, and who is who in hospital in them.
 
 What counts is what happened in the window [start, end). Numbers of people and of units are means over time, clipped to
-the window; people who left are counted by when they left, people who came by when they came. A ward stay is a person's
+the window; people who left are counted by when they left, people who came by when they came. Sums are those of the
+window, whatever its length, and scaled to nothing; rates say of what they are. A ward stay is a person's
 consecutive rows in services of role `ward`; it is recognised when its last row is, so that becoming unfit again stops
 the clock. What nothing defines (the mean delay of nobody) is NaN.
 """
@@ -14,7 +15,7 @@ import numpy as np
 
 from flowsim.engine.stamps import MOVED_ON
 from flowsim.measures.causes import Charges, charge
-from flowsim.measures.definition import ALL, RESIDENTS, YEAR_DAYS
+from flowsim.measures.definition import ALL, RESIDENTS
 from flowsim.measures.every_stay import EveryStay, Stays
 from flowsim.measures.history import History
 from flowsim.measures.queues import Queues
@@ -33,7 +34,7 @@ class Window:
     Attributes:
         history: what happened.
         start, end: the minutes that count.
-        length: days in it; `year`: how often it goes into one of 365 days.
+        length: days in it.
         days: of the run, those in it, as a slice.
         sites: the place's; `pathways`: the levels of that attribute.
         stays: all stays; ward: those in acute beds.
@@ -44,7 +45,6 @@ class Window:
     def __init__(self, history: History, start: int, end: int) -> None:
         self.history, self.start, self.end = history, start, end
         self.length = (end - start) / 1440
-        self.year = YEAR_DAYS / self.length
         self.days = slice(start // 1440, end // 1440)
         self.sites = list(history.place.sites)
         self.pathways = [*history.journeys.levels.get("pathway", ())]

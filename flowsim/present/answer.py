@@ -13,7 +13,7 @@ from flowsim.folder.store import Store
 from flowsim.measures.registry import HEADLINE, MEASURES
 from flowsim.place import nearest
 from flowsim.present.pages.page import Cell
-from flowsim.present.titles import with_scaled_unit
+from flowsim.present.titles import title_and_unit
 from flowsim.present.words import entry_words
 from flowsim.present.writers.terminal import in_parts, print_table
 
@@ -30,7 +30,7 @@ def headline(result: Result) -> pd.DataFrame:
     Of many scenarios, as in a sweep, a row a scenario and a column a measure.
     """
     summary = result.summary()
-    titled = summary["measure"].map({name: with_scaled_unit(name, result) for name in HEADLINE})
+    titled = summary["measure"].map({name: title_and_unit(name, result) for name in HEADLINE})
     rows = zip(*(summary[name] for name in ("mean", "low", "high", "unit")), strict=True)
     words = [entry_words(Cell(mean, low, high, unit), in_a_line=True) for mean, low, high, unit in rows]
     table = summary.assign(measure=titled, words=words).pivot(index="measure", columns="scenario", values="words")

@@ -28,11 +28,14 @@ KEY_MEASURES = (
 """The headline measures a planner asks for first, in reading order: flow, stay, emergency department, outcome, cost."""
 
 
-def scaled(unit: str, result: Result) -> str:
-    """A unit that is a sum "a year", with how many days it was scaled from where these are not a year."""
+def unit_in(measure: str, result: Result) -> str:
+    """A measure's unit; of a sum, with the time it was summed over: ``bed-days a year``, ``bed-days in 120 days``."""
+    unit = MEASURES[measure].unit
+    if not MEASURES[measure].adds_up:
+        return unit
     start, end = result.span
     days = round((end - start) / MINUTES_A_DAY)
-    return f"{unit}, scaled from {days} days" if unit.endswith("a year") and days not in DAYS_OF_A_YEAR else unit
+    return f"{unit} a year" if days in DAYS_OF_A_YEAR else f"{unit} in {days} day{'' if days == 1 else 's'}"
 
 
 def period_words(result: Result) -> str:
@@ -88,9 +91,9 @@ def titled(result: Result, scenario: str) -> str:
     )
 
 
-def with_scaled_unit(measure: str, result: Result) -> str:
-    """A measure's title and unit: ``Delayed bed-days (bed-days a year, scaled from 151 days)``."""
-    return f"{MEASURES[measure].title} ({scaled(MEASURES[measure].unit, result)})"
+def title_and_unit(measure: str, result: Result) -> str:
+    """A measure's title and unit: ``Delayed bed-days (bed-days in 151 days)``."""
+    return f"{MEASURES[measure].title} ({unit_in(measure, result)})"
 
 
 def service_title(result: Result, service: str, unit: str = "all") -> str:

@@ -282,8 +282,8 @@ def cost_of_released_bed_days(
 ) -> pd.DataFrame:
     """The change in the cost of everything but acute beds, over the delayed bed-days that are no longer.
 
-    Columns scenario, released (bed-days a year), released_clear (its interval excludes nought), cost (change, pounds a
-    year), ratio, low, high (pounds a released bed-day, Fieller's 95 % interval over replications). The ratio is NaN
+    Columns scenario, released (bed-days in the window), released_clear (its interval excludes nought), cost (change,
+    pounds), ratio, low, high (pounds a released bed-day, Fieller's 95 % interval over replications). The ratio is NaN
     unless delayed bed-days clearly fall: a price of something that may not exist is no number.
     """
     acute = [name for name, service in services.items() if service.role == "ward"]
@@ -311,7 +311,7 @@ def net_costs(results: pd.DataFrame, places: Mapping[str, Place], cashable: floa
     Acute beds cost by the day in use. Where the saving comes, all of their change counts; where it does not, only the
     share `cashable` of it (None: what the scenario's own place declares), for beds are staffed whether in use or not.
     Columns scenario, case, cashable, payer ("all", then each), beds (the mean change in what acute beds cost), then n,
-    difference, low, high, sd, smallest_detectable and change as in `paired_differences`; pounds a year.
+    difference, low, high, sd, smallest_detectable and change as in `paired_differences`; pounds in the window.
     """
     first, *others = places
     payers = ["", *get_args(Payer)]

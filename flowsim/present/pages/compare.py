@@ -11,7 +11,7 @@ from flowsim.measures.registry import HEADLINE
 from flowsim.present.pages import costs, forecast, national, trouble, worth
 from flowsim.present.pages.cells import difference_cell, mean_cell, more_than_full
 from flowsim.present.pages.page import Cell, Entry, Section
-from flowsim.present.titles import KEY_MEASURES, replication_count, service_title, titled, with_scaled_unit
+from flowsim.present.titles import KEY_MEASURES, replication_count, service_title, title_and_unit, titled, unit_in
 from flowsim.present.words import NO_CHANGE, number, signed
 from flowsim.questions.compare import NO_CLEAR_CHANGE, Comparison, where_pairing_does_not_help
 
@@ -70,7 +70,7 @@ def differences(result: Comparison, brief: bool) -> Section:
         keys = [(name, scenario) for scenario in result.others]
         unit = HEADLINE[name].unit
         cells = [difference_cell(table.loc[key], unit, brief) if key in table.index else "-" for key in keys]
-        rows.append((with_scaled_unit(name, result), mean_cell(first.loc[name], name), *cells))
+        rows.append((title_and_unit(name, result), mean_cell(first.loc[name], name), *cells))
     columns = ("", titled(result, result.baseline), *(titled(result, name) for name in result.others))
     heading = f"What changes, compared with {titled(result, result.baseline)}"
     deaths_move = not brief and result.table().query("measure == @DEATHS")["change"].isin(["more", "less"]).any()
@@ -92,7 +92,7 @@ def _waiting_elsewhere(result: Comparison) -> Iterator[str]:
         rows = table[(table["scenario"] == scenario) & (table["change"] == "more")]
         clearly_more = dict(zip(rows["measure"], rows["difference"], strict=True))
         waits = "; ".join(
-            f"{HEADLINE[name].title.lower()} {signed(clearly_more[name])} {_spoken(HEADLINE[name].unit)}"
+            f"{HEADLINE[name].title.lower()} {signed(clearly_more[name])} {_spoken(name, result)}"
             for name in IN_THE_EMERGENCY_DEPARTMENT
             if name in clearly_more
         )
@@ -103,9 +103,9 @@ def _waiting_elsewhere(result: Comparison) -> Iterator[str]:
             )
 
 
-def _spoken(unit: str) -> str:
+def _spoken(measure: str, result: Comparison) -> str:
     """The unit of a difference: of a share it is points."""
-    return "points" if unit == "%" else unit
+    return "points" if HEADLINE[measure].unit == "%" else unit_in(measure, result)
 
 
 def _how_to_read(result: Comparison, brief: bool) -> str:
@@ -166,7 +166,7 @@ def detectable(result: Comparison) -> Section:
     table = result.table().pivot(index="measure", columns="scenario", values="smallest_detectable")
     rows: tuple[tuple[Entry, ...], ...] = tuple(
         (
-            with_scaled_unit(name, result),
+            title_and_unit(name, result),
             *(Cell(float(table[s].get(name, np.nan)), unit=HEADLINE[name].unit) for s in result.others),
         )
         for name in HEADLINE

@@ -11,7 +11,7 @@ from flowsim.measures.registry import HEADLINE
 from flowsim.place import Place
 from flowsim.present.pages.cells import difference_cell
 from flowsim.present.pages.page import Cell, Entry, Section
-from flowsim.present.titles import scaled, titled
+from flowsim.present.titles import titled, unit_in
 from flowsim.questions.compare import SAVING_COMES, SAVING_FAILS, Comparison
 
 
@@ -23,7 +23,7 @@ def sections(result: Comparison, brief: bool) -> Iterator[Section]:
     moved = net.groupby("payer", sort=False)["difference"].any()
     payers = ["all", *(payer for payer in moved.index if payer != "all" and (moved[payer] or not brief))]
     columns = ("scenario", "in acute beds", "all payers", *payers[1:], "a released bed-day")
-    heading = f"What it costs ({scaled(HEADLINE['cost_total'].unit, result)}, difference)"
+    heading = f"What it costs ({unit_in('cost_total', result)}, difference)"
     yield Section(heading, columns, tuple(_rows(result, net, payers, brief)), tuple(_sentences(result, net)))
 
 

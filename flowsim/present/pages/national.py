@@ -11,7 +11,7 @@ from flowsim.measures.national import EVIDENCE, missing
 from flowsim.measures.registry import MEASURES, NATIONAL
 from flowsim.present.pages.cells import difference_cell, mean_cell
 from flowsim.present.pages.page import Entry, Section
-from flowsim.present.titles import titled, with_scaled_unit
+from flowsim.present.titles import title_and_unit, titled
 
 COMING_BACK = (
     "Readmitted within six months can be below within 30 days: they are shares of different discharges, those of the "
@@ -32,7 +32,7 @@ def section(result: Result, differences: pd.DataFrame | None = None) -> Section:
         shown = [(name, of) for name in names for of in ("", *EVIDENCE) if (name, "all", of) in means.index]
         for at, (name, of) in enumerate(shown):
             unit = MEASURES[name].unit
-            title = with_scaled_unit(name, result) if not of else f"{MEASURES[name].title}: {of}"
+            title = title_and_unit(name, result) if not of else f"{MEASURES[name].title}: {of}"
             keys = [(scenario, name, "all", of) for scenario in others]
             cells = [difference_cell(changes.loc[key], unit) if key in changes.index else "-" for key in keys]
             rows.append(("" if at else theme, title, mean_cell(means.loc[(name, "all", of)], name), *cells))

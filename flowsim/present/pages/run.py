@@ -9,7 +9,7 @@ from flowsim.measures.registry import HEADLINE
 from flowsim.present.pages import forecast, national, trouble, worth
 from flowsim.present.pages.cells import mean_cell, more_than_full
 from flowsim.present.pages.page import Cell, Entry, Section
-from flowsim.present.titles import scaled, service_title, titled
+from flowsim.present.titles import service_title, titled, unit_in
 from flowsim.questions.compare import SERVICE_LOAD, SERVICE_WAIT
 
 
@@ -37,7 +37,7 @@ def measures(result: Result) -> Section:
     """The headline measures."""
     summary = result.summary().set_index("measure")
     rows = tuple(
-        (measure.title, scaled(measure.unit, result), mean_cell(summary.loc[name], name))
+        (measure.title, unit_in(name, result), mean_cell(summary.loc[name], name))
         for name, measure in HEADLINE.items()
         if name in summary.index
     )
@@ -71,4 +71,4 @@ def payers(result: Result) -> Iterator[Section]:
         named = cost["of"].replace("", "all payers")
         cells = (mean_cell(row, "cost_total") for row in cost.to_dict("records"))
         rows = tuple(zip(named, cells, strict=True))
-        yield Section("What it costs", ("payer", scaled(str(cost["unit"].iloc[0]), result)), rows)
+        yield Section("What it costs", ("payer", unit_in("cost_total", result)), rows)

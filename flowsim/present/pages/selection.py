@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from flowsim.present.pages import compare, forecast, trouble, worth
 from flowsim.present.pages.cells import mean_cell
 from flowsim.present.pages.page import Cell, Section
-from flowsim.present.titles import titled, with_scaled_unit
+from flowsim.present.titles import title_and_unit, titled
 from flowsim.questions.select import LEFT, Selection
 
 
@@ -37,6 +37,6 @@ def ranking(result: Selection) -> Section:
         )
         for row in result.ranking.to_dict("records")
     )
-    heading = f"Which is best: {with_scaled_unit(measure, result)}"
+    heading = f"Which is best: {title_and_unit(measure, result)}"
     columns = ("rank", "scenario", "mean (95 % interval)", "replications", "")
     return Section(heading, columns, rows, tuple(result.explanation()), in_a_line=True)

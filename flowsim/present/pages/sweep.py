@@ -12,7 +12,7 @@ from flowsim.measures.registry import HEADLINE
 from flowsim.place import counted
 from flowsim.present.pages import trouble, worth
 from flowsim.present.pages.page import Cell, Entry, Section
-from flowsim.present.titles import with_scaled_unit
+from flowsim.present.titles import title_and_unit
 from flowsim.present.words import setting
 from flowsim.questions.sweep import POINT, Sweep
 
@@ -43,7 +43,7 @@ def best_points(result: Sweep, brief: bool) -> Section:
     named = ranked_names(result, first)
     named[result.base] += " (nothing varied)"
     rows = tuple((named[point], *_measured(point, tables)) for point in (result.base, *map(str, best[POINT])))
-    columns = ("point", *(with_scaled_unit(name, result) for name in tables))
+    columns = ("point", *(title_and_unit(name, result) for name in tables))
     side = "most" if HEADLINE[first].better > 0 else "least"
     of_them = len(result.points) - 1
     shown = f"the best {len(best)} of {of_them}" if len(best) < of_them else f"all {of_them}"

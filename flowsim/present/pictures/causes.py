@@ -28,7 +28,7 @@ from flowsim.present.pictures.style import (
     label_scenarios,
     legend_below,
 )
-from flowsim.present.titles import cause_title, period_words, replication_count, scaled, settings_words, titled
+from flowsim.present.titles import cause_title, period_words, replication_count, settings_words, titled, unit_in
 
 STACK = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW)
 OTHERS = "#D0D0D0"
@@ -82,7 +82,7 @@ def data(result: Result) -> Causes:
         f"cause; 'full' is capacity and 'closed' calendar in the tables. {period_words(result)}",
         settings=settings_words(result),
         scenarios={str(name): titled(result, str(name)) for name in bars.index},
-        axis=scaled(str(rows["unit"].iloc[0]), result),
+        axis=unit_in("delayed_bed_days_by_cause", result),
     )
 
 

@@ -28,7 +28,7 @@ from flowsim.present.pictures.style import (
     lines_of,
     ticks_in,
 )
-from flowsim.present.titles import KEY_MEASURES, period_words, scaled, settings_words, titled
+from flowsim.present.titles import KEY_MEASURES, period_words, settings_words, titled, unit_in
 from flowsim.present.words import interval_words, with_unit
 from flowsim.questions.compare import NO_CLEAR_CHANGE, Comparison
 
@@ -48,10 +48,7 @@ def data(result: Comparison) -> Differences:
     if frame.empty:
         raise PlaceError("kind: 'differences' has nothing to show: no headline measure was found.")
     frame = frame.sort_values("measure", key=lambda names: names.map(KEY_MEASURES.index), kind="stable")
-    axis = {
-        name: "percentage points" if HEADLINE[name].unit == "%" else scaled(HEADLINE[name].unit, result)
-        for name in KEY_MEASURES
-    }
+    axis = {name: "percentage points" if HEADLINE[name].unit == "%" else unit_in(name, result) for name in KEY_MEASURES}
     frame = frame.assign(
         axis=frame["measure"].map(axis), better=frame["measure"].map({name: HEADLINE[name].better for name in axis})
     )

@@ -25,7 +25,7 @@ from flowsim.present.pictures.style import (
     lines_of,
     ticks_in,
 )
-from flowsim.present.titles import period_words, replication_count, scaled, settings_words, titled
+from flowsim.present.titles import period_words, replication_count, settings_words, titled, unit_in
 from flowsim.present.words import interval_words, number
 
 EMERGENCY = ("ed_four_hour_share", "boarding_hours_mean", "trolley_12_hour_count")
@@ -43,7 +43,7 @@ def data(result: Result) -> Data:
     frame = frame.sort_values("measure", key=lambda names: names.map(shown.index), kind="stable")
     frame = frame.assign(
         title=frame["measure"].map({name: HEADLINE[name].title for name in shown}),
-        axis=frame["measure"].map({name: scaled(HEADLINE[name].unit, result) for name in shown}),
+        axis=frame["measure"].map({name: unit_in(name, result) for name in shown}),
     )
     dotted = f"; dotted: {titled(result, result.scenarios[0])}" if len(result.scenarios) > 1 else ""
     bars = interval_words(replication_count(result))

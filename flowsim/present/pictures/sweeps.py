@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from flowsim.place import PlaceError, counted
 from flowsim.present.pictures.style import SCENARIO_COLOURS, in_lines, ticks_in
-from flowsim.present.titles import period_words, replication_count, with_scaled_unit
+from flowsim.present.titles import period_words, replication_count, title_and_unit
 from flowsim.present.words import setting
 from flowsim.questions.design import SCENARIO
 from flowsim.questions.sweep import POINT, Sweep
@@ -58,7 +58,7 @@ def points_of(result: Sweep) -> pd.DataFrame:
 
 def panel_title(result: Sweep, measure: str) -> str:
     """A measure's title and unit above a panel."""
-    return in_lines(with_scaled_unit(measure, result), LONGEST_TITLE)
+    return in_lines(title_and_unit(measure, result), LONGEST_TITLE)
 
 
 def caption(result: Sweep, what: str) -> str:
