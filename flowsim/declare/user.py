@@ -139,7 +139,7 @@ class User:
             if str(given[key]) != str(usually.get(key)):
                 self.words[key] = _in_words(key, given[key], usually.get(key), "otherwise")
         if "policy_start" in self.words and run.policy_start is not None:
-            held = (run.end_date - max(run.policy_start, run.start_date)).days
+            held = (run.end_date - max(run.switch_date, run.start_date)).days
             self.words["policy_start"] = (
                 f"policy_start={run.policy_start} (scenarios hold on {held} of the {run.days} days measured)"
             )

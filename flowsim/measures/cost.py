@@ -78,7 +78,7 @@ def lines(place: Place, start: int, end: int) -> Iterator[Spent]:
     The names depend on the place alone: a line that costs nothing in the window is there.
     """
     run = place.run
-    begins = run.measured_from if run.policy_start is None else run.minute_of(run.policy_start)
+    begins = run.measured_from if run.policy_start is None else run.switch
     spans = [(place, 0, run.horizon)]
     if place.before is not None:
         spans = [(place.before, 0, begins), (place, begins, run.horizon)]

@@ -23,21 +23,33 @@ COUNTED = GROUPS // LAYERS * LAYERS
 """Where the people of a census stand among the cohort's indices: beyond the last group."""
 
 
-def groups_used(place: Place) -> int:
-    """How many groups of the cohort's people the caseloads of a place take, one a queue; a census takes none."""
-    return sum(len(units_of(s)) for s in place.services.values() for i in s.initial.values() if not i.counted)
+def group_of(before: Place, place: Place) -> dict[tuple[str, str, str | None], int]:
+    """The group of the cohort's people from which each caseload of a queue takes its own, by service, name and site or
+    locality: those of the place before its scenario first, so that nobody's group moves. A census takes none."""
+    keys = dict.fromkeys(
+        (kind, name, unit)
+        for one in (before, place)
+        for kind, service in one.services.items()
+        for name, initial in service.initial.items()
+        if not initial.counted
+        for unit in units_of(service)
+    )
+    last = GROUPS // LAYERS - 1  # counts down; the groups of those who arrive count up, and may not meet these
+    return {key: last - at for at, key in enumerate(keys)}
 
 
 class Caseload:
     """The people who are there at the start of a run, under one place's rules.
 
     Args:
-        place: whose caseloads; roster: its people are made by this; stage_code: of every stage.
+        place: whose caseloads; before: the place before its scenario (or the same).
+        roster: the people of `place` are made by this; stage_code: of every stage.
     """
 
     def __init__(
-        self, place: Place, levels: Levels, cohort: Cohort, roster: Roster, stage_code: dict[str, int]
+        self, place: Place, before: Place, levels: Levels, cohort: Cohort, roster: Roster, stage_code: dict[str, int]
     ) -> None:
+        self.group_of = group_of(before, place)
         self.place, self.levels, self.cohort, self.roster, self.stage_code = place, levels, cohort, roster, stage_code
 
     # in the long run -------------------------------------------------------------------------------------------------
@@ -45,14 +57,13 @@ class Caseload:
     def people(self) -> list[People]:
         """Caseloads by their size alone, with what remains of their stays: one batch for each queue that has some."""
         batches: list[People] = []
-        group = GROUPS // LAYERS  # counts down; the groups of those who arrive count up, and may not meet these
         for kind, service in self.place.services.items():
-            for initial in service.initial.values():
+            for name, initial in service.initial.items():
                 if initial.counted:
                     continue
                 people = self._people(service, initial)
                 for unit in units_of(service):
-                    group -= 1
+                    group = self.group_of[kind, name, unit]
                     if initial.where is not None and unit not in initial.where:
                         continue
                     if people is None:

@@ -23,7 +23,7 @@ class Change(NamedTuple):
 
 def planned_changes(place: Place) -> Iterator[Change]:
     """Every change after the capacities with which the run begins, in the order in which their reasons count."""
-    before = place.before or place
+    before = place.rules_before or place
     for kind, service in place.kinds.items():
         base, old = capacities(service, place.run.scale), _old_capacities(place, kind)
         for unit in base:
@@ -39,7 +39,7 @@ def planned_changes(place: Place) -> Iterator[Change]:
 
 def _old_capacities(place: Place, kind: str) -> dict[str | None, int]:
     """A service's capacities before the policy; a service that only the scenario has begins with none."""
-    kinds = (place.before or place).kinds
+    kinds = (place.rules_before or place).kinds
     return capacities(kinds[kind], place.run.scale) if kind in kinds else {}
 
 
@@ -77,9 +77,9 @@ def _trend(place: Place, kind: str, name: str) -> Iterator[Change]:
 def _in_turn(place: Place) -> list[tuple[Place, int, int]]:
     """The place before its scenario and the place, each with the minutes in which it holds."""
     run = place.run
-    if place.before is None:
+    if place.rules_before is None:
         return [(place, 0, run.horizon)]
-    return [(place.before, 0, run.switch), (place, run.switch, run.horizon)]
+    return [(place.rules_before, 0, run.switch), (place, run.switch, run.horizon)]
 
 
 def _step_minutes(place: Place, trend: Trend) -> list[int]:
@@ -129,10 +129,10 @@ def _moves(place: Place) -> Iterator[Change]:
 def _transfers(place: Place) -> Iterator[_Transfer]:
     """A move that the scenario changes ends when the policy starts, and the changed one is not made earlier."""
     switch = place.run.switch
-    if place.before is None:
+    if place.rules_before is None:
         yield from (_settled(place, move) for move in place.moves.values())
         return
-    old = {name: _settled(place.before, move) for name, move in place.before.moves.items()}
+    old = {name: _settled(place.rules_before, move) for name, move in place.rules_before.moves.items()}
     new = {name: _settled(place, move) for name, move in place.moves.items()}
     for name in {**old, **new}:
         earlier, later = old.get(name), new.get(name)

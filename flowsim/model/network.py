@@ -29,9 +29,9 @@ class _Builder:
 
     def __init__(self, place: Place, cohort: Cohort) -> None:
         self.place = place
-        self.before = place.before or place
+        self.before = place.rules_before or place
         self.run = place.run
-        self.switch = self.run.switch if place.before else 0
+        self.switch = self.run.switch if place.rules_before else 0
         self.kinds = place.kinds
         self.old = self.before.kinds
         self.names = [queue_name(k, u) for k, s in self.kinds.items() for u in units_of(s)]

@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
-from flowsim.model.caseload import Caseload, groups_used
+from flowsim.model.caseload import Caseload, group_of
 from flowsim.model.cohort import GROUPS, LAYERS, Cohort, rate_of
 from flowsim.model.drafts import Draft, Link, Sheet, joined, one_sheet
 from flowsim.model.needs import Needs
@@ -109,10 +109,11 @@ class _Plan:
         self.stage_code = self.needs.stage_code
         self._rosters: dict[bool, Roster] = {}  # by whether it is that of the place before the scenario
         self.switch = place.run.switch if place.before else 0
+        self.first_rules = place if place.run.is_all_scenario else self.before  # those of the first minute's caseloads
 
     def journeys(self) -> Journeys:
         drafts = [self._draft(self.place)]
-        if self.before is not self.place:
+        if self.place.rules_before is not None:
             drafts.insert(0, self._kept(self.before) if self.place.run.census is None else self._draft(self.before))
         return joined(drafts, self.needs.stages, self.needs.task_names, self.levels)
 
@@ -162,7 +163,7 @@ class _Plan:
         """Everybody who comes of their own accord, or was there at the start, for whom these rules hold."""
         span = (self.switch, self.place.run.horizon) if rules is self.place else (0, self.switch)
         batches = self._arriving(rules, *span)
-        if rules is self.before or self.place.run.census is not None:
+        if rules is self.first_rules or self.place.run.census is not None:
             batches += [people for place, people in self._there if place is rules]
         return together(_largest_stream_last(batches, no_stream=self.levels.code("stream", INITIAL)))
 
@@ -172,10 +173,11 @@ class _Plan:
 
     def _there_at_the_start(self) -> list[tuple[Place, People]]:
         """Caseloads, under the rules before the scenario; and a census, for whom those hold that hold in minute 0."""
-        caseload = Caseload(self.before, self.levels, self.cohort, self._roster(self.before), self.stage_code)
+        first = self.first_rules
+        caseload = Caseload(first, self.before, self.levels, self.cohort, self._roster(first), self.stage_code)
         from_day_one = self.place.run.census is not None and self.switch <= 0
         rules = self.place if from_day_one else self.before
-        batches = [*((self.before, people) for people in caseload.people()), (rules, caseload.counted())]
+        batches = [*((first, people) for people in caseload.people()), (rules, caseload.counted())]
         if self.place.run.census is not None:
             back = self._coming_back()
             for place, here in ((self.before, back.arrival < self.switch), (self.place, back.arrival >= self.switch)):
@@ -223,7 +225,7 @@ class _Plan:
         keys = dict.fromkeys(
             (name, unit) for p in (self.before, place) for name, s in p.streams.items() for unit in units[s.at]
         )
-        caseloads = groups_used(place)
+        caseloads = len(group_of(self.before, place))
         if (len(keys) + caseloads) * LAYERS > GROUPS:
             raise PlaceError(
                 f"place.streams: {len(keys)} streams by site or locality beside {caseloads} initial caseloads were "

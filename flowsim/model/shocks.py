@@ -38,10 +38,10 @@ def happenings(place: Place, cohort: Cohort) -> list[Happening]:
     """
     run = place.run
     earliest, switch = -LONGEST_SHOCK_DAYS * DAY, run.switch
-    old = {} if place.before is None else place.before.kinds
+    old = {} if place.rules_before is None else place.rules_before.kinds
     inside = []
     for kind, service in place.kinds.items():
-        periods = [(service, earliest if place.before is None else switch, run.horizon)]
+        periods = [(service, earliest if place.rules_before is None else switch, run.horizon)]
         if kind in old:
             periods.insert(0, (old[kind], earliest, switch))
         for declared, first, last in periods:

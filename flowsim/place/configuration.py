@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -23,9 +23,22 @@ class Run(Model):
     start_date: dt.date = dt.date(2024, 4, 1)
     days: int = Field(default=365, ge=1, le=3660)
     warm_up_days: int = Field(default=126, ge=0, le=3660)
-    policy_start: dt.date | None = Field(default=None, description="when the scenario begins; default start_date")
+    policy_start: dt.date | Literal["warm_up"] | None = Field(
+        default=None,
+        description="when the scenario begins; default start_date; warm_up: from the first minute, caseloads included",
+    )
     scale: float = Field(default=1, gt=0, le=64, description="times the population and every capacity")
     census: str | None = Field(default=None, description="the file that says who is there on start_date")
+
+    @field_validator("policy_start", mode="before")
+    @classmethod
+    def _date_or_word(cls, given: Any) -> Any:
+        if isinstance(given, str) and given != "warm_up":
+            try:
+                return dt.date.fromisoformat(given)
+            except ValueError:
+                raise ValueError("allowed: a date such as 2024-04-01, or warm_up") from None
+        return given
 
     @field_validator("start_date")
     @classmethod
@@ -56,7 +69,15 @@ class Run(Model):
     @property
     def switch_date(self) -> dt.date:
         """The date on which the scenario begins."""
+        if self.policy_start == "warm_up":
+            return self.first_date
         return self.policy_start or self.start_date
+
+    @property
+    def is_all_scenario(self) -> bool:
+        """Does the scenario hold from the first minute, so that nothing of the run is under the rules before it? What a
+        census counts is as it was before any scenario."""
+        return self.policy_start == "warm_up" and self.census is None
 
     @property
     def all_days(self) -> int:
@@ -155,6 +176,11 @@ class Place(Model):
     run: Run = Field(default_factory=Run)
     scenario: ScenarioInfo = Field(default_factory=ScenarioInfo)
     before: Place | None = None
+
+    @property
+    def rules_before(self) -> Place | None:
+        """The place whose rules hold until the policy starts; None where none but these ever hold."""
+        return None if self.run.is_all_scenario else self.before
 
     @property
     def kinds(self) -> dict[str, Service]:

@@ -27,7 +27,7 @@ def check_dates(facts: Facts) -> None:
     """Dates lie in the run: wholly outside is refused, partly outside is clipped with a notice."""
     run = facts.place.run
     _check_periods(facts.place)
-    if run.policy_start is not None and not run.first_date <= run.policy_start < run.end_date:
+    if not run.first_date <= run.switch_date < run.end_date:
         last = run.end_date - DAY
         raise refuse("policy_start", str(run.policy_start), f"a date in the run, {run.first_date} to {last}")
     _check_within(run, list(_dated(facts)))
@@ -62,7 +62,7 @@ def _dated(facts: Facts) -> Iterator[_Dated]:
     """What has a beginning and an end, with the run's own where it does not say."""
     run = facts.place.run
     if run.policy_start is not None:
-        yield _Dated("policy_start", run.policy_start, run.policy_start + DAY)
+        yield _Dated("policy_start", run.switch_date, run.switch_date + DAY)
     for key, _, service in facts.services():
         for event_name, event in service.displacements.items():
             yield _Dated(f"{key}.displacements.{event_name}.date", event.date, event.date + DAY)
