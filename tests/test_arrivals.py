@@ -93,7 +93,9 @@ def test_lists_by_locality() -> None:
             "did you mean 'north'",
         ),
         ("daily: {from: 2024-04-05, people: [-1], repeated: true}", "at least 0"),
-        ("daily: {north: [1]}", "'people'|people: this key is needed|from: this key is needed"),
+        ("daily: [1, 2, 3]", "numbers from 2024-04-05 to 2024-04-07 were given; allowed: a number for each day of"),
+        ("daily: {north: [1]}", "people: a mapping was given; allowed: one"),
+        ("daily: {people: [1], repeated: true}", "from: nothing was given; allowed: the day of the first number"),
         (
             "rate: 3, daily: {from: 2024-04-05, people: [1], repeated: true}",
             "rate and daily were given; allowed: one of",

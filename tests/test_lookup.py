@@ -182,7 +182,7 @@ def test_levels_are_kept_for_as_long_as_their_place_is() -> None:
 @pytest.mark.parametrize("hours", [None, [0, 0, *[1.0] * 10, 0, 0, 0.3, *[7.0] * 8, 0], [0] * 23 + [1]])
 def test_the_minute_of_the_day_is_the_inverse_of_the_profile(hours: list[float] | None) -> None:
     """As numpy's interpolation has it, to the minute."""
-    stream = Stream(title="Some", first=Table("ward", str), hours=hours)
+    stream = Stream(title="Some", rate=1, first=Table("ward", str), hours=hours)
     profile = np.array(hours or [1.0] * 24)
     edges = np.concatenate([[0.0], np.cumsum(profile) / profile.sum()])
     inside = np.nextafter(edges[edges < 1], 1)
@@ -195,5 +195,6 @@ def test_nobody_comes_in_an_hour_without_arrivals_though_shares_add_up_to_less_t
     profiles = np.random.default_rng(1).random((300, 24))
     profiles[:, -1] = 0
     last = np.nextafter([1.0], 0)
-    minutes = [_minute_of_day(Stream(title="Some", first=Table("ward", str), hours=list(p)), last)[0] for p in profiles]
+    streams = [Stream(title="Some", rate=1, first=Table("ward", str), hours=list(p)) for p in profiles]
+    minutes = [_minute_of_day(stream, last)[0] for stream in streams]
     assert {1379, 1380} >= set(minutes)

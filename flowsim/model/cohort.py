@@ -183,7 +183,8 @@ def _expected_by_day(place: Place, stream: Stream, unit: str) -> np.ndarray:
     run = place.run
     if stream.daily is not None:
         given = np.array(stream.daily.lists.get(unit) or [0.0])  # that it reaches over the run is a rule of reading
-        day = (run.first_date - stream.daily.from_date).days + np.arange(run.all_days)
+        begins = stream.daily.from_date or run.first_date
+        day = (run.first_date - begins).days + np.arange(run.all_days)
         return given[day % len(given)] * run.scale
     base = rate_of(stream, unit) / (7 if stream.per == "week" else 1) * run.scale
     dates = np.datetime64(run.first_date) + np.arange(run.all_days)

@@ -39,11 +39,22 @@ Day = Annotated[str, BeforeValidator(_check_day)]
 
 
 class Daily(Model):
-    """Expected people on each day: a list of numbers from a date, which is repeated or holds a number for each day."""
+    """Expected people on each day: a list of numbers from a date, which is repeated or holds a number for each day.
 
-    from_date: dt.date = Field(alias="from", description="the day of the first number")
+    Where nothing but the list is said (`daily: [3, 2, ...]`, or one for each site or locality) its first number is of
+    the first day of the run.
+    """
+
+    from_date: dt.date | None = Field(default=None, alias="from", description="the day of the first number")
     people: list[Amount] | dict[str, list[Amount]] = Field(description="by site or locality, a list of each")
     repeated: bool = Field(default=False, description="over and over, before that day too")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_alone(cls, said: Any) -> Any:
+        if isinstance(said, Mapping) and not {"from", "from_date", "people", "repeated"} & set(map(str, said)):
+            return {"people": said[""] if list(said) == [""] else said}
+        return {"people": said} if isinstance(said, (list, tuple)) else said
 
     @property
     def lists(self) -> dict[str, list[float]]:

@@ -22,6 +22,7 @@ from flowsim.place import (
     PlaceError,
     Run,
     Stream,
+    notice,
     period_levels,
     refuse,
 )
@@ -99,12 +100,18 @@ def _daily(run: Run, key: str, stream: Stream) -> None:
     assert stream.daily is not None
     if stream.at != "place" and not isinstance(stream.daily.people, Mapping):
         raise PlaceError(f"{key}.people: one list was given; allowed: a list for each {stream.at}, by its name.")
-    begins = stream.daily.from_date
+    begins = stream.daily.from_date or run.first_date
+    undated = stream.daily.from_date is None
+    if undated and stream.daily.repeated:
+        raise PlaceError(f"{key}.from: nothing was given; allowed: the day of the first number of what is repeated.")
     for unit, numbers in stream.daily.lists.items():
         ends = begins + dt.timedelta(days=len(numbers))
         at = f"{key}.people.{unit}".rstrip(".")
         if not numbers:
             raise PlaceError(f"{at}: an empty list was given; allowed: a number for each day.")
+        if undated and run.first_date < run.start_date and ends > run.end_date:
+            # it may have been meant to begin with what is measured
+            notice(f"{at}: the first number is of {begins}, the warm-up's first day; 'from' would say another")
         if not stream.daily.repeated and (begins > run.first_date or ends < run.end_date):
             last = run.end_date - dt.timedelta(days=1)
             given = f"numbers from {begins} to {ends - dt.timedelta(days=1)} were given"
