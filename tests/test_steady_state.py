@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from test_model import place_of, planned, rows_of, steps
 
+from flowsim.cells.runner import run_all
+from flowsim.declare.settings import Settings
 from flowsim.engine import compiled, reference
 from flowsim.measures.cost import lines
 from flowsim.model.cohort import Cohort
@@ -13,6 +17,7 @@ from flowsim.model.network import build_network
 from flowsim.model.plan import plan
 from flowsim.model.tables import Journeys, columns
 from flowsim.place import Place, PlaceError
+from flowsim.statistics.settling import still_moving
 
 RUN = ("start_date=2024-04-15", "days=40", "warm_up_days=20")
 SETTLED = (*RUN, "policy_start=warm_up")
@@ -102,3 +107,41 @@ def test_costs_of_a_scheme_run_from_the_first_minute() -> None:
 def test_any_other_word_is_refused() -> None:
     with pytest.raises(PlaceError, match=r"policy_start: 'warmup' was given; allowed: a date such as .* or warm_up"):
         place_of(run=(*RUN, "policy_start=warmup"))
+
+
+# -- is what is compared a way there? ----------------------------------------------------------------------------------
+
+
+def test_what_still_moves_is_told_from_what_has_settled() -> None:
+    rng = np.random.default_rng(5)
+    noise = rng.normal(0, 2, (10, 200))
+    grows = still_moving(np.linspace(0, 40, 200) + noise)
+    assert grows is not None
+    assert grows == pytest.approx((25, 35), abs=1)
+    for settled in (noise, 20 + noise, np.minimum(np.linspace(0, 160, 200), 40) + noise):
+        assert still_moving(settled) is None
+    assert still_moving(np.linspace(0, 40, 200) + noise[:3]) is None
+    assert still_moving(np.linspace(0, 40, 50) + noise[:, :50]) is None
+
+
+def test_a_comparison_says_that_it_has_not_settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stays three times as long fill ten times the places slowly; from the warm-up on, with caseloads of its own, or
+    with a block that has dates, nothing is said."""
+    monkeypatch.chdir(tmp_path)
+    stays = "place.stages.support.duration={fixed: 300, lognormal: null, unit: days}"
+    more = ("place.services.support.capacity=900", "place.services.support.quota=null", stays)
+    run = ("start_date=2024-04-15", "days=80", "warm_up_days=20")
+    base = place_of(run=run)
+
+    def told(*overrides: str, run: tuple[str, ...] = run) -> list[str]:
+        changed = place_of(policy=overrides, run=run)
+        info = changed.scenario.model_copy(update={"name": "more", "changes": {"place": [1, 2]}})
+        places = {"baseline": base, "more": changed.model_copy(update={"scenario": info})}
+        settings = Settings(replications=5, jobs=1, out=str(tmp_path / str(len(list(tmp_path.iterdir())))))
+        return [notice for notice in run_all(places, settings, verb="compare").notices if "not settled" in notice]
+
+    (sentence,) = told(*more)
+    assert sentence.startswith("more has not settled: Support at home, in use differs from baseline by +")
+    assert sentence.endswith("policy_start=warm_up compares what has settled.")
+    assert told(*more, "+place.services.ward.blocks.b={from: 2024-05-01, weeks: 2, add: 1}") == []
+    assert told(*more, run=(*run, "policy_start=warm_up")) == []

@@ -32,6 +32,8 @@ from flowsim.folder.outcome import PARTS
 from flowsim.folder.result import Result
 from flowsim.folder.store import Store, default_out
 from flowsim.place import Place
+from flowsim.place.dates import OF_A_SERVICE
+from flowsim.statistics.settling import still_moving
 from flowsim.statistics.warm_up import truncation_days
 
 DEFAULT_REPLICATIONS = 20
@@ -41,6 +43,8 @@ REFERENCE_DAYS = 25_800
 they end within ten minutes on two cores. It takes about 8 seconds of an idle core for a Sefton year with its warm-up
 (491 days), so this is about seven minutes of one idle core; the rest is for measuring and for slower, busier ones."""
 REPLICATIONS_OF_WARM_UP = 100
+MOST_JUDGED = 12
+"""Of more scenarios, as a sweep has them, it is not asked whether each has settled."""
 """The length of the warm-up is judged by the first so many replications, at most."""
 
 
@@ -204,7 +208,10 @@ def _told_when_made(making: Making, places: Mapping[str, Place]) -> list[str]:
             f"Stopped with {making.finished} of {sum(making.counts.values())} cells done; "
             f"the same command with out={making.store.out} goes on."
         )
-    return [*sentences, *making.notices, *(_warm_up(making.store, places) if making.done[next(iter(places))] else [])]
+    if making.done[next(iter(places))]:
+        sentences += [*making.notices, *_warm_up(making.store, places), *_not_settled(making.store, places)]
+        return sentences
+    return [*sentences, *making.notices]
 
 
 def _told_when_read(places: Mapping[str, Place]) -> list[str]:
@@ -241,6 +248,54 @@ def _warm_up(store: Store, places: Mapping[str, Place]) -> list[str]:
     nights = store.nights(["delayed"], ["all"], [""], [name], REPLICATIONS_OF_WARM_UP)
     notice = warm_up_notice(place, nights)
     return [notice] if notice else []
+
+
+def _not_settled(store: Store, places: Mapping[str, Place]) -> list[str]:
+    """A sentence for each scenario whose difference from the first is still on its way at the end of the run."""
+    (base, plain), *others = places.items()
+    judged = [name for name, place in others if may_settle(plain, place)]
+    if not judged or len(places) > MOST_JUDGED:
+        return []
+    nights = store.nights(["delayed", "in use"], None, None, [base, *judged], REPLICATIONS_OF_WARM_UP)
+    nights = nights[nights["date"] >= pd.Timestamp(plain.run.start_date)]
+    nights = nights[(nights["state"] == "in use") | ((nights["where"] == "all") & (nights["of"] == ""))]
+    keys = ["scenario", "of", "replication", "date"]
+    counts = nights.groupby(keys, observed=True)["count"].sum().unstack("date")
+    sentences = (not_settled_notice(base, name, counts, places[name]) for name in judged)
+    return [sentence for sentence in sentences if sentence]
+
+
+def may_settle(plain: Place, place: Place) -> bool:
+    """Could what a scenario changes settle? Not what has dates of its own, nor what a census begins with: the way from
+    today."""
+    if not place.scenario.changes or place.run.census is not None or place.run.is_all_scenario:
+        return False
+    dated = (getattr(place, part) != getattr(plain, part) for part in ("periods", "moves"))
+    sections = (
+        getattr(service, section) != getattr(plain.kinds.get(name), section, {})
+        for name, service in place.kinds.items()
+        for section in OF_A_SERVICE
+    )
+    return not any(dated) and not any(sections)
+
+
+def not_settled_notice(base: str, name: str, counts: pd.DataFrame, place: Place) -> str | None:
+    """What to say of a scenario whose paired difference still moves in the last quarter of the days measured; `counts`
+    by scenario, service ("" for the people delayed) and replication, a column a day."""
+    for of, rows in counts.groupby(level="of", observed=True):
+        here = rows.droplevel("of")
+        if not {base, name} <= set(here.index.get_level_values("scenario")):
+            continue
+        paired = (here.loc[name] - here.loc[base]).dropna()
+        moving = still_moving(paired.to_numpy(dtype=float))
+        if moving is not None:
+            what = f"{place.kinds[str(of)].title}, in use" if of else "people delayed"
+            return (
+                f"{name} has not settled: {what} differs from {base} by {moving[0]:+,.1f} in the third quarter of the "
+                f"days measured and by {moving[1]:+,.1f} in the last. What is compared is the way from the old "
+                "caseload to the new; policy_start=warm_up compares what has settled."
+            )
+    return None
 
 
 def warm_up_notice(place: Place, nights: pd.DataFrame) -> str | None:
