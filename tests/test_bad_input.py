@@ -491,7 +491,7 @@ def test_refused_from_outside(words, told, tmp_path):
 # -- names that mean something else, and sizes that are none -----------------------------------------------------------
 
 
-@pytest.mark.parametrize("level", ["none", "other", "by"])
+@pytest.mark.parametrize("level", ["none", "by"])
 @pytest.mark.parametrize("kind", ["choices.c.{}", "streams.{}", "sites.{}", "localities.{}"])
 def test_a_level_that_tables_have_a_meaning_for(raw, kind, level):
     made = {

@@ -233,8 +233,12 @@ def pairing_gain(results: pd.DataFrame, baseline: str, others: tuple[str, ...]) 
 
 
 def where_pairing_does_not_help(gain: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `pairing_gain` whose ratio is at most one, where there are enough replications to say so."""
-    return gain[(gain["ratio"] <= 1) & (gain["n"] >= FEWEST_TO_JUDGE)].reset_index(drop=True)
+    """The rows of `pairing_gain` whose ratio is at most one, where there are enough replications to say so.
+
+    What never varies in one of the two has no correlation, and nothing to gain.
+    """
+    told = (gain["ratio"] <= 1) & (gain["n"] >= FEWEST_TO_JUDGE) & gain["correlation"].notna()
+    return gain[told].reset_index(drop=True)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

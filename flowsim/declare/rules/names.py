@@ -12,6 +12,9 @@ from flowsim.place.ways import GIVEN
 
 NO_LEVEL = (NOT_APPLICABLE, OTHER, "by")
 """What tables by an attribute say of those who have no level of their own, and their own word."""
+NO_NAME = (NOT_APPLICABLE, "by")
+"""Of these no site, locality, stream or option may have: in a table `other` may be a name, for it then stands for that
+one and all who are not named, as it reads."""
 
 
 def check_taken_names(facts: Facts) -> None:
@@ -22,10 +25,10 @@ def check_taken_names(facts: Facts) -> None:
         ("stages", place.stages, (LEAVE,)),
         ("choices", place.choices, ("stream", *place.periods)),
         ("periods", place.periods, GIVEN),
-        ("streams", place.streams, (INITIAL, *NO_LEVEL)),
-        ("sites", place.sites, NO_LEVEL),
-        ("localities", place.localities, NO_LEVEL),
-        *((f"choices.{name}", choice.options, NO_LEVEL) for name, choice in place.choices.items()),
+        ("streams", place.streams, (INITIAL, *NO_NAME)),
+        ("sites", place.sites, NO_NAME),
+        ("localities", place.localities, NO_NAME),
+        *((f"choices.{name}", choice.options, NO_NAME) for name, choice in place.choices.items()),
         ("services", place.services, tuple(place.pools)),
     )
     for kind, given, kept in names:
