@@ -140,6 +140,27 @@ def test_services_are_ranked_by_load_and_wait() -> None:
     assert found.iloc[0]["wait_difference"] == pytest.approx(4.0005)
 
 
+def test_a_service_that_closes_or_opens_is_not_lost() -> None:
+    never, inf = [np.nan, np.nan], [np.inf, np.inf]
+    loads = {"closes": ([0.8, 0.9], inf), "opens": (inf, [0.8, 0.9]), "shut": (inf, inf), "calm": ([0.5, 0.5],) * 2}
+    loads["none"] = (never, never)
+    frames = []
+    for service, (before, after) in loads.items():
+        frames += [tidy("a", SERVICE_LOAD, before, service), tidy("b", SERVICE_LOAD, after, service)]
+        frames += [tidy("a", SERVICE_WAIT, [2.0, 2.1], service), tidy("b", SERVICE_WAIT, [2.0, 2.1], service)]
+    results = pd.concat(frames)
+    differences = paired_differences(results, "a", ("b",))
+    load = differences[differences["measure"] == SERVICE_LOAD].set_index("of")
+    assert load["change"].to_dict() == {"closes": "more", "opens": "less", "shut": "no change", "calm": "no change"}
+    assert load.loc["closes", "baseline"] == load.loc["opens", "value"] == pytest.approx(0.85)
+    assert load.loc["closes", ["value", "difference"]].tolist() == [np.inf, np.inf]
+    assert what_breaks_next(differences)["service"].iloc[0] == "closes"
+    means = mean_interval(results, ["b"]).set_index(["measure", "of"])["mean"]
+    assert means[SERVICE_LOAD, "closes"] == np.inf
+    assert means[SERVICE_LOAD, "opens"] == pytest.approx(0.85)
+    assert np.isnan(means[SERVICE_LOAD, "none"])
+
+
 def test_a_ratio_has_fiellers_interval() -> None:
     random = np.random.default_rng(11)
     covered = 0

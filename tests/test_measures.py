@@ -762,6 +762,89 @@ def test_an_emergency_department_offered_too_much_is_out_of_range() -> None:
     assert department(0.85 * 48)["out_of_range_queues", "ed"] == 0
 
 
+def test_a_closed_service_is_offered_more_than_anything_and_stays_in_the_results() -> None:
+    b = Builder(days=10)
+    b.service("ward", 5)
+    b.service("reablement", 0)
+    for hour in range(3):
+        b.spell(hour, [{"service": "ward", "duration": DAY}, {"service": "reablement", "duration": DAY}])
+    case = Case(b, WARD)
+    values = case.values()
+    assert values["service_offered_load", "reablement"] == np.inf
+    assert values["service_still_waiting", "reablement"] == 3
+    assert values["service_wait_days_mean", "reablement"] == pytest.approx(9 - 1 / DAY)  # so far, since day 1
+    assert values["care_wait_days_mean", "all"] == pytest.approx(9 - 1 / DAY)
+    assert values["care_queue_mean", "all"] == pytest.approx(3 * (9 - 1 / DAY) / 10)
+    assert values["check_overloaded", "all"] == 1
+    assert case.measure().warnings == ("reablement is closed all the time, and people ask for it: 3 wait at the end",)
+    nobody = waiting_lines(0, DAY, 0).values()["service_offered_load", "beds"]
+    assert nobody != nobody  # nothing is open, and nobody asks
+
+
+def test_who_is_still_delayed_counts_with_the_days_so_far() -> None:
+    b = Builder(days=20)
+    b.service("ward", 5)
+    b.service("reablement", 1)
+    waits = [{"service": "ward", "duration": DAY}, {"service": "reablement", "duration": 4 * DAY}]
+    for _ in range(3):
+        b.spell(0, waits)
+    b.spell(0, [{"service": "reablement", "duration": 3 * DAY}], initial=True)
+    attributes = {"age": ["85+", "18-34", "18-34", "18-34"], "pathway": ["pathway_1"] * 4,
+                  "locality": ["north", "north", "south", "north"]}  # fmt: skip
+    case = Case(b, WARD, attributes=attributes)
+    # ready on day 1; taken on days 3 and 7; on day 10 the third has waited 9 days, and leaves on day 11
+    values = case.values(0, 10 * DAY)
+    assert values["delayed_still_people", "all"] == 1
+    assert values["delay_days_mean", "all"] == pytest.approx((2 + 6 + 9) / 3)
+    assert case.values()["delay_days_mean", "all"] == pytest.approx((2 + 6 + 10) / 3)
+    assert case.values()["delayed_still_people", "all"] == case.values()["hospital_still_people", "all"] == 0
+    assert values["hospital_still_people", "all"] == 1
+    assert values["drd_days_mean", "all"] == 4  # the national measure has those who left alone
+    assert (values["delay_days_by_age", "85+"], values["delay_days_by_age", "18-34"]) == (2, pytest.approx(15 / 2))
+    assert values["delay_days_by_pathway", "pathway_1"] == pytest.approx(17 / 3)
+    assert (values["delay_days_by_locality", "north"], values["delay_days_by_locality", "south"]) == (4, 9)
+    assert values["delayed_bed_days_by_age", "85+"] == pytest.approx(2)
+    assert values["delayed_bed_days_by_locality", "south"] == pytest.approx(9)
+    people = {key[1]: v for key, v in values.items() if key[0] == "delay_band_people" and v}
+    assert people == {"2-3 days": 1, "4-6 days": 1}  # who is still there is in no band yet
+    days = {key[1]: v for key, v in case.values().items() if key[0] == "delay_band_bed_days" and v}
+    assert days == {"2-3 days": 2, "4-6 days": 6, "7-13 days": 10}
+
+
+def test_a_place_without_wards_has_waits_and_queues_and_no_delayed_patients() -> None:
+    b = Builder(days=10)
+    b.service("beds", 1)
+    for _ in range(2):
+        b.spell(0, [{"service": "beds", "duration": 4 * DAY}])
+    values = Case(b, {"beds": service("community")}).values()
+    shown = {name for name, *_ in values if name in HEADLINE}
+    assert shown == {"care_queue_mean", "care_wait_days_mean", "unmet_need_people", "cost_total", "out_of_range_queues"}
+    assert values["care_queue_mean", "all"] == pytest.approx(4 / 10)
+    assert values["care_wait_days_mean", "all"] == 2
+
+
+def test_what_can_never_fit_and_what_a_quota_holds_up_is_said() -> None:
+    b = Builder(days=40)
+    b.service("care", 20)
+    b.spell(0, [{"service": "care", "units": 30, "duration": DAY}])
+    for day in range(1, 5):
+        b.spell(day * DAY, [{"service": "care", "units": 5, "duration": DAY}])
+    case = Case(b, {"care": service("home_care", "places", capacity=20)})
+    values, (warning,) = case.values(), case.measure().warnings
+    assert values["service_offered_load", "care"] < 1
+    assert values["out_of_range_queues", "care"] == 1
+    assert warning.startswith("care: somebody waits for 30 places and there are never more than 20: they, and whoever")
+    b = Builder(days=40)
+    b.service("beds", 5, quota_day=[1] * 40)
+    for i in range(80):  # two a day, of whom one is taken
+        b.spell(i * DAY // 2, [{"service": "beds", "duration": HOUR}])
+    case = Case(b, {"beds": service("community")})
+    values, (warning,) = case.values(), case.measure().warnings
+    assert values["service_offered_load", "beds"] < 0.1
+    assert values["out_of_range_queues", "beds"] == 1
+    assert warning.startswith("beds: the queue grows all the way to 40 people, though it is offered only 0.02 times")
+
+
 def test_each_measure_says_what_difference_matters() -> None:
     assert {m.unit for m in MEASURES.values() if not m.matters} <= {"minutes", "units", "times", "£"}
     for name in ("ed_queue_mean", "delayed_patients", "deaths_in_hospital", "unmet_need_people", "boarding_hours_mean"):

@@ -34,7 +34,8 @@ from flowsim.engine.stamps import NEVER
 from flowsim.measures.registry import HEADLINE
 from flowsim.place import FlowsimNotice, Place, PlaceError, ScenarioInfo
 from flowsim.present.pages import compare, costs, run, trouble, worth
-from flowsim.present.pages.cells import MORE_THAN_FULL
+from flowsim.present.pages.cells import MORE_THAN_FULL, number_or_closed
+from flowsim.present.pages.page import Cell
 from flowsim.present.pages.registry import page_of
 from flowsim.present.pictures import causes, delayed, emergency, registry, style, weekdays
 from flowsim.present.titles import USUAL, cause_title, period_words, unit_in
@@ -42,6 +43,7 @@ from flowsim.present.trace import story
 from flowsim.present.words import entry_words, interval, number, setting, signed, tick, with_unit
 from flowsim.present.writers import terminal
 from flowsim.present.writers.terminal import fitting_widths, print_table
+from flowsim.questions.compare import SERVICE_LOAD
 from flowsim.questions.ways import way_of
 
 PLACES = Path(__file__).parent / "places"
@@ -435,6 +437,19 @@ def test_a_sum_says_over_how_many_days_and_a_year_only_of_one(comparison: flowsi
         (151, "delayed_patients", "people"),  # a mean
     ):
         assert unit_in(measure, SimpleNamespace(span=(1440, (days + 1) * 1440))) == words  # type: ignore[arg-type]
+
+
+def test_a_closed_service_is_told_as_closed(comparison: flowsim.Comparison) -> None:
+    numbers = comparison.results.copy()
+    rows = (numbers["measure"] == SERVICE_LOAD) & (numbers["scenario"] == "more") & (numbers["of"] == "support")
+    assert rows.any()
+    numbers.loc[rows, "value"] = np.inf
+    closed = with_results(comparison, numbers)
+    (section,) = compare.breaks_next(closed)
+    assert in_words(section)[0][2] == "closed"
+    (doubts,) = (s for s in compare.sections(closed, brief=True) if s.heading == "What the numbers are worth")
+    assert any("(closed)" in sentence for sentence in doubts.sentences)
+    assert (number_or_closed(np.inf), number_or_closed(0.5)) == ("closed", Cell(0.5))
 
 
 def test_titles_are_not_cut_short(comparison: flowsim.Comparison) -> None:

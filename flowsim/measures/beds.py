@@ -38,6 +38,7 @@ NO_CRITERIA = f"{SITREP}: no criteria to reside, remaining in hospital"
         "when people still lie in beds that are closed: surge beds shut again, or a ward closed for infection.",
         "NHS England urgent and emergency care daily situation report", -1, headline=True,
     ),
+    needs=("ward",),
 )  # fmt: skip
 def beds(window: Window) -> Iterator[Value]:
     """Who is in the beds on each night of the window."""

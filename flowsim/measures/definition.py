@@ -88,17 +88,25 @@ class Measure:
 
 @dataclass(frozen=True)
 class Computation:
-    """A function that works out the values of some measures, each in a fixed order, and what they are."""
+    """A function that works out the values of some measures, each in a fixed order, and what they are.
+
+    Attributes:
+        needs: roles that services of the place must have, each one or, after "or", another: without wards nobody is
+            delayed in one, which is not to be told as nought.
+    """
 
     measures: tuple[Measure, ...]
     function: Callable[[Window], Iterator[Value]]
+    needs: tuple[str, ...] = ()
 
     def values(self, window: Window) -> Iterator[Value]:
-        """What the function gives.
+        """What the function gives; nothing where the place has no service of a role that it needs.
 
         Raises:
             ValueError: it gives a measure that is not declared above it.
         """
+        if not all(set(roles.split(" or ")) & set(window.history.roles) for roles in self.needs):
+            return
         declared = {measure.id for measure in self.measures}
         for value in self.function(window):
             if value[0] not in declared:
@@ -106,6 +114,8 @@ class Computation:
             yield value
 
 
-def computes(*measures: Measure) -> Callable[[Callable[[Window], Iterator[Value]]], Computation]:
-    """Written above a function of a window, says which measures it gives the values of."""
-    return lambda function: Computation(measures, function)
+def computes(
+    *measures: Measure, needs: tuple[str, ...] = ()
+) -> Callable[[Callable[[Window], Iterator[Value]]], Computation]:
+    """Written above a function of a window, says which measures it gives the values of, and in which places."""
+    return lambda function: Computation(measures, function, needs)

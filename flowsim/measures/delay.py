@@ -34,6 +34,7 @@ from flowsim.place import Place
         "Delayed bed-days of the people on each discharge pathway.",
         "DHSC hospital discharge and community support guidance: pathways 0 to 3", -1, adds_up=True, headline=True,
     ),
+    needs=("ward",),
 )  # fmt: skip
 def delayed_bed_days(window: Window) -> Iterator[Value]:
     """All delayed minutes, each charged to one cause."""
@@ -116,6 +117,7 @@ def _ways_out_close(place: Place) -> bool:
         "least one night, as a share of occupied bed-days.",
         READY_DATE, -1,
     ),
+    needs=("ward",),
 )  # fmt: skip
 def of_discharges(window: Window) -> Iterator[Value]:
     """The delay of live discharges after at least one night."""
@@ -135,14 +137,21 @@ def of_discharges(window: Window) -> Iterator[Value]:
 @computes(
     Measure(
         "delay_days_mean", "Mean delay of the delayed", "days",
-        "Date of leaving less date of recognition, mean over the delayed live discharges after at least "
-        "one night.",
-        READY_DATE, -1, headline=True, theme="Delay",
+        "Date of leaving less date of recognition, mean over the delayed live discharges after at least one night and "
+        "those still delayed at the end, whose days so far count.",
+        f"{READY_DATE}, of those who left alone", -1, headline=True, theme="Delay",
     ),
+    Measure(
+        "delayed_still_people", "Still delayed at the end", "people",
+        "People in acute beds who are recognised as ready when the period ends: the mean delay has only their days so "
+        "far.",
+        FLOWSIM, -1, headline=True,
+    ),
+    needs=("ward",),
 )  # fmt: skip
 def of_the_delayed(window: Window) -> Iterator[Value]:
     """Their mean; of the residents too."""
-    overnight = window.live.nights >= 1
-    for where, here in [*window.live_everywhere, *window.residents(window.live.spell)]:
-        late = window.days_late.take(np.flatnonzero(here & overnight))
-        yield "delay_days_mean", where, WHOLE, mean(late[late >= 1])
+    late = window.late_people
+    for where, here in [*window.everywhere(late.row), *window.residents(late.spell)]:
+        yield "delay_days_mean", where, WHOLE, mean(late.days[here & (late.days >= 1)])
+        yield "delayed_still_people", where, WHOLE, float(np.count_nonzero(here & late.still))

@@ -18,6 +18,7 @@ from flowsim.place import WEEKDAYS
         "Live discharges from acute beds on each weekday, a day, with a mean of one over the seven.",
         SITREP, 0, headline=True,
     ),
+    needs=("ward",),
 )  # fmt: skip
 def by_weekday(window: Window) -> Iterator[Value]:
     """Discharges a day by weekday, with a mean of one."""
@@ -49,6 +50,7 @@ def by_weekday(window: Window) -> Iterator[Value]:
         "People leaving acute beds alive.",
         SITREP, 0,
     ),
+    needs=("ward",),
 )  # fmt: skip
 def discharges(window: Window) -> Iterator[Value]:
     """How many, how early and where to."""

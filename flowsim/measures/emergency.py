@@ -24,6 +24,7 @@ from flowsim.measures.window import Window
         "Of people leaving the emergency department, those who do more than 12 hours after arriving.",
         A_AND_E, -1, headline=True,
     ),
+    needs=("ward or ed",),
 )  # fmt: skip
 def time_in_department(window: Window) -> Iterator[Value]:
     """From arriving until leaving."""
@@ -38,6 +39,7 @@ def time_in_department(window: Window) -> Iterator[Value]:
         "Arrivals at the emergency department, readmissions included.",
         A_AND_E, 0,
     ),
+    needs=("ward or ed",),
 )  # fmt: skip
 def attendances(window: Window) -> Iterator[Value]:
     """Who came, moves between departments and people there from the beginning left out."""
@@ -60,12 +62,11 @@ def attendances(window: Window) -> Iterator[Value]:
         "up or were turned away, and not to another department.",
         FLOWSIM + ", after the share of attendances that leave before treatment (NHS England)", -1, headline=True,
     ),
+    needs=("ed",),
 )  # fmt: skip
 def at_the_door(window: Window) -> Iterator[Value]:
     """Everybody who waits to be taken in, wherever they came from."""
     history, stamps = window.history, window.history.stamps
-    if not history.queues_with("ed").any():
-        return
     row = np.flatnonzero(window.in_ed & (stamps.joined >= 0) & ~history.continues & ~history.initial)
     until = history.waited_until.take(row)
     waited = np.minimum(until, window.end) - np.maximum(stamps.joined.take(row), window.start)
@@ -97,6 +98,7 @@ def at_the_door(window: Window) -> Iterator[Value]:
         "People who left the emergency department for an acute bed; same-day admissions are not in it.",
         A_AND_E, 0,
     ),
+    needs=("ward or ed",),
 )  # fmt: skip
 def waits_for_a_bed(window: Window) -> Iterator[Value]:
     """Those who were admitted, from the decision until they left for the bed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from flowsim.engine.stamps import Stamps
+from flowsim.measures.credible import beyond_range, most_there, never_fits
 from flowsim.measures.definition import Value
 from flowsim.measures.history import History
 from flowsim.measures.nights import nights
@@ -77,9 +79,35 @@ def _unit(window: Window, name: str, of: str) -> str:
     return window.history.service_of(of).unit.replace("_", " ")
 
 
+def _held_up(window: Window, overloaded: set[str]) -> Iterator[str]:
+    """Queues that hold people up though they are not offered more than they can take."""
+    history, done, needs, most = window.history, window.queues, never_fits(window), most_there(window)
+    for queue in np.flatnonzero(needs > 0):
+        service = history.service_of(history.kind_names[history.kind[queue]])
+        need, there = needs[queue] / service.units_each, most[queue] / service.units_each
+        yield (
+            f"{history.network.names[queue]}: somebody waits for {need:g} {service.unit.replace('_', ' ')} and there "
+            f"are never more than {there:g}: they, and whoever is behind them in turn, are never taken"
+        )
+    for queue in np.flatnonzero(beyond_range(window) & (needs == 0) & ~history.queues_with("outside")):
+        name = history.network.names[queue]
+        load = done.offered_load(np.array([queue]))
+        if name not in overloaded and not history.queues_with("ed")[queue]:
+            yield (
+                f"{name}: the queue grows all the way to {done.still_waiting[queue]} people, though it is offered only "
+                f"{load:.2f} times what it can take: something else holds people up (a quota, hours, one large need)"
+            )
+
+
 def _warnings(window: Window, values: list[Value]) -> Iterator[str]:
-    for name, load in window.queues.overloaded():
-        yield f"{name} is offered {load:.2f} times what it can take (effective stay): queues grow or people give up"
+    overloaded = dict(window.queues.overloaded())
+    for name, load in overloaded.items():
+        if math.isinf(load):
+            waiting = window.queues.still_waiting[window.history.network.names.index(name)]
+            yield f"{name} is closed all the time, and people ask for it: {waiting} wait at the end"
+        else:
+            yield f"{name} is offered {load:.2f} times what it can take (effective stay): queues grow or people give up"
+    yield from _held_up(window, set(overloaded))
     for name, _, _, value in values:
         if name.startswith("check_") and name != "check_overloaded" and abs(value) > 1e-6:
             what = MEASURES[name].title.removeprefix("Check: ")

@@ -111,6 +111,7 @@ def _first_of_each(group: np.ndarray) -> np.ndarray:
         "The same, on a mean night: the delayed beds of residents per 100,000 adult residents.",
         "Adult social care outcomes framework 2C (to 2020) (DL-31)", -1, theme="Delay",
     ),
+    needs=("ward",),
 )  # fmt: skip
 def delayed_transfers(window: Window) -> Iterator[Value]:
     """The old count of nights, of residents."""
@@ -135,6 +136,7 @@ def delayed_transfers(window: Window) -> Iterator[Value]:
         "ready.",
         f"{READY_DATE}; {BCF} 2025/26 (DL-13)", 1, theme="Delay",
     ),
+    needs=("ward",),
 )  # fmt: skip
 def ready_date(window: Window) -> Iterator[Value]:
     """Of live discharges after at least one night."""
@@ -163,6 +165,7 @@ def ready_date(window: Window) -> Iterator[Value]:
         "Of live discharges from acute beds after at least one night, those after 21 nights or more.",
         f"{BCF} 2021/22 (AC-20)", -1, theme="Long stays",
     ),
+    needs=("ward",),
 )  # fmt: skip
 def long_stays(window: Window) -> Iterator[Value]:
     """Beds held long, and discharges after long stays."""
@@ -200,6 +203,7 @@ def long_stays(window: Window) -> Iterator[Value]:
         "(metrics.falls), not age-standardised, per 100,000 residents of that age.",
         f"{BCF} 2023-25 (SD-03)", -1, theme="Admissions",
     ),
+    needs=("ward or same_day",),
 )  # fmt: skip
 def admissions(window: Window) -> Iterator[Value]:
     """Emergencies among the residents."""
@@ -253,6 +257,7 @@ def residential_admissions(window: Window) -> Iterator[Value]:
         "last service are not in the model; discharges of the window's last 91 days are left out.",
         f"Adult social care outcomes framework 2B; {BCF} 2014-25 (IC-30)", 1, theme="Where people live afterwards",
     ),
+    needs=("ward",),
 )  # fmt: skip
 def home_after_reablement(window: Window) -> Iterator[Value]:
     """Of those who went from a ward into a service with slots."""
@@ -276,6 +281,7 @@ def home_after_reablement(window: Window) -> Iterator[Value]:
         "the window's last 182 days of discharges are left out.",
         "Sefton's Better Care Fund plan 2014 (AC-28, IC-06)", -1, theme="Coming back",
     ),
+    needs=("ward",),
 )  # fmt: skip
 def coming_back(window: Window) -> Iterator[Value]:
     """Of live discharges."""
@@ -294,6 +300,7 @@ def coming_back(window: Window) -> Iterator[Value]:
         "hospital cannot be given, since most deaths elsewhere are not in the model.",
         "NHS Digital hospital episode statistics: method of discharge (AC-24, AC-25)", -1, theme="Deaths",
     ),
+    needs=("ward",),
 )  # fmt: skip
 def deaths(window: Window) -> Iterator[Value]:
     """Of stays in acute beds that ended."""
@@ -307,12 +314,13 @@ def deaths(window: Window) -> Iterator[Value]:
     Measure(
         "expected_extra_deaths_of_waiting", "Deaths expected of long waits for a bed", "people",
         "One for every 82 people admitted from the emergency department after more than 6 and up to 8 hours "
-        "from arrival, and one for every 72 after longer (8 to 12 hours in the study), within 30 days and scaled to "
-        "365 days: an association of published evidence, with the ends of its own 95 % interval beside it; nobody in "
-        "the model dies of it.",
+        "from arrival, and one for every 72 after longer (8 to 12 hours in the study), within 30 days: an association "
+        "of published evidence, with the ends of its own 95 % interval beside it; nobody in the model dies of it.",
         "Jones and others, Emergency Medicine Journal 2022;39:168 (HA-01, HA-02, HA-10, ASM-154)", -1, adds_up=True,
         theme="Deaths",
+        matters=10,  # in a year, as deaths in hospital
     ),
+    needs=("ward or ed",),
 )  # fmt: skip
 def deaths_of_waiting(window: Window) -> Iterator[Value]:
     """Extra deaths of those admitted, by how long they were held in the emergency department."""

@@ -9,12 +9,10 @@ import numpy as np
 from flowsim.engine.stamps import DIED, GAVE_UP, TURNED_AWAY
 from flowsim.measures.definition import ALL, FLOWSIM, WHOLE, Measure, Value, computes
 from flowsim.measures.ratios import percent
-from flowsim.measures.who import counts_as_home, has_level, went_home
+from flowsim.measures.who import CARE, counts_as_home, has_level, went_home
 from flowsim.measures.window import Window
 
 READMISSION_WINDOW = 30 * 1440
-CARE = ("community", "home_care", "care_home")
-"""Roles of services for which people wait outside a hospital bed, or in one."""
 
 
 @computes(
@@ -25,6 +23,7 @@ CARE = ("community", "home_care", "care_home")
         "Better Care Fund metric: discharge to usual place of residence", 1, headline=True,
         theme="Where people live afterwards",
     ),
+    needs=("ward",),
 )  # fmt: skip
 def going_home(window: Window) -> Iterator[Value]:
     """Of live discharges, of those of residents too."""
@@ -40,6 +39,7 @@ def going_home(window: Window) -> Iterator[Value]:
         "the window's last 30 days of discharges are left out.",
         "NHS Digital emergency readmissions within 30 days of discharge", -1, headline=True, theme="Coming back",
     ),
+    needs=("ward",),
 )  # fmt: skip
 def coming_back(window: Window) -> Iterator[Value]:
     """By site, by pathway, and of all who had intermediate care."""
@@ -64,6 +64,7 @@ def coming_back(window: Window) -> Iterator[Value]:
         FLOWSIM, -1, adds_up=True, headline=True, theme="Deaths",
         matters=10,  # in a year: no effect on deaths is built in, and who dies just after the end moves it by so many
     ),
+    needs=("ward or ed or same_day",),
 )  # fmt: skip
 def deaths(window: Window) -> Iterator[Value]:
     """Wherever in hospital."""
@@ -76,10 +77,31 @@ def deaths(window: Window) -> Iterator[Value]:
 
 @computes(
     Measure(
+        "hospital_still_people", "Still in hospital or at its door at the end", "people",
+        "People who are in an acute bed, an emergency department, its queue or a same-day unit when the period ends: "
+        "how their stay or delay goes on, and whether they die, is counted nowhere yet.",
+        FLOWSIM, 0, headline=True,
+    ),
+    needs=("ward or ed or same_day",),
+)  # fmt: skip
+def unfinished(window: Window) -> Iterator[Value]:
+    """Beside stays and deaths: a scenario that keeps people in the queue has fewer of both."""
+    history, s, end = window.history, window.history.stamps, window.end
+    in_hospital = history.rows_with("ward", "ed", "same_day") & (s.started >= 0) & (s.started < end)
+    at_the_door = window.in_ed & (s.joined >= 0) & (s.joined < end) & (history.waited_until >= end)
+    row = np.flatnonzero((in_hospital & (history.left >= end)) | at_the_door)
+    row = row[np.unique(history.spell.take(row), return_index=True)[1]]
+    for where, here in window.everywhere(row):
+        yield "hospital_still_people", where, WHOLE, float(np.count_nonzero(here))
+
+
+@computes(
+    Measure(
         "in_hospital_death_share", "Emergency stays that end in death", "%",
         "Of emergency stays in acute beds that ended, those that ended in death.",
         "Mohammed and others, BMC Health Services Research 2012", -1,
     ),
+    needs=("ward",),
 )  # fmt: skip
 def emergency_deaths(window: Window) -> Iterator[Value]:
     """Of emergency stays in acute beds; by age too."""
@@ -124,13 +146,12 @@ def after_reablement(window: Window) -> Iterator[Value]:
         FLOWSIM, -1, adds_up=True, headline=True,
         matters=10,  # in a year: one a month, less than a service would hear of
     ),
+    needs=("community or home_care or care_home",),
 )  # fmt: skip
 def unmet_need(window: Window) -> Iterator[Value]:
     """Who turned to less than they had waited for: by service, and by the site or locality whose queue they left."""
     history, home = window.history, counts_as_home(window.history)
     ended, cared_for = history.stamps.ended, history.queues_with(*CARE)
-    if not cared_for.any():
-        return
     gave_up = history.rows_with(*CARE) & np.isin(ended, (GAVE_UP, TURNED_AWAY))
     row = np.flatnonzero(gave_up & window.inside(history.waited_until))
     instead = history.journeys.rows.otherwise.take(row)

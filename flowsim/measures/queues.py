@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 
@@ -50,10 +51,21 @@ class Queues:
 
     def overloaded(self) -> list[tuple[str, float]]:
         """Queues with an offered load at or above one, and the load."""
-        load = [self.ratio(self.load, self.can_do, np.array([queue])) for queue in range(self.n)]
+        load = [self.offered_load(np.array([queue])) for queue in range(self.n)]
         counted = self.history.is_limited & ~self.history.queues_with("outside")
         names = self.history.network.names
         return [(names[queue], load[queue]) for queue in np.flatnonzero(counted) if load[queue] >= 1]
+
+    def offered_load(self, queues: np.ndarray) -> float:
+        """What was asked of some queues as a share of what they can do; infinite where they are closed and asked."""
+        if not total(self.can_do, queues) and (total(self.load, queues) or total(self.queued, queues)):
+            return float("inf")
+        return self.ratio(self.load, self.can_do, queues)
+
+    @cached_property
+    def still_waiting(self) -> np.ndarray:
+        """(S,) int64, people in each queue when the window ends."""
+        return self.history.queue_length.at(np.arange(self.n), np.full(self.n, self.end - 1))
 
     def ratio(self, above: np.ndarray, below: np.ndarray, queues: np.ndarray) -> float:
         """What of one comes to what of the other, in some queues together."""

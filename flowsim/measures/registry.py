@@ -16,18 +16,19 @@ from flowsim.measures import (
     outcomes,
     services,
     stays,
+    who_waits,
 )
 from flowsim.measures.definition import Computation, Measure
 
-_MODULES = (delay, discharge, stays, beds, emergency, outcomes, services, cost, credible, checks, national)
+_MODULES = (delay, who_waits, discharge, stays, beds, emergency, outcomes, services, cost, credible, checks, national)
 """Whose measures come one behind the other; headline measures come before them all."""
 _HEADLINE = (
     "delayed_patients", "nctr_share", "delayed_bed_days", "delayed_bed_days_by_cause", "delayed_bed_days_by_pathway",
-    "delayed_share", "delay_days_mean", "hidden_wait_days_mean", "los_days_mean", "los_days_median",
-    "los_21_plus_share", "acute_occupancy", "discharges_by_weekday", "ed_queue_mean",
+    "delayed_share", "delay_days_mean", "delayed_still_people", "hidden_wait_days_mean", "los_days_mean",
+    "los_days_median", "los_21_plus_share", "acute_occupancy", "discharges_by_weekday", "ed_queue_mean",
     "ed_left_unseen_share", "ed_four_hour_share", "boarding_hours_mean", "trolley_12_hour_count", "ed_12_hour_share",
-    "usual_residence_share", "readmission_30_day_share",
-    "deaths_in_hospital", "unmet_need_people", "cost_total", "out_of_range_queues",
+    "usual_residence_share", "readmission_30_day_share", "deaths_in_hospital", "hospital_still_people",
+    "care_queue_mean", "care_wait_days_mean", "unmet_need_people", "cost_total", "out_of_range_queues",
 )  # fmt: skip
 """The order of the headline measures; one that is not named here comes after them."""
 _NATIONAL: dict[str, tuple[str, ...]] = {

@@ -26,6 +26,7 @@ HES = "NHS Digital hospital episode statistics: nights in hospital"
         "included.",
         HES, -1, headline=True,
     ),
+    needs=("ward",),
 )  # fmt: skip
 def length_of_stay(window: Window) -> Iterator[Value]:
     """Nights of emergency stays that ended; by age too."""
@@ -47,6 +48,7 @@ def length_of_stay(window: Window) -> Iterator[Value]:
         "Stays in acute beds that began.",
         FLOWSIM, 0,
     ),
+    needs=("ward",),
 )  # fmt: skip
 def admissions(window: Window) -> Iterator[Value]:
     """Stays that began."""

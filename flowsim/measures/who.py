@@ -10,6 +10,9 @@ from flowsim.measures.history import History
 from flowsim.model.tables import NUMBERS_A_PERSON
 from flowsim.place import NOT_APPLICABLE, OTHER, Place, Table
 
+CARE = ("community", "home_care", "care_home")
+"""Roles of what people wait for when they leave hospital, or at home."""
+
 
 def lives_here(history: History) -> np.ndarray:
     """(N,) bool: whose spell is of somebody who lives in the place under study; everybody where nothing says."""

@@ -10,6 +10,7 @@ the clock. What nothing defines (the mean delay of nobody) is NaN.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,6 +27,21 @@ NO_PATHWAY = "no pathway"
 
 Groups = list[tuple[str, np.ndarray]]
 """Where, and a mask of those who are there."""
+
+
+class LatePeople(NamedTuple):
+    """Who left a ward or is delayed there; (n,) each.
+
+    Attributes:
+        row, spell: the row in which they were last in a ward, and their spell.
+        days: the date of leaving, or the last of the window, less the date of recognition; 0 where that never came.
+        still: who is there when the window ends.
+    """
+
+    row: np.ndarray
+    spell: np.ndarray
+    days: np.ndarray
+    still: np.ndarray
 
 
 class Window:
@@ -124,6 +140,20 @@ class Window:
         """(n,) of these, the date of leaving less the date of recognition; 0 where that never came."""
         recognised = self.history.stamps.recognised[self.live.last]
         return np.where(recognised >= 0, self.live.left // 1440 - recognised // 1440, 0)
+
+    @cached_property
+    def late_people(self) -> LatePeople:
+        """Live discharges after at least one night, and those who are still delayed when the window ends."""
+        history, stamps = self.history, self.history.stamps
+        overnight = np.flatnonzero(self.live.nights >= 1)
+        recognised, left = stamps.recognised.take(self.delayed), history.left.take(self.delayed)
+        waits = self.delayed[np.flatnonzero((recognised < self.end) & (left >= self.end))]
+        # Without those still there, whoever closes a service for good would seem to delay nobody.
+        so_far = self.end // 1440 - stamps.recognised.take(waits) // 1440
+        row = np.concatenate([self.live.last.take(overnight), waits])
+        still = np.arange(len(row)) >= len(overnight)
+        days = np.concatenate([self.days_late.take(overnight), so_far])
+        return LatePeople(row, history.spell.take(row), days, still)
 
     @cached_property
     def charges(self) -> Charges:

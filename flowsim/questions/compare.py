@@ -16,7 +16,7 @@ from flowsim.folder.configuration import free_name
 from flowsim.folder.result import Result
 from flowsim.measures.registry import HEADLINE, MEASURES
 from flowsim.place import Payer, Place, PlaceError, Service, refuse
-from flowsim.statistics.intervals import ratio_interval, smallest_detectable, t_interval, whole, wide_values
+from flowsim.statistics.intervals import endless, ratio_interval, smallest_detectable, t_interval, whole, wide_values
 
 NO_CLEAR_CHANGE = "no clear change"
 NO_INTERVAL = "one replication: no interval"
@@ -159,7 +159,8 @@ def _differences_of(before: pd.DataFrame, after: pd.DataFrame, scenario: str) ->
     counts = rows.get_level_values("measure").isin([name for name, measure in MEASURES.items() if measure.adds_up])
     old, new = (_values(wide, rows, replications, counts) for wide in (before, after))
     both = np.isfinite(old) & np.isfinite(new)
-    n, difference, sd, low, high = t_interval(np.where(both, new - old, np.nan))
+    with np.errstate(invalid="ignore"):  # a service closed in both
+        n, difference, sd, low, high = t_interval(np.where(both, new - old, np.nan))
     differences = rows.to_frame(index=False)
     differences.insert(0, "scenario", scenario)
     differences = differences.assign(
@@ -173,7 +174,20 @@ def _differences_of(before: pd.DataFrame, after: pd.DataFrame, scenario: str) ->
         smallest_detectable=smallest_detectable(n, sd),
     )
     differences["change"] = _change(differences)
-    return differences[differences["n"] > 0]
+    _with_the_closed(differences, old, new)
+    return differences[(differences["n"] > 0) | differences["difference"].notna()]
+
+
+def _with_the_closed(differences: pd.DataFrame, old: np.ndarray, new: np.ndarray) -> None:
+    """Writes into the rows what a service that closes, or opens, comes to: its load is infinite in all replications."""
+    closes, opens = endless(new) & ~np.isnan(old).all(axis=1), endless(old) & ~np.isnan(new).all(axis=1)
+    both = closes & opens
+    for rows, difference, change in ((closes, np.inf, "more"), (opens, -np.inf, "less"), (both, 0.0, "no change")):
+        differences.loc[rows, "difference"] = difference
+        differences.loc[rows, "change"] = change
+    differences.loc[closes, "value"], differences.loc[opens, "baseline"] = np.inf, np.inf
+    differences.loc[closes & ~both, "baseline"] = t_interval(old)[1][closes & ~both]
+    differences.loc[opens & ~both, "value"] = t_interval(new)[1][opens & ~both]
 
 
 def _values(wide: pd.DataFrame, rows: pd.Index, replications: pd.Index, counts: np.ndarray) -> np.ndarray:

@@ -41,6 +41,11 @@ def t_interval(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray,
     return n, mean, sd, mean - half, mean + half
 
 
+def endless(samples: np.ndarray) -> np.ndarray:
+    """(rows,) bool: which rows have infinite numbers and no finite one, as the load of a closed service has."""
+    return np.isinf(samples).any(axis=1) & ~np.isfinite(samples).any(axis=1)
+
+
 def smallest_detectable(n: np.ndarray, sd: np.ndarray) -> np.ndarray:
     """The smallest true difference that n replications would have shown as clear four times out of five.
 
@@ -56,12 +61,14 @@ def mean_interval(results: pd.DataFrame, scenarios: Sequence[str]) -> pd.DataFra
     """Mean over replications of every number, with its interval.
 
     Takes scenario, replication, measure, where, of, unit, value; returns scenario, measure, where, of, unit, n,
-    mean, low, high.
+    mean, low, high. What is infinite in every replication that has it has an infinite mean, of none (n is 0).
     """
     frames = []
     for scenario in scenarios:
         wide = wide_values(results, scenario)
-        n, mean, _, low, high = t_interval(wide.to_numpy(dtype=float))
+        samples = wide.to_numpy(dtype=float)
+        n, mean, _, low, high = t_interval(samples)
+        mean = np.where(endless(samples), np.inf, mean)
         found = wide.index.to_frame(index=False)
         found.insert(0, "scenario", scenario)
         frames.append(found.assign(n=n, mean=mean, low=low, high=high))

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from flowsim.folder.result import Result
 from flowsim.measures.registry import MEASURES
-from flowsim.present.pages.page import Cell
+from flowsim.present.pages.page import Cell, Entry
 from flowsim.present.words import possible
 
 MORE_THAN_FULL = (
     "Occupancy passes 100 % on nights when people still lie in beds that are closed: surge beds shut again, or a ward "
     "closed for infection."
 )
+
+
+CLOSED = "closed"
+"""In the place of an infinite load: nothing is open, and people ask."""
+
+
+def number_or_closed(value: float) -> Entry:
+    """A number, such as a load, or that the service is closed."""
+    return CLOSED if math.isinf(value) else Cell(value)
 
 
 def mean_cell(row: Any, measure: str) -> Cell:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from flowsim.measures.registry import HEADLINE
 from flowsim.present.pages import costs, forecast, national, trouble, worth
-from flowsim.present.pages.cells import difference_cell, mean_cell, more_than_full
+from flowsim.present.pages.cells import CLOSED, difference_cell, mean_cell, more_than_full
 from flowsim.present.pages.page import Cell, Entry, Section
 from flowsim.present.titles import KEY_MEASURES, replication_count, service_title, title_and_unit, titled, unit_in
 from flowsim.present.words import NO_CHANGE, number, signed
@@ -132,7 +132,7 @@ def breaks_next(result: Comparison) -> Iterator[Section]:
         rises = clear[services.index]
         services = services[rises].head(MOST_SERVICES) if rises.any() else services.head(1)
         for row in services.to_dict("records"):
-            load = Cell(row["load"], difference=Cell(row["load_difference"], change=_side(row["load_change"])))
+            load = _load(row)
             waits = Cell(row["wait_difference"], change=_side(row["wait_change"]))
             wait = Cell(row["wait"], unit=row["wait_unit"], note=f"{{}} {row['wait_unit']}", difference=waits)
             rows.append((name, service_title(result, row["service"]), load, wait))
@@ -143,6 +143,16 @@ def breaks_next(result: Comparison) -> Iterator[Section]:
         "with an offered load at or above 1 the queue grows until people give up."
     )
     yield Section("What breaks next", columns, tuple(rows), (sentence,), in_a_line=True)
+
+
+def _load(row: Mapping[Any, Any]) -> Entry:
+    """A load with its change; closed where nothing is open, or was before."""
+    change = Cell(row["load_difference"], change=_side(row["load_change"]))
+    if np.isinf(row["load"]):
+        return CLOSED
+    if np.isinf(row["load_difference"]):
+        return Cell(row["load"], note=f"{{}} ({CLOSED} before)")
+    return Cell(row["load"], difference=change)
 
 
 def _side(change: str) -> str:

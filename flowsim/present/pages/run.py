@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from flowsim.folder.result import Result
 from flowsim.measures.registry import HEADLINE
 from flowsim.present.pages import forecast, national, trouble, worth
-from flowsim.present.pages.cells import mean_cell, more_than_full
-from flowsim.present.pages.page import Cell, Entry, Section
+from flowsim.present.pages.cells import mean_cell, more_than_full, number_or_closed
+from flowsim.present.pages.page import Entry, Section
 from flowsim.present.titles import service_title, titled, unit_in
 from flowsim.questions.compare import SERVICE_LOAD, SERVICE_WAIT
 
@@ -54,7 +54,7 @@ def services(result: Result) -> Iterator[Section]:
     wide = wide.reindex(columns=list(shown)).sort_values(SERVICE_LOAD, ascending=False, kind="stable")
     wide = wide[wide[SERVICE_LOAD].notna()]
     rows: tuple[tuple[Entry, ...], ...] = tuple(
-        (service_title(result, of, where), *(Cell(float(value)) for value in values))
+        (service_title(result, of, where), *(number_or_closed(float(value)) for value in values))
         for (where, of), values in zip(wide.index, wide.to_numpy(), strict=True)
     )
     if rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from flowsim.folder.result import Result
 from flowsim.measures.registry import HEADLINE, MEASURES, NATIONAL
 from flowsim.place import Place
+from flowsim.present.pages.cells import CLOSED
 from flowsim.present.pages.page import Section
 from flowsim.present.titles import service_title
 from flowsim.present.words import number
@@ -26,7 +28,7 @@ def sections(result: Result) -> Iterator[Section]:
     ours = [(where, of) for where, of in overloaded.index if where not in theirs]
     if ours:
         named = "; ".join(
-            f"{service_title(result, of, where)} ({number(overloaded[where, of])})"
+            f"{service_title(result, of, where)} ({_load(overloaded[where, of])})"
             for where, of in ours[:MOST_OVERLOADED]
         )
         more = len(overloaded) - len(ours[:MOST_OVERLOADED])
@@ -34,6 +36,10 @@ def sections(result: Result) -> Iterator[Section]:
         sentences.append(f"Offered more than they can do (load at or above 1 in at least one scenario): {named}{rest}.")
     if sentences:
         yield Section("What the numbers are worth", sentences=tuple(sentences))
+
+
+def _load(load: float) -> str:
+    return CLOSED if math.isinf(load) else number(load)
 
 
 def _overloaded(result: Result) -> pd.Series:
