@@ -24,6 +24,7 @@ from flowsim.questions import compare as comparing
 from flowsim.questions import select as selecting
 from flowsim.questions import sweep as sweeping
 from flowsim.questions.compare import Comparison
+from flowsim.questions.guards import as_guards
 from flowsim.questions.precision import Precision, as_measures, run_until
 from flowsim.questions.select import Selection
 from flowsim.questions.sweep import Sweep
@@ -104,6 +105,7 @@ def select(
     probability: float = 0.95,
     budget: str | float | None = None,
     most: int | None = None,
+    guards: str | Sequence[str] | None = None,
     replications: int | None = None,
     overrides: Sequence[str] = (),
     **settings: Any,
@@ -116,11 +118,13 @@ def select(
         indifference: the smallest difference worth finding, in the measure's unit; needed.
         probability: of choosing the best, when it is better than each other by at least the indifference.
         budget, most: stop undecided after so much time (default 30 minutes), so many replications of one (500).
+        guards: measures of which none may be clearly worse, in what is selected, than in the first scenario; default
+            `guards.DEFAULT_GUARDS`, ``[]`` for none.
         replications: refused, since it finds how many each needs.
 
     Raises PlaceError for a mistake in the configuration.
     """
-    question = selecting.Question.of(measure, indifference, probability, budget, most)
+    question = selecting.Question.of(measure, indifference, probability, budget, most, as_guards(guards))
     places, chosen = _named_places(scenarios, replications, overrides, settings)
     named = dict(places) if isinstance(places, Mapping) else comparing.name_places(places)
     selection = selecting.select(named, chosen, question)
@@ -136,6 +140,7 @@ def sweep(
     table: str | Path | None = None,
     scenarios: Sequence[str] = (),
     measures: str | Sequence[str] = (),
+    guards: str | Sequence[str] | None = None,
     **settings: Any,
 ) -> Sweep:
     """Run every point of a design, compare each with the place as it is, and fill the results folder.
@@ -148,6 +153,8 @@ def sweep(
         table: a CSV file, one row a scenario and one column a setting, instead of a design.
         scenarios: each point in each of these; the first is the one compared with.
         measures: what is drawn; the first decides which points are best. Default: `sweep.DEFAULT_MEASURES`.
+        guards: measures of which none may be clearly worse, at the best point, than in the place as it is; default
+            `guards.DEFAULT_GUARDS`, ``[]`` for none.
         settings: as for `run`, without those of the run itself: these are overrides here, such as ``"days=90"``.
 
     Raises PlaceError for a mistake in the configuration.
@@ -162,6 +169,7 @@ def sweep(
         table=table,
         scenarios=scenarios,
         measures=asked,
+        guards=as_guards(guards),
     )
     swept.finish(chosen.charts)
     return swept

@@ -17,6 +17,8 @@ Finds the best of several scenarios, or of several values as in `flowsim sweep`,
   measure=NAME         a headline measure (default delayed_patients)
   indifference=D       the smallest difference worth finding, in the measure's unit; needed
   probability=0.95     of naming the best, where it is better than each other by D or more
+  'guards=[a,b]'       measures of which none may be clearly worse, in what is selected, than in the first scenario
+                       (of several values: than in the place as it is); guards=[] for none
   budget=30min, most=N stop undecided after this long, or so many replications of one scenario (default 500)
 
 Examples:
@@ -31,7 +33,7 @@ def do(words: list[str]) -> int:
     from flowsim.declare.composition import load_scenarios, load_settings
     from flowsim.declare.overrides import dimensions
 
-    keys, rest = take(words, "measure", "indifference", "probability", "budget", "most")
+    keys, rest = take(words, "measure", "indifference", "probability", "budget", "most", "guards")
     varied, fixed = dimensions(rest)
     settings = load_settings(*fixed)
     places: Sequence[Place] | Mapping[str, Place] = _points(rest) if varied else load_scenarios(*rest)
@@ -42,17 +44,16 @@ def do(words: list[str]) -> int:
 
 
 def _points(overrides: list[str]) -> dict[str, Place]:
-    """The points of a sweep by name, without the place as it is."""
+    """The points of a sweep by name, the place as it is first: what guards are held against."""
     from flowsim.questions.sweep import compose_sweep
 
     keys, rest = take(overrides, "scenarios")
-    _, *points = compose_sweep(rest, scenarios=listed(keys.get("scenarios", [])))[0].items()
-    return dict(points)
+    return compose_sweep(rest, scenarios=listed(keys.get("scenarios", [])))[0]
 
 
 VERB = Verb(
     do,
     "find the best of several scenarios, with a stated probability of being right",
     HELP,
-    keys=("measure", "indifference", "probability", "budget", "most"),
+    keys=("measure", "indifference", "probability", "budget", "most", "guards"),
 )

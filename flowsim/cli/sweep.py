@@ -18,6 +18,7 @@ results with sweep.csv (a row a point and measure) and a picture. Quote what has
   table=FILE.csv       one row a scenario, one column a setting, and a column `name` if you like
   'scenarios=[a,b]'    each point in each of these; the first is compared with
   measure=NAME         what is drawn, one or several in a list; the first says which points are best
+  'guards=[a,b]'       measures of which none may be clearly worse at the best point than now; guards=[] for none
   replications=, seed=, jobs=, out=, charts= ... as for `flowsim run`
 
 Examples:
@@ -32,7 +33,7 @@ def do(words: list[str]) -> int:
     from flowsim.declare.composition import load_settings
     from flowsim.declare.overrides import dimensions
 
-    keys, rest = take(words, "design", "points", "table", "measure", "scenarios")
+    keys, rest = take(words, "design", "points", "table", "measure", "scenarios", "guards")
     settings = load_settings(*dimensions(rest)[1])
 
     from flowsim.api import sweep
@@ -45,5 +46,5 @@ VERB = Verb(
     do,
     "vary settings over lists, ranges, designs or a table, and see what each does",
     HELP,
-    keys=("design", "points", "table", "measure"),
+    keys=("design", "points", "table", "measure", "guards"),
 )

@@ -48,7 +48,8 @@ class FailedCell(_Part):
 
 
 class Selected(_Part):
-    """What a selection was asked and how it ended; `left`: after how many replications each scenario was out."""
+    """What a selection was asked and how it ended; `left`: after how many replications each scenario was out;
+    `worse`: the guards that are clearly worse in a scenario, which is not selected then."""
 
     measure: str
     indifference: float
@@ -57,6 +58,7 @@ class Selected(_Part):
     rounds: int
     best: str | None
     left: dict[str, int]
+    worse: dict[str, tuple[str, ...]] = {}
 
 
 class Manifest(_Part):
@@ -67,6 +69,7 @@ class Manifest(_Part):
         precision, precision_of: the half-width asked for, and of which measures.
         measures: by what a sweep is judged and drawn, or which of them a selection is about.
         indifference, probability: as a selection was asked.
+        guards: measures that may not become clearly worse in what is called best; None for the default.
         selection: what a selection came to; None until its end.
         status: running, complete, failures, interrupted or rebuilt.
         replications: of the scenario that has most; counts: how many each scenario is to have; cells: how many it has.
@@ -82,6 +85,7 @@ class Manifest(_Part):
     measures: tuple[str, ...] | None = None
     indifference: float | None = None
     probability: float | None = None
+    guards: tuple[str, ...] | None = None
     selection: Selected | None = None
     status: str = ""
     replications: int = 0
@@ -110,7 +114,8 @@ class Manifest(_Part):
 
     def asks_the_same(self, other: Manifest) -> bool:
         """Does an experiment ask the same question as another, so that what is drawn of it is drawn anew?"""
-        names = ("verb", "configuration", "precision", "precision_of", "measures", "indifference", "probability")
+        of_question = ("precision", "precision_of", "measures", "indifference", "probability", "guards")
+        names = ("verb", "configuration", *of_question)
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def but(self, **changed: Any) -> Self:

@@ -22,6 +22,7 @@ from flowsim.folder.store import Store
 from flowsim.measures.registry import HEADLINE
 from flowsim.place import Place, PlaceError, counted, refuse
 from flowsim.questions.compare import Comparison, check_same_run
+from flowsim.questions.guards import in_words, told, worse_than
 from flowsim.questions.precision import as_measures
 from flowsim.questions.rounds import (
     ANSWERED,
@@ -39,7 +40,7 @@ from flowsim.questions.rounds import (
 from flowsim.statistics.intervals import t_interval, whole
 from flowsim.statistics.screening import Standing, screen
 
-SELECTED, LEFT, STILL_IN = "selected", "left", "still in"
+SELECTED, LEFT, STILL_IN, GUARDED = "selected", "left", "still in", "guarded"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Question:
         probability: of choosing the best, when it is better than each other by at least the indifference.
         most: replications of one scenario.
         seconds: of wall time; no round is begun after them.
+        guards: measures of which none may be clearly worse in what is selected; None for the default.
     """
 
     measure: str
@@ -59,6 +61,7 @@ class Question:
     probability: float = 0.95
     most: int = MOST
     seconds: float = np.inf
+    guards: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         as_measures(self.measure, "measure")
@@ -79,6 +82,7 @@ class Question:
         probability: float = 0.95,
         budget: str | float | None = None,
         most: int | None = None,
+        guards: tuple[str, ...] | None = None,
     ) -> Question:
         """From what a user gives; `indifference` has no default, since only the user knows what is worth finding."""
         as_measures(measure, "measure")
@@ -87,11 +91,14 @@ class Question:
                 f"indifference: it is needed and was not given; allowed: the smallest difference in {measure} that is "
                 f"worth finding, in {unit_of_difference(measure)}."
             )
-        return cls(measure, indifference, probability, as_most(most), as_seconds(budget))
+        return cls(measure, indifference, probability, as_most(most), as_seconds(budget), guards)
 
     def standing(self, samples: Mapping[str, np.ndarray], first: int = FIRST_ROUND) -> Standing:
         """Where KN stands after these replications of each scenario; see `screening.screen`."""
         sign = HEADLINE[self.measure].better
+        if len(samples) == 1:
+            (only,) = samples
+            return Standing({}, (only,), len(samples[only]), 0)
         values = {name: sign * np.asarray(numbers, dtype=float) for name, numbers in samples.items()}
         return screen(values, self.indifference, self.probability, first)
 
@@ -108,13 +115,18 @@ class Chosen:
     counts: Counts
     rounds: int
     ended: str
+    worse: Mapping[str, tuple[str, ...]]
 
 
 class Screening:
     """Asks for replications of those still in until one is left: a procedure for `rounds.in_rounds`."""
 
-    def __init__(self, names: Sequence[str], question: Question) -> None:
+    def __init__(
+        self, names: Sequence[str], question: Question, worse: Callable[[], Mapping[str, tuple[str, ...]]] = dict
+    ) -> None:
         self._question = question
+        self._names, self._find_worse = tuple(names), worse
+        self.worse: Mapping[str, tuple[str, ...]] = {}
         self._first = min(FIRST_ROUND, question.most)
         self.standing = Standing({}, tuple(names), 0, self._first)
         self.counts = dict.fromkeys(names, 0)
@@ -124,13 +136,18 @@ class Screening:
         """More of those still in; the others keep what they have."""
         if not self.standing.wanted:
             return {}
-        return self.counts | dict.fromkeys(self.standing.still_in, self.standing.wanted)
+        # the first is what guards are held against, so it has as many as whoever may yet be selected
+        more = (*self.standing.still_in, *(self._names[:1] if self._find_worse is not dict else ()))
+        return self.counts | {name: max(self.counts[name], self.standing.wanted) for name in more}
 
     def tell(self, counts: Counts, samples: Mapping[str, np.ndarray]) -> None:
         """`samples`: the measure in each scenario, by replication."""
         self.counts = counts
         self.rounds += 1
-        self.standing = self._question.standing(samples, self._first)
+        # looked at anew each time: whoever was left behind by a place that fails a guard now is in again
+        self.worse = {name: failed for name, failed in self._find_worse().items() if failed}
+        allowed = {name: values for name, values in samples.items() if name not in self.worse}
+        self.standing = self._question.standing(allowed, self._first)
 
 
 def choose(
@@ -138,11 +155,16 @@ def choose(
     question: Question,
     run: Callable[[Counts], Mapping[str, np.ndarray] | None],
     elapsed: Callable[[], float] = lambda: 0.0,
+    worse: Callable[[], Mapping[str, tuple[str, ...]]] = dict,
 ) -> Chosen:
-    """The rounds themselves: `run(counts)` has so many of each in all and returns `samples_of` them; see `rounds`."""
-    screening = Screening(names, question)
+    """The rounds themselves: `run(counts)` has so many of each in all and returns `samples_of` them; see `rounds`.
+
+    `worse()`: of each scenario but the first, the guards that are clearly worse after the last round.
+    """
+    screening = Screening(names, question, worse)
     ended = in_rounds(screening, run, most=question.most, seconds=question.seconds, elapsed=elapsed)
-    return Chosen(screening.standing, screening.counts, screening.rounds, "decided" if ended == ANSWERED else ended)
+    ended = "decided" if ended == ANSWERED else ended
+    return Chosen(screening.standing, screening.counts, screening.rounds, ended, screening.worse)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -164,24 +186,29 @@ class Selection(Comparison):
     def ranking(self) -> pd.DataFrame:
         """One row a scenario, the best first, as `selection.csv`.
 
-        Columns rank, scenario, title, replications, mean, low, high (95 % t interval), ended (selected, left, still in)
-        and after (replications after which it was out).
+        Columns rank, scenario, title, replications, mean, low, high (95 % t interval), ended (selected, left, still in,
+        guarded: it fails a guard), after (replications after which it was out) and worse (the guards that are clearly
+        worse, with spaces between). What fails a guard comes last.
         """
         asked = self.asked
         rows = []
         for name, values in samples_of(self, asked["measure"]).items():
             _, mean, _, low, high = (float(part[0]) for part in t_interval(values[None, :]))
             after = asked["left"].get(name)
-            ended = SELECTED if name == asked["best"] else STILL_IN if after is None else LEFT
+            worse = asked["worse"].get(name, ())
+            ended = SELECTED if name == asked["best"] else GUARDED if worse else STILL_IN if after is None else LEFT
             title = self.places[name].scenario.title
-            rows.append([name, title, len(values), mean, low, high, ended, after])
-        columns = ["scenario", "title", "replications", "mean", "low", "high", "ended", "after"]
+            rows.append([name, title, len(values), mean, low, high, ended, after, " ".join(worse)])
+        columns = ["scenario", "title", "replications", "mean", "low", "high", "ended", "after", "worse"]
         table = pd.DataFrame(rows, columns=columns)
         table["after"] = table["after"].astype("Int64")
         late = table["after"].fillna(np.iinfo(np.int64).max).astype("int64")
         by = pd.DataFrame({"late": -late, "mean": -HEADLINE[asked["measure"]].better * table["mean"]})
+        by.insert(0, "guarded", table["ended"] == GUARDED)
         by.insert(0, "best", table["ended"] != SELECTED)
-        table = table.loc[by.sort_values(["best", "late", "mean"], kind="stable").index].reset_index(drop=True)
+        table = table.loc[by.sort_values(["best", "guarded", "late", "mean"], kind="stable").index].reset_index(
+            drop=True
+        )
         table.insert(0, "rank", range(1, len(table) + 1))
         return table
 
@@ -204,13 +231,29 @@ class Selection(Comparison):
                 STOPPED: "it was stopped, or cells failed",
             }[asked["ended"]]
             still = ", ".join(table.loc[table["ended"] == STILL_IN, "scenario"])
-            return [f"Not decided: {why}. Still in: {still}; nothing is promised of their order.", f"{took}."]
+            undecided = f"Not decided: {why}. Still in: {still}; nothing is promised of their order."
+            return [undecided, *self._of_guards(), f"{took}."]
         worth = (
             f"Where the best of these is better than each other by {asked['indifference']:g} {unit} or more, "
             f"this names it at least {100 * asked['probability']:g} times in 100; closer ones count as equally good."
         )
         saved = f"; as many of each as of the longest would have been {equal}" if equal > spent else ""
-        return [f"Selected: {asked['best']} ({measure.title}, {side} is better).", worth, f"{took}{saved}."]
+        return [
+            f"Selected: {asked['best']} ({measure.title}, {side} is better).",
+            *self._of_guards(),
+            worth,
+            f"{took}{saved}.",
+        ]
+
+    def _of_guards(self) -> list[str]:
+        """Which guards there are, and who fails one."""
+        failing = self.asked["worse"]
+        base = self.baseline
+        sentences = [told(self, base)]
+        sentences += [f"Not selected: {name}, where worse: {in_words(worse)}." for name, worse in failing.items()]
+        if failing and len(failing) == len(self.scenarios) - 1:
+            sentences.append(f"Every other fails a guard: {base}, as things are, is what is left.")
+        return sentences
 
 
 def select(places: Mapping[str, Place], settings: Settings, question: Question) -> Selection:
@@ -226,6 +269,7 @@ def select(places: Mapping[str, Place], settings: Settings, question: Question) 
         "measures": [question.measure],
         "indifference": question.indifference,
         "probability": question.probability,
+        "guards": None if question.guards is None else list(question.guards),
     }
     with running(places, settings, "select", asked) as run:
 
@@ -233,7 +277,8 @@ def select(places: Mapping[str, Place], settings: Settings, question: Question) 
             result = run(counts)
             return None if result is None else _complete(samples_of(result, question.measure), question.measure)
 
-        chosen = choose(tuple(places), question, sampled, run.elapsed)
+        first = next(iter(places))
+        chosen = choose(tuple(places), question, sampled, run.elapsed, lambda: worse_than(run.last, first))
     standing = chosen.standing
     selected = Selected(
         measure=question.measure,
@@ -243,6 +288,7 @@ def select(places: Mapping[str, Place], settings: Settings, question: Question) 
         rounds=chosen.rounds,
         best=standing.still_in[0] if chosen.ended == "decided" else None,
         left=standing.left,
+        worse=dict(chosen.worse),
     )
     store = Store(run.last.out)
     store.write_manifest(store.manifest.but(selection=selected))

@@ -24,6 +24,7 @@ from flowsim.measures.registry import HEADLINE, MEASURES
 from flowsim.place import Place, PlaceError, refuse
 from flowsim.questions.compare import paired_differences
 from flowsim.questions.design import SCENARIO, Points, choose, plain_key, read_table, short_keys
+from flowsim.questions.guards import worse_than
 from flowsim.statistics.importance import is_full_grid, rank_settings, unrankable
 from flowsim.statistics.intervals import whole
 
@@ -92,7 +93,8 @@ class Sweep(Result):
         """One row a (point, measure), as `sweep.csv`; with a name of a measure those of this one.
 
         Columns: point, the settings, measure, unit, n, mean, low, high (95 % interval), difference (paired, to the
-        base), difference_low, difference_high and change. Raises PlaceError for a name that is none.
+        base), difference_low, difference_high, change and worse (the guards that are clearly worse at this point, with
+        spaces between; see `guards`). Raises PlaceError for a name that is none.
         """
         if measure is None:
             return self._table
@@ -109,14 +111,24 @@ class Sweep(Result):
         )
         paired = paired[[POINT, "measure", "difference", "difference_low", "difference_high", "change"]]
         table = self.points.merge(means, on=POINT, how="left").merge(paired, on=[POINT, "measure"], how="left")
+        table["worse"] = table[POINT].map({name: " ".join(names) for name, names in self.worse.items()}).fillna("")
         return table[table["measure"].notna()].reset_index(drop=True)
 
+    @cached_property
+    def worse(self) -> dict[str, tuple[str, ...]]:
+        """Of each point the guards that are clearly worse than in the base; such a point is never the best."""
+        return worse_than(self, self.base)
+
     def best(self, measure: str | None = None) -> pd.DataFrame:
-        """Rows of a measure's `table` (default: the first asked for), the best point first; without the base."""
+        """Rows of a measure's `table` (default: the first asked for), the best point first; without the base.
+
+        Points at which a guard is clearly worse (`worse`) come after all others.
+        """
         measure = measure or self.asked_measures[0]
         rows = self.table(measure)
         rows = rows[rows[POINT] != self.base]
-        return rows.sort_values("mean", ascending=HEADLINE[measure].better <= 0, kind="stable", ignore_index=True)
+        rows = rows.sort_values("mean", ascending=HEADLINE[measure].better <= 0, kind="stable")
+        return rows.sort_values("worse", key=lambda column: column != "", kind="stable", ignore_index=True)
 
     def main_table(self) -> pd.DataFrame:
         """The points, the best first."""
@@ -155,6 +167,7 @@ def sweep(
     table: str | Path | None = None,
     scenarios: Sequence[str] = (),
     measures: Sequence[str] = (),
+    guards: Sequence[str] | None = None,
     scenarios_dir: str | Path | None = None,
 ) -> Sweep:
     """Run every point of a design with the same people, and compare each with the place as it is.
@@ -167,6 +180,7 @@ def sweep(
         table: a CSV file of points, instead of a design; see `design.read_table`.
         scenarios: each point is run in each of these; the first is the one compared with.
         measures: what it is judged and drawn by; default `DEFAULT_MEASURES`.
+        guards: measures that may not be clearly worse at the best point; default `guards.DEFAULT_GUARDS`.
 
     Raises PlaceError.
     """
@@ -179,7 +193,7 @@ def sweep(
         seed=settings.seed,
         scenarios_dir=scenarios_dir,
     )
-    asked = {"measures": list(measures)}
+    asked = {"measures": list(measures), "guards": None if guards is None else list(guards)}
     result = run_all(places, settings, verb="sweep", nights=False, beside={POINTS_FILE: frame}, asked=asked)
     swept = Sweep.of(result)
     if not swept.results.empty:

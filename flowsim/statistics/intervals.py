@@ -57,6 +57,26 @@ def smallest_detectable(n: np.ndarray, sd: np.ndarray) -> np.ndarray:
         return factor * sd / np.sqrt(n)
 
 
+def replications_to_tell(difference: float, sd: float) -> float:
+    """How many replications would show a true difference of this size as clear four times out of five.
+
+    The least n whose `smallest_detectable` is no more than the difference; sd that of the paired differences. Infinite
+    for a difference of nought, NaN where either is not known.
+    """
+    size = abs(difference)
+    if not np.isfinite(size) or not np.isfinite(sd):
+        return np.nan
+    if size == 0:
+        return np.inf
+    low, high = 1, 2  # more than `low` are needed; Student's t is wider than the normal, so no formula is exact
+    while smallest_detectable(np.array(high), np.array(sd)) > size:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if smallest_detectable(np.array(middle), np.array(sd)) > size else (low, middle)
+    return float(high)
+
+
 def mean_interval(results: pd.DataFrame, scenarios: Sequence[str]) -> pd.DataFrame:
     """Mean over replications of every number, with its interval.
 

@@ -14,6 +14,7 @@ from flowsim.present.pages import trouble, worth
 from flowsim.present.pages.page import Cell, Entry, Section
 from flowsim.present.titles import title_and_unit
 from flowsim.present.words import setting
+from flowsim.questions.guards import in_words, told
 from flowsim.questions.sweep import POINT, Sweep
 
 MOST_POINTS_BRIEF, MOST_POINTS = 8, 50
@@ -43,16 +44,32 @@ def best_points(result: Sweep, brief: bool) -> Section:
     named = ranked_names(result, first)
     named[result.base] += " (nothing varied)"
     rows = tuple((named[point], *_measured(point, tables)) for point in (result.base, *map(str, best[POINT])))
-    columns = ("point", *(title_and_unit(name, result) for name in tables))
+    failing = {point: names for point, names in result.worse.items() if names}
+    if failing:
+        rows = tuple(
+            (*row, in_words(failing.get(point, ())))
+            for row, point in zip(rows, (result.base, *map(str, best[POINT])), strict=True)
+        )
+    columns = ("point", *(title_and_unit(name, result) for name in tables), *(("clearly worse",) if failing else ()))
     side = "most" if HEADLINE[first].better > 0 else "least"
     of_them = len(result.points) - 1
     shown = f"the best {len(best)} of {of_them}" if len(best) < of_them else f"all {of_them}"
     sentences = (
         f"First the place as it is, then {shown} points by {HEADLINE[first].title.lower()} ({side} first): the mean, "
         f"and the paired difference to the first row with its 95 % interval. Every point: {result.out / 'sweep.csv'}.",
+        told(result, base_title(result)),
+        *_failing(len(failing), of_them),
         "The best of many points looks better than it is: run it again with another seed, or ask flowsim select.",
     )
     return Section("The best points", columns, rows, sentences)
+
+
+def _failing(failing: int, of_them: int) -> Iterator[str]:
+    """How many points fail a guard, where there are any."""
+    if failing == of_them:
+        yield "Every point makes one of them clearly worse: none is better than to leave things as they are."
+    elif failing:
+        yield f"{counted(failing, 'point')} fail{'s' if failing == 1 else ''} a guard: shown last, and not ranked."
 
 
 def base_title(result: Sweep) -> str:
@@ -61,10 +78,14 @@ def base_title(result: Sweep) -> str:
 
 
 def ranked_names(result: Sweep, measure: str) -> dict[str, str]:
-    """What each point is called: the base by its title, the others by their rank in a measure and their name."""
+    """What each point is called: the base by its title, the others by their rank in a measure and their name.
+
+    A point that fails a guard has no rank.
+    """
     named = {result.base: base_title(result)}
-    for rank, point in enumerate(result.best(measure)[POINT], start=1):
-        named[str(point)] = f"{rank}: {str(point).replace('_', ' ').replace(',', ', ')}"
+    for rank, point in enumerate(result.best(measure)[POINT].astype(str), start=1):
+        place = "not ranked" if result.worse.get(point) else str(rank)
+        named[point] = f"{place}: {point.replace('_', ' ').replace(',', ', ')}"
     return named
 
 

@@ -1,0 +1,92 @@
+"""Guards: no place is called best that makes something else clearly worse than things are.
+
+A place that closes beds has fewer delayed patients, since there are fewer beds to be delayed in. So whoever ranks by
+one measure looks at a few others too: where one of them is clearly worse, the place is shown, and never best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from flowsim.folder.result import Result
+from flowsim.measures.registry import HEADLINE
+from flowsim.place import refuse
+from flowsim.questions.compare import paired_differences
+from flowsim.statistics.intervals import whole
+
+DEFAULT_GUARDS = (
+    "ed_queue_mean",
+    "boarding_hours_mean",
+    "ed_left_unseen_share",
+    "unmet_need_people",
+    "deaths_in_hospital",
+    "readmission_30_day_share",
+)
+"""What must not become clearly worse where nobody says."""
+
+
+def as_guards(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """Headline measures with a better side; None for the default, an empty list for none. Raises PlaceError."""
+    if given is None:
+        return None
+    names = (given,) if isinstance(given, str) else tuple(str(name) for name in given)
+    sided = [name for name, one in HEADLINE.items() if one.better]
+    for name in names:
+        if name not in sided:
+            raise refuse("guards", name, "[] or measures that have a better side:", sided)
+    return names
+
+
+def guards_of(result: Result) -> tuple[str, ...]:
+    """The guards an experiment has, of those measures that it has numbers of."""
+    asked = result.manifest.guards
+    there = set(whole(result.results)["measure"]) if len(result.results) else set()
+    return tuple(name for name in (DEFAULT_GUARDS if asked is None else asked) if name in there)
+
+
+def worse_than(result: Result, base: str) -> dict[str, tuple[str, ...]]:
+    """Of each scenario but the base, the guards that are clearly worse in it: ids of measures.
+
+    Clearly: the 95 % interval of the paired difference excludes nought, and the difference is one that matters.
+    """
+    others = tuple(name for name in result.scenarios if name != base)
+    rows = whole(result.results)
+    rows = rows[rows["measure"].isin(guards_of(result))]
+    if rows.empty or not others:
+        return dict.fromkeys(others, ())
+    paired = paired_differences(rows, base, others)
+    failed = clearly_worse(paired, days_of(result))
+    return {name: tuple(paired[failed & (paired["scenario"] == name)]["measure"]) for name in others}
+
+
+def clearly_worse(differences: pd.DataFrame, days: float) -> pd.Series:
+    """Which rows of `compare.paired_differences` are clearly worse; `days`: how many the period has."""
+    better = differences["measure"].map({name: one.better for name, one in HEADLINE.items()})
+    matters = differences["measure"].map({name: one.matters_in(days) for name, one in HEADLINE.items()})
+    # an interval of one replication is none, and says nothing is clear; an exact change has limits alike
+    nearest = differences["low"].where(better < 0, -differences["high"])
+    return (nearest > 0) & (differences["difference"].abs() >= matters)
+
+
+def days_of(result: Result) -> float:
+    """Days of the period that is measured."""
+    start, end = result.span
+    return (end - start) / (24 * 60)
+
+
+def in_words(names: Sequence[str]) -> str:
+    """Titles of measures, one after the other."""
+    return ", ".join(HEADLINE[name].title.lower() for name in names)
+
+
+def told(result: Result, base: str) -> str:
+    """Which guards there are, in one sentence."""
+    names = guards_of(result)
+    if not names:
+        return "No guards (guards=[]): what else becomes worse does not keep a point from being called best."
+    return (
+        f"Guards: no point is called best where one of these is clearly worse than in {base}: {in_words(names)} "
+        "(guards=[...] sets them)."
+    )

@@ -1,0 +1,123 @@
+"""Closing beds leaves fewer beds to be delayed in, and is no answer: what makes a guard clearly worse is never best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import flowsim
+from flowsim.cli import main as cli
+from flowsim.place import PlaceError
+from flowsim.questions.guards import as_guards, clearly_worse
+from flowsim.questions.select import GUARDED, Question, choose
+from flowsim.statistics.intervals import replications_to_tell
+
+BEDS = "place.services.acute_beds.capacity"
+RUN = ("place=county", "days=28", "warm_up_days=28")
+CLOSED, MORE = "acute_beds=165", "acute_beds=200"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the template's county stands: one hospital of 190 beds, with an emergency department."""
+    path = tmp_path_factory.mktemp("county")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path)
+        assert cli.main(["new", "place", "county"]) == 0
+    return path
+
+
+def test_a_sweep_does_not_recommend_closing_beds(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home)
+    swept = flowsim.sweep(*RUN, f"{BEDS}=165,200", replications=4, out="sweep", jobs=1, progress=False, charts=False)
+    means = swept.table("delayed_patients").set_index("point")["mean"]
+    assert means[CLOSED] == means.min()  # by the measure alone it would be the best
+    assert swept.best()["point"].tolist() == [MORE, CLOSED]
+    assert "boarding_hours_mean" in swept.worse[CLOSED]
+    assert swept.worse[MORE] == ()
+    written = pd.read_csv(swept.out / "sweep.csv").set_index("point")["worse"].fillna("")
+    assert (written[CLOSED] == " ".join(swept.worse[CLOSED])).all()
+    assert (written[MORE] == "").all()
+    page = (swept.out / "summary.md").read_text(encoding="utf-8")
+    assert "not ranked: acute beds=165" in page
+    assert "Guards: no point is called best" in page
+    assert "wait in the emergency department for a bed" in page
+
+
+def test_without_guards_it_is_as_the_measure_has_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home)
+    words = ["sweep", *RUN, f"{BEDS}=165,200", "replications=4", "out=free", "jobs=1", "charts=false", "guards=[]"]
+    assert cli.main(words) == 0
+    assert flowsim.read("free").best()["point"].tolist() == [CLOSED, MORE]
+    assert "No guards" in Path("free/summary.md").read_text(encoding="utf-8")
+
+
+def test_select_does_not_select_closed_beds(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(home)
+    words = ["select", *RUN, f"{BEDS}=150,165", "indifference=0.5", "most=30", "out=select", "jobs=1", "charts=false"]
+    assert cli.main(words) == 0
+    found = flowsim.read("select")
+    table = found.ranking.set_index("scenario")
+    assert found.asked["best"] == found.baseline
+    assert (table.loc[["acute_beds=150", CLOSED], "ended"] == GUARDED).all()
+    written = pd.read_csv("select/selection.csv").set_index("scenario")["worse"]
+    assert "boarding_hours_mean" in written[CLOSED]
+    said = " ".join(capsys.readouterr().out.split())
+    assert "as things are, is what is left" in said
+
+
+def test_whoever_was_behind_a_place_that_fails_a_guard_is_in_again() -> None:
+    """The best by the measure fails a guard from the second round on; the next best is selected, not the base."""
+    random = np.random.default_rng(3)
+    every = {name: mean + random.normal(0, 1, 500) for name, mean in (("base", 10), ("closed", 5), ("good", 7))}
+    rounds: list[Mapping[str, int]] = []
+
+    def run(counts: dict[str, int]) -> Mapping[str, np.ndarray]:
+        rounds.append(counts)
+        return {name: every[name][:n] for name, n in counts.items()}
+
+    asked = Question("delayed_patients", 0.5)
+    chosen = choose(tuple(every), asked, run, worse=lambda: {"closed": ("boarding_hours_mean",), "good": ()})
+    assert chosen.standing.still_in == ("good",)
+    assert dict(chosen.worse) == {"closed": ("boarding_hours_mean",)}
+    alone = choose(tuple(every), asked, run, worse=lambda: {"closed": ("x",), "good": ("x",)})
+    assert (alone.standing.still_in, alone.ended) == (("base",), "decided")
+
+
+def test_clearly_worse_is_beyond_chance_and_matters() -> None:
+    rows = pd.DataFrame(
+        [
+            ("boarding_hours_mean", 2.0, 1.0, 3.0, True),
+            ("boarding_hours_mean", 2.0, -1.0, 5.0, False),  # may be chance
+            ("boarding_hours_mean", 0.001, 0.0005, 0.0015, False),  # too small to matter
+            ("boarding_hours_mean", 2.0, np.nan, np.nan, False),  # one replication
+            ("boarding_hours_mean", -2.0, -3.0, -1.0, False),  # better
+            ("ed_four_hour_share", -4.0, -6.0, -2.0, True),
+            ("ed_four_hour_share", 4.0, 2.0, 6.0, False),
+        ],
+        columns=["measure", "difference", "low", "high", "worse"],
+    )
+    assert clearly_worse(rows, 365).tolist() == rows["worse"].tolist()
+
+
+def test_guards_that_cannot_be_are_refused() -> None:
+    with pytest.raises(PlaceError, match="did you mean 'boarding_hours_mean'"):
+        as_guards(["boarding_hours_men"])
+    assert as_guards([]) == ()
+    assert as_guards(None) is None
+
+
+@pytest.mark.parametrize(
+    ("difference", "sd", "needed"),
+    [(0.5, 1.0, 34), (-0.5, 1.0, 34), (1.0, 1.0, 10), (1.0, 0.0, 2), (0.0, 1.0, np.inf)],
+)
+def test_how_many_replications_would_tell(difference: float, sd: float, needed: float) -> None:
+    """34 and 10 pairs: a paired t test with 80 % power at effect sizes of 0.5 and 1.0, as published tables have it."""
+    assert replications_to_tell(difference, sd) == pytest.approx(needed, abs=1)
+    assert np.isnan(replications_to_tell(np.nan, sd))
