@@ -31,7 +31,7 @@ from flowsim.model.calendar import DAY
 from flowsim.place import Place, PlaceError, Table
 from flowsim.present import show
 from flowsim.present.pages.registry import page_of
-from flowsim.questions.compare import SAVING_COMES, SAVING_FAILS, Comparison, compare, net_costs
+from flowsim.questions.compare import CASH, FREED, SPENT, Comparison, compare, money
 
 PLACES = Path(__file__).parent / "places"
 PEOPLE = {"population": {"adults": 1000, "aged_65_and_over": 200}}
@@ -324,54 +324,45 @@ def test_the_lines_of_a_scenario_begin_when_it_does() -> None:
 
 
 def results_of(**pounds: list[dict[str, float]]) -> pd.DataFrame:
-    """Tidy results: for each scenario what beds (60 % NHS) and care (council) cost in each replication."""
+    """Tidy results: for each scenario what the council spends and what beds freed are worth in each replication."""
     rows = []
     for scenario, replications in pounds.items():
-        for k, spent in enumerate(replications):
-            nhs, council = 0.6 * spent["beds"], 0.4 * spent["beds"] + spent["care"]
-            totals = {"": nhs + council, "NHS": nhs, "council": council, "person": 0.0}
-            rows += [(scenario, k, "cost_total", "all", payer, value) for payer, value in totals.items()]
-            rows += [(scenario, k, "cost_by_service", "all", service, value) for service, value in spent.items()]
+        for k, of in enumerate(replications):
+            spent = {"": of["spent"], "NHS": 0.0, "council": of["spent"], "person": 0.0}
+            rows += [(scenario, k, "money_spent", "all", payer, value) for payer, value in spent.items()]
+            rows.append((scenario, k, "capacity_freed", "all", "", of["freed"]))
     return pd.DataFrame(rows, columns=["scenario", "replication", "measure", "where", "of", "value"])
 
 
 def place_with_beds(**metrics: float) -> Place:
-    cost = {"amount": 1, "per": "day", "payer": {"NHS": 0.6, "council": 0.4}}
     b = Builder(days=1)
     b.service("beds", 1)
-    return Case(b, {"beds": service("ward", cost=cost)}, metrics=metrics).place
+    return Case(b, {"beds": service("ward")}, metrics=metrics).place
 
 
-def test_net_cost_if_the_saving_comes_and_if_it_does_not() -> None:
+def test_what_is_spent_and_what_is_freed_are_never_added_up() -> None:
     results = results_of(
-        base=[{"beds": 1000, "care": 50}, {"beds": 1200, "care": 60}],
-        more=[{"beds": 900, "care": 80}, {"beds": 1080, "care": 70}],
+        base=[{"spent": 1000, "freed": 50}, {"spent": 1200, "freed": 60}],
+        more=[{"spent": 1030, "freed": 150}, {"spent": 1210, "freed": 180}],
     )
-    places = {"base": place_with_beds(), "more": place_with_beds()}
-    net = net_costs(results, places).set_index(["case", "payer"])
-    assert list(net.loc[SAVING_COMES].index) == ["all", "NHS", "council", "person"]
-    assert net.loc[(SAVING_COMES, "all"), "difference"] == pytest.approx((-70 - 110) / 2)
-    assert net.loc[(SAVING_COMES, "NHS"), "difference"] == pytest.approx((-60 - 72) / 2)
-    assert net.loc[(SAVING_FAILS, "all"), "difference"] == pytest.approx((30 + 10) / 2)
-    assert net.loc[(SAVING_FAILS, "NHS"), "difference"] == pytest.approx(0)
-    assert net.loc[(SAVING_FAILS, "council"), "difference"] == pytest.approx((30 + 10) / 2)
-    assert net.loc[(SAVING_FAILS, "all"), "beds"] == pytest.approx(-110)
-    assert net.loc[(SAVING_COMES, "person"), "change"] == "no change"
+    told = money(results, {"base": place_with_beds(), "more": place_with_beds()}).set_index(["what", "payer"])
+    assert list(told.loc[SPENT].index) == ["all", "NHS", "council", "person"]
+    assert told.loc[(SPENT, "all"), "difference"] == told.loc[(SPENT, "council"), "difference"] == pytest.approx(20)
+    assert told.loc[(SPENT, "NHS"), "change"] == "no change"
+    assert told.loc[(FREED, "all"), "difference"] == pytest.approx(110)
+    assert told.loc[(CASH, "all"), "difference"] == 0  # cashable 0
     half = 12.706 * np.std([30, 10], ddof=1) / np.sqrt(2)  # a t interval of two paired differences
-    assert net.loc[(SAVING_FAILS, "all"), "high"] == pytest.approx(20 + half, rel=1e-3)
+    assert told.loc[(SPENT, "all"), "high"] == pytest.approx(20 + half, rel=1e-3)
 
 
-def test_a_part_of_the_saving_may_come() -> None:
-    results = results_of(base=[{"beds": 1000, "care": 50}], more=[{"beds": 900, "care": 80}])
+def test_a_part_of_what_is_freed_may_be_money() -> None:
+    results = results_of(base=[{"spent": 1000, "freed": 0}], more=[{"spent": 1030, "freed": 100}])
     places = {"base": place_with_beds(), "more": place_with_beds(cashable=0.25)}
 
-    def told(cashable: float | None) -> float:
-        net = net_costs(results, places, cashable).set_index(["case", "payer"])
-        return float(net.loc[(SAVING_FAILS, "all"), "difference"])
+    def cash(cashable: float | None) -> float:
+        return float(money(results, places, cashable).set_index(["what", "payer"]).loc[(CASH, "all"), "difference"])
 
-    assert told(None) == pytest.approx(30 - 25)  # as the scenario's place says
-    assert told(0.5) == pytest.approx(30 - 50)
-    assert told(1.0) == pytest.approx(-70)
+    assert (cash(None), cash(0.5), cash(1.0)) == (25, 50, 100)  # None: as the scenario's place says
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -420,22 +411,20 @@ def test_the_summary_has_the_national_set_and_says_what_is_not_measured(compared
     assert len(section.columns) == len(section.rows[0]) == 3
 
 
-def test_a_comparison_shows_the_cost_with_and_without_the_saving(compared: Comparison) -> None:
+def test_a_comparison_shows_money_spent_and_what_is_freed_apart(compared: Comparison) -> None:
     (section,) = (s for s in page_of(compared).sections if s.heading.startswith("What it costs"))
-    assert [row[1] for row in section.rows] == [SAVING_COMES, SAVING_FAILS]
-    assert section.columns[2:6] == ("all payers", "NHS", "council", "person")
-    first, second = in_words(section)
-    assert first[2].startswith("-£")  # fewer bed-days
-    assert second[2] == second[3]
-    assert second[2].startswith("+£7,671")  # the team, every time the same
-    net = compared.net_cost().set_index(["case", "payer"])
-    assert net.loc[(SAVING_FAILS, "NHS"), "difference"] == pytest.approx(100_000 * 28 / 365)
-    assert net.loc[(SAVING_COMES, "NHS"), "difference"] == pytest.approx(100_000 * 28 / 365 + net["beds"].iloc[0])
-    assert compared.net_cost(1.0)["difference"].nunique() == 2  # the same in both cases: all or NHS, and nought
+    assert section.columns == ("scenario", SPENT, "NHS", "council", "person", FREED, "a released bed-day", "costed")
+    [row] = in_words(section)
+    assert row[1] == row[2]
+    assert row[1].startswith("+£7,671")  # the team, every time the same; nothing of it comes back for beds
+    assert row[5].startswith("+£")
+    told = compared.money().set_index(["what", "payer"])
+    assert told.loc[(SPENT, "NHS"), "difference"] == pytest.approx(100_000 * 28 / 365)
+    assert told.loc[(FREED, "all"), "difference"] > 0
     with pytest.raises(PlaceError, match="cashable: 2 was given; allowed: a share from 0 to 1"):
-        compared.net_cost(2)
+        compared.money(2)
     (brief,) = (s for s in page_of(compared, brief=True).sections if s.heading.startswith("What it costs"))
-    assert brief.columns[2:-1] == ("all payers", "NHS")  # payers for whom something changes
+    assert brief.columns[1:4] == (SPENT, "NHS", FREED)  # payers for whom something changes
 
 
 def test_show_measures_and_what_schemes_cost(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from flowsim.declare.composition import load
 from flowsim.declare.settings import Settings
 from flowsim.place import PlaceError
 from flowsim.questions.compare import (
-    COST_BY_SERVICE,
+    MONEY_SPENT,
     NO_CLEAR_CHANGE,
     NO_INTERVAL,
     SERVICE_LOAD,
@@ -174,8 +174,7 @@ def test_a_ratio_has_fiellers_interval() -> None:
     assert np.isnan(ratio_interval(np.array([4.0]), np.array([2.0]))[1])
 
 
-def test_a_released_bed_day_leaves_the_beds_out_and_needs_a_clear_release() -> None:
-    services = load("place=small", scenarios_dir=PLACES).services
+def test_a_released_bed_day_costs_the_money_spent_and_needs_a_clear_release() -> None:
     frames = [
         tidy("a", "delayed_bed_days", [1000.0, 1100.0, 1050.0]),
         tidy("b", "delayed_bed_days", [900.0, 1001.0, 949.0]),
@@ -185,9 +184,9 @@ def test_a_released_bed_day_leaves_the_beds_out_and_needs_a_clear_release() -> N
         parts = [frame.assign(where=site, value=share * frame["value"]) for frame in frames[:3]]
         frames += parts
     for name, cost in (("a", 0.0), ("b", 5000.0), ("c", 5000.0)):
-        frames.append(tidy(name, COST_BY_SERVICE, [cost, cost, cost], "support"))
-        frames.append(tidy(name, COST_BY_SERVICE, [9e6 - 9 * cost] * 3, "wards"))
-    found = cost_of_released_bed_days(pd.concat(frames), "a", ("b", "c"), services).set_index("scenario")
+        frames.append(tidy(name, MONEY_SPENT, [cost, cost, cost]))
+        frames.append(tidy(name, MONEY_SPENT, [9 * cost] * 3, "NHS"))  # a part of the whole, which must not count again
+    found = cost_of_released_bed_days(pd.concat(frames), "a", ("b", "c")).set_index("scenario")
     assert found.loc["b", "released"] == pytest.approx(100)
     assert found.loc["b", "ratio"] == pytest.approx(50)
     assert found.loc["b", "low"] < 50 < found.loc["b", "high"]

@@ -818,7 +818,13 @@ def test_a_place_without_wards_has_waits_and_queues_and_no_delayed_patients() ->
         b.spell(0, [{"service": "beds", "duration": 4 * DAY}])
     values = Case(b, {"beds": service("community")}).values()
     shown = {name for name, *_ in values if name in HEADLINE}
-    assert shown == {"care_queue_mean", "care_wait_days_mean", "unmet_need_people", "cost_total", "out_of_range_queues"}
+    assert shown == {
+        "care_queue_mean",
+        "care_wait_days_mean",
+        "unmet_need_people",
+        "money_spent",
+        "out_of_range_queues",
+    }
     assert values["care_queue_mean", "all"] == pytest.approx(4 / 10)
     assert values["care_wait_days_mean", "all"] == 2
 
@@ -1010,6 +1016,64 @@ def test_a_block_paid_whether_used_or_not() -> None:
     values = Case(b, {"dom_care": care}).values()
     unit_days = 600 * 10 + 600 * 4  # the block's 600 minutes a week for four days, used (300, one day) or not
     assert values["cost_total", "all"] == pytest.approx(20 * unit_days / 60 / 7)
+
+
+def test_capacity_is_paid_for_whether_used_or_not() -> None:
+    """Twenty slots bought are 20 x price x days, with nobody in them; the cost of what is used has none of it."""
+
+    def paid(**more: Any) -> dict[tuple[str, ...], Any]:
+        b = Builder(days=10)
+        b.service("slots", 30)
+        cost = {"amount": 125, "per": "day", "payer": "council"} | more.pop("cost", {})
+        return Case(b, {"slots": service("community", "slots", cost=cost, **more)}).values()
+
+    assert paid(capacity=30)["money_spent", "all"] == paid(capacity=10)["money_spent", "all"] + 20 * 125 * 10
+    block = {"from": MONDAY + dt.timedelta(2), "to": MONDAY + dt.timedelta(6), "add": 20}
+    added = paid(capacity=10, blocks={"winter": block})
+    assert added["money_spent", "council"] == added["money_by_service", "slots"] == 125 * (10 * 10 + 20 * 4)
+    assert added["cost_total", "all"] == 0
+    week = paid(capacity=30, cost={"amount": 700, "per": "unit_a_week"})
+    assert week["money_spent", "all"] == pytest.approx(30 * 700 * 10 / 7)
+    assert week["cost_total", "all"] == pytest.approx(30 * 700 * 10 / 7)
+
+
+def test_a_closed_bed_saves_no_money_and_a_bed_not_in_use_is_shown_apart() -> None:
+    def values(stay: int, **more: Any) -> dict[tuple[str, ...], Any]:
+        b = Builder(days=10)
+        b.service("ward", 40)
+        b.spell(0, [{"service": "ward", "duration": stay * DAY}])
+        beds = service("ward", cost={"amount": 400, "per": "day", "payer": "NHS"}, **more)
+        return Case(b, {"ward": beds}).values()
+
+    block = {"from": MONDAY, "to": MONDAY + dt.timedelta(10), "add": -20}
+    as_it_is, closed = values(6, capacity=40), values(6, capacity=40, blocks={"shut": block})
+    assert closed["money_spent", "all"] == as_it_is["money_spent", "all"] == 40 * 400 * 10
+    assert values(6, capacity=20, funded=40)["money_spent", "all"] == 40 * 400 * 10
+    assert values(6, capacity=50, funded=40)["money_spent", "all"] == 50 * 400 * 10
+    sooner = values(4, capacity=40)
+    assert sooner["money_spent", "all"] == as_it_is["money_spent", "all"]
+    assert sooner["capacity_freed", "all"] - as_it_is["capacity_freed", "all"] == pytest.approx(2 * 400)
+    assert values(4, capacity=50, funded=40)["capacity_freed", "all"] == sooner["capacity_freed", "all"]
+
+
+def test_a_move_pound_for_pound_spends_nothing() -> None:
+    move = {"title": "", "take": {"service": "ward", "amount": 10}, "give": {"service": "slots", "exchange": "pounds"},
+            "from": MONDAY + dt.timedelta(2), "to": MONDAY + dt.timedelta(8), "lag_days": 2}  # fmt: skip
+
+    def values(**moves: Any) -> dict[tuple[str, ...], Any]:
+        b = Builder(days=10)
+        b.service("ward", 40)
+        b.service("slots", 30)
+        services = {
+            "ward": service("ward", capacity=40, cost={"amount": 400, "per": "day", "payer": "NHS"}),
+            "slots": service("community", "slots", capacity=30, cost={"amount": 125, "per": "day", "payer": "council"}),
+        }
+        return Case(b, services, moves=moves).values()
+
+    before, after = values(), values(beds=move)
+    assert after["money_spent", "all"] == before["money_spent", "all"]
+    assert after["money_spent", "council"] - before["money_spent", "council"] == 10 * 400 * 8  # what is built up, too
+    assert after["capacity_freed", "all"] == before["capacity_freed", "all"] - 10 * 400 * 8
 
 
 # ---------------------------------------------------------------------------------------------------------------------

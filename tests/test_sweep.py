@@ -424,7 +424,7 @@ def test_bands_are_paired_as_the_table_is_and_hold_only_what_can_be(swept: flows
     shown.__dict__["points"] = shown.points.drop(columns=swept.settings[0])
     table = shown.table().assign(difference_low=lambda rows: rows["difference"] - 500)
     shown.__dict__["_table"] = table
-    figure = figure_of(shown, "lines", measures=["delayed_patients", "cost_total"])
+    figure = figure_of(shown, "lines", measures=["delayed_patients", "money_spent"])
     rows = table[(table["measure"] == "delayed_patients")].set_index(POINT)
     now = rows.loc[shown.base, "mean"]
     drawn = [path.vertices[:, 1].tolist() for path in figure.axes[0].collections[0].get_paths()]
@@ -434,7 +434,7 @@ def test_bands_are_paired_as_the_table_is_and_hold_only_what_can_be(swept: flows
     assert line.get_linestyle() == "None"  # nothing lies between two names
     assert figure.axes[0].lines[0].get_linestyle() == ":"
     costs = [path.vertices[:, 1].min() for path in figure.axes[1].collections[0].get_paths()]
-    assert min(costs) < table.loc[table["measure"] == "cost_total", "mean"].min() - 400
+    assert min(costs) < table.loc[table["measure"] == "money_spent", "mean"].min() - 400
 
 
 def test_thin_lines_of_points_are_dark_enough_to_be_seen(swept: flowsim.Sweep) -> None:

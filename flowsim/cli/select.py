@@ -23,7 +23,7 @@ Finds the best of several scenarios, or of several values as in `flowsim sweep`,
 
 Examples:
   flowsim select 'scenarios=[seven_day_working,dom_care_400_hours,discharge_to_assess]' indifference=5
-  flowsim select 'place.services.reablement.capacity=100,120,140' measure=cost_total indifference=100000
+  flowsim select 'place.services.reablement.capacity=100,120,140' measure=money_spent indifference=100000
 """
 
 

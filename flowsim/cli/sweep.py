@@ -24,7 +24,7 @@ results with sweep.csv (a row a point and measure) and a picture. Quote what has
 Examples:
   flowsim sweep 'place.services.reablement.capacity=range(80,161,20)' 'place.services.community_beds.capacity=60,80'
   flowsim sweep 'place.services.reablement.capacity=interval(80,160)' design=lhs points=50 replications=5
-  flowsim sweep table=my_scenarios.csv measure=cost_total
+  flowsim sweep table=my_scenarios.csv measure=money_spent
 """
 
 

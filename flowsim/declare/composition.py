@@ -227,6 +227,7 @@ def _put_together(overrides: Sequence[str], scenarios_dir: str | Path | None) ->
     tell_conflicts([layer for layer in layers if layer.scenario])
     laid = lay(layers, place_name)
     place, before, user_keys = user.set_in_place(laid.place, laid.before)
+    place, before = (_funded_as_in_files(raw, laid.before) for raw in (place, before))
     place, before = (with_counted_values(raw, Path.cwd()) for raw in (place, before))  # what the user set
     if user_keys:
         refuse_unknown_sources(Layer(USER, place), register)  # those of the files are known by now
@@ -305,6 +306,22 @@ def _start_from_census(config: dict[str, Any], given: set[str]) -> None:
 def _read_scenarios(content: dict[str, Any], user: User, files: Mapping[str, str]) -> dict[str, ScenarioFile]:
     user.set_in_scenarios(content)
     return {name: read_scenario(name, raw, files[name]) for name, raw in content.items()}
+
+
+def _funded_as_in_files(raw: dict[str, Any], files: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the user sets a capacity, what the files say is still what is paid for (`funded`), in every scenario.
+
+    Else two points of a sweep, neither of which knows the other, would each count as how things are, and beds that
+    one of them closes as money saved.
+    """
+    services = dict(raw.get("services") or {})
+    for name, service in services.items():
+        declared = ((files.get("services") or {}).get(name) or {}).get("capacity")
+        set_to = service.get("capacity") if isinstance(service, Mapping) else None
+        both = isinstance(declared, (int, float)) and isinstance(set_to, (int, float))
+        if both and declared != set_to and service.get("funded") is None:
+            services[name] = {**service, "funded": declared}
+    return {**raw, "services": services} if services else raw
 
 
 def _files_in_words(group: str, scenarios_dir: str | Path | None) -> dict[str, str]:

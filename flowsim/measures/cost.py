@@ -1,4 +1,4 @@
-"""What the services and the schemes cost, and who pays.
+"""What the services and the schemes cost by what is used of them, and who pays; what is paid is told by `money`.
 
 `per: day` pays each unit for every day in use, `hour_of_care` for every hour delivered (a package of so many hours a
 week, for as long as it is in use), `start` for every person who came. Staff are paid for being there, not for being at
@@ -38,14 +38,14 @@ class Spent:
 
 @computes(
     Measure(
-        "cost_total", "Cost", "£",
+        "cost_total", "Cost of what is used", "£",
         "Unit costs times what was in use (or, for staff and blocks paid whether used or not, what was "
-        "there), neighbours' own services left out.",
-        FLOWSIM + "; unit costs as each place's sources say", -1, adds_up=True, headline=True,
+        "there), neighbours' own services left out: a reckoning of use, not what is paid (see money_spent).",
+        FLOWSIM + "; unit costs as each place's sources say", -1, adds_up=True,
     ),
     Measure(
-        "cost_by_service", "Cost by service", "£",
-        "The part of the cost that each kind of service makes.",
+        "cost_by_service", "Cost of what is used, by service", "£",
+        "The part of the cost of what is used that each kind of service makes.",
         FLOWSIM, -1, adds_up=True,
     ),
 )  # fmt: skip
@@ -126,17 +126,19 @@ def _paid_for(
     assert service.cost is not None
     pool = kind in history.place.pools
     if service.cost.per == "start":
-        return _tasks(history, queues, start, end) if pool else int(history.starts(start, end)[queues].sum())
+        return tasks_of(history, queues, start, end) if pool else int(history.starts(start, end)[queues].sum())
     if service.cost.per == "hour_of_staff":
         return sum(_open_minutes(history, int(q), start, end) for q in queues) / HOUR
-    if pool:  # for being there
-        return float(history.capacity.area(start, end)[queues].sum()) / DAY
+    if pool or service.cost.per in ("unit_a_day", "unit_a_week"):  # for being there
+        there = float(history.capacity.area(start, end)[queues].sum())
+        return there / (WEEK if service.cost.per == "unit_a_week" else DAY) / service.units_each
     unused = sum(_unused_blocks(history, kind, service, int(q), start, end) for q in queues)
     minutes_each = DAY if service.cost.per == "day" else WEEK
     return (float(use[queues].sum()) + unused) / minutes_each / service.units_each
 
 
-def _tasks(history: History, pools: np.ndarray, start: int, end: int) -> int:
+def tasks_of(history: History, pools: np.ndarray, start: int, end: int) -> int:
+    """How many tasks these pools began within [start, end)."""
     granted = history.staffed.granted
     return int(((granted >= start) & (granted < end) & np.isin(history.staffed.pool, pools)).sum())
 

@@ -12,6 +12,7 @@ from flowsim.measures import (
     delay,
     discharge,
     emergency,
+    money,
     national,
     outcomes,
     services,
@@ -20,7 +21,9 @@ from flowsim.measures import (
 )
 from flowsim.measures.definition import Computation, Measure
 
-_MODULES = (delay, who_waits, discharge, stays, beds, emergency, outcomes, services, cost, credible, checks, national)
+_MODULES = (
+    delay, who_waits, discharge, stays, beds, emergency, outcomes, services, money, cost, credible, checks, national,
+)  # fmt: skip
 """Whose measures come one behind the other; headline measures come before them all."""
 _HEADLINE = (
     "delayed_patients", "nctr_share", "delayed_bed_days", "delayed_bed_days_by_cause", "delayed_bed_days_by_pathway",
@@ -28,7 +31,8 @@ _HEADLINE = (
     "los_days_median", "los_21_plus_share", "acute_occupancy", "discharges_by_weekday", "ed_queue_mean",
     "ed_left_unseen_share", "ed_four_hour_share", "boarding_hours_mean", "trolley_12_hour_count", "ed_12_hour_share",
     "usual_residence_share", "readmission_30_day_share", "deaths_in_hospital", "hospital_still_people",
-    "care_queue_mean", "care_wait_days_mean", "unmet_need_people", "cost_total", "out_of_range_queues",
+    "care_queue_mean", "care_wait_days_mean", "unmet_need_people", "money_spent", "capacity_freed",
+    "out_of_range_queues",
 )  # fmt: skip
 """The order of the headline measures; one that is not named here comes after them."""
 _NATIONAL: dict[str, tuple[str, ...]] = {

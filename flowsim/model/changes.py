@@ -105,7 +105,7 @@ def months_later(date: dt.date, months: int) -> dt.date:
 # Moves
 
 
-class _Transfer(NamedTuple):
+class Transfer(NamedTuple):
     """A move with everything settled: engine units by queue, from a minute up to another."""
 
     take: tuple[tuple[str, str | None, int], ...]
@@ -116,7 +116,7 @@ class _Transfer(NamedTuple):
 
 
 def _moves(place: Place) -> Iterator[Change]:
-    for transfer in _transfers(place):
+    for transfer in transfers(place):
         arrives, returns = transfer.start + transfer.lag, transfer.end + transfer.lag
         for kind, unit, units in transfer.take:
             yield Change(kind, unit, transfer.start, -units, "move")
@@ -126,7 +126,7 @@ def _moves(place: Place) -> Iterator[Change]:
             yield Change(kind, unit, transfer.end, -units, "move")
 
 
-def _transfers(place: Place) -> Iterator[_Transfer]:
+def transfers(place: Place) -> Iterator[Transfer]:
     """A move that the scenario changes ends when the policy starts, and the changed one is not made earlier."""
     switch = place.run.switch
     if place.rules_before is None:
@@ -145,7 +145,7 @@ def _transfers(place: Place) -> Iterator[_Transfer]:
             yield later._replace(start=max(later.start, switch))
 
 
-def _settled(place: Place, move: Move) -> _Transfer:
+def _settled(place: Place, move: Move) -> Transfer:
     run = place.run
     taken, given = place.kinds[move.take.service], place.kinds[move.give.service]
     parts = []
@@ -158,7 +158,7 @@ def _settled(place: Place, move: Move) -> _Transfer:
     begins = move.from_date or run.switch_date
     # one that is not to be undone is undone in no run, whatever its lag
     end = run.horizon if move.to_date is None else min(run.minute_of(move.to_date), run.horizon)
-    return _Transfer(parts[0], parts[1], run.minute_of(begins), end, move.lag_days * 1440)
+    return Transfer(parts[0], parts[1], run.minute_of(begins), end, move.lag_days * 1440)
 
 
 def given_for(move: Move, taken: Service, given: Service) -> float:

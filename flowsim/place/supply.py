@@ -47,11 +47,12 @@ def _payer_shares(payer: str | Mapping[Any, float]) -> dict[str, float]:
 
 
 class Cost(Model):
-    """What a service costs: `amount` pounds, paid by `payer`, for each day or hour of a unit in use, or each start; for
-    staff, each day or opening hour of being there, or each task."""
+    """What a service costs: `amount` pounds, paid by `payer`, for each day or hour of a unit in use, or each start; or
+    for each day or week of a unit that is there, used or not; for staff, each day or opening hour of being there, or
+    each task."""
 
     amount: float = Field(ge=0)
-    per: Literal["day", "hour_of_care", "hour_of_staff", "start"]
+    per: Literal["day", "hour_of_care", "hour_of_staff", "start", "unit_a_day", "unit_a_week"]
     payer: Payers
 
     @property
@@ -61,8 +62,9 @@ class Cost(Model):
 
     @property
     def a_week(self) -> float | None:
-        """Pounds for a unit that is in use for a week; None where the cost does not go by how long it is in use."""
-        return {"day": 7 * self.amount, "hour_of_care": self.amount}.get(self.per)
+        """Pounds for a unit that is in use all week; None where the cost does not go by time, or by opening hours."""
+        by_day, by_week = 7 * self.amount, self.amount
+        return {"day": by_day, "unit_a_day": by_day, "hour_of_care": by_week, "unit_a_week": by_week}.get(self.per)
 
 
 class CostLine(Model):
@@ -314,6 +316,9 @@ class Service(Model):
     trend: dict[str, Trend] = Field(default_factory=dict)
     initial: dict[str, Initial] = Field(default_factory=dict)
     cost: Cost | None = None
+    funded: float | None = Field(
+        default=None, ge=0, description="units paid for even where there are fewer; default: the capacity as things are"
+    )
 
     @property
     def split_by(self) -> Literal["site", "locality"] | None:

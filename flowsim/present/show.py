@@ -165,6 +165,8 @@ def _cost(service: Service) -> str:
     per = {
         "day": "a day of each of the staff" if service.role == "staff" else "a day of each unit in use",
         "hour_of_care": "an hour of care",
+        "unit_a_day": "a unit and day, used or not",
+        "unit_a_week": "a unit and week, used or not",
         "hour_of_staff": "an opening hour of each of the staff",
         "start": "a task" if service.role == "staff" else "a start",
     }

@@ -23,7 +23,7 @@ KEY_MEASURES = (
     "delayed_patients", "delayed_bed_days", "delay_days_mean",
     "hidden_wait_days_mean", "los_days_mean", "acute_occupancy",
     "boarding_hours_mean", "ed_four_hour_share", "trolley_12_hour_count",
-    "usual_residence_share", "readmission_30_day_share", "cost_total",
+    "usual_residence_share", "readmission_30_day_share", "money_spent",
 )  # fmt: skip
 """The headline measures a planner asks for first, in reading order: flow, stay, emergency department, outcome, cost."""
 

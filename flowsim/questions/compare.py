@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import ClassVar, Self, get_args
 
@@ -15,15 +15,15 @@ from flowsim.folder.atomic import write_csv
 from flowsim.folder.configuration import free_name
 from flowsim.folder.result import Result
 from flowsim.measures.registry import HEADLINE, MEASURES
-from flowsim.place import Payer, Place, PlaceError, Service, refuse
+from flowsim.place import Payer, Place, PlaceError, refuse
 from flowsim.statistics.intervals import endless, ratio_interval, smallest_detectable, t_interval, whole, wide_values
 
 NO_CLEAR_CHANGE = "no clear change"
 NO_INTERVAL = "one replication: no interval"
 SERVICE_LOAD = "service_offered_load"
 SERVICE_WAIT = "service_wait_days_mean"
-COST_BY_SERVICE = "cost_by_service"
-COST_TOTAL = "cost_total"
+MONEY_SPENT = "money_spent"
+CAPACITY_FREED = "capacity_freed"
 DELAYED_BED_DAYS = "delayed_bed_days"
 FEWEST_TO_JUDGE = 5
 """Replications below which a ratio of variances says nothing."""
@@ -34,7 +34,7 @@ ROUNDING = 1e-20
 class Comparison(Result):
     """A result of several scenarios, the first of which is the one compared with.
 
-    It has `differences`, `table()`, `what_breaks_next()`, `released_bed_days()` and `net_cost()`.
+    It has `differences`, `table()`, `what_breaks_next()`, `released_bed_days()` and `money()`.
     """
 
     question: ClassVar[str] = "compare"
@@ -85,18 +85,17 @@ class Comparison(Result):
 
     def released_bed_days(self) -> pd.DataFrame:
         """What a released bed-day costs in each scenario; see `cost_of_released_bed_days`."""
-        services = self.places[self.baseline].services
-        return cost_of_released_bed_days(self.results, self.baseline, self.others, services)
+        return cost_of_released_bed_days(self.results, self.baseline, self.others)
 
-    def net_cost(self, cashable: float | None = None) -> pd.DataFrame:
-        """What each scenario costs more or less, by payer, if the saving in acute beds comes and if it does not.
+    def money(self, cashable: float | None = None) -> pd.DataFrame:
+        """What each scenario spends more or less, by payer, and apart from it what the beds it frees are worth.
 
-        `cashable`: the share of the cost of beds no longer used that is saved in money; None for what each scenario's
-        place says (`place.metrics.cashable`, nought unless it is set). See `net_costs`.
+        `cashable`: the share of the worth of beds freed that is saved in money; None for what each scenario's place
+        says (`place.metrics.cashable`, nought unless it is set). See `money`.
         """
         if cashable is not None and not 0 <= cashable <= 1:
             raise refuse("cashable", cashable, "a share from 0 to 1")
-        return net_costs(self.results, self.places, cashable)
+        return money(self.results, self.places, cashable)
 
 
 def compare(
@@ -292,24 +291,21 @@ def what_breaks_next(differences: pd.DataFrame) -> pd.DataFrame:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What a released bed-day costs
+# Money spent, and capacity freed
 
 
-def cost_of_released_bed_days(
-    results: pd.DataFrame, baseline: str, others: tuple[str, ...], services: Mapping[str, Service]
-) -> pd.DataFrame:
-    """The change in the cost of everything but acute beds, over the delayed bed-days that are no longer.
+def cost_of_released_bed_days(results: pd.DataFrame, baseline: str, others: tuple[str, ...]) -> pd.DataFrame:
+    """The change in the money spent, over the delayed bed-days that are no longer.
 
-    Columns scenario, released (bed-days in the window), released_clear (its interval excludes nought), cost (change,
-    pounds), ratio, low, high (pounds a released bed-day, Fieller's 95 % interval over replications). The ratio is NaN
-    unless delayed bed-days clearly fall: a price of something that may not exist is no number.
+    Columns scenario, released (bed-days in the period), released_clear (its interval excludes nought), cost (change,
+    pounds in the period), ratio, low, high (pounds a released bed-day, Fieller's 95 % interval over replications). The
+    ratio is NaN unless delayed bed-days clearly fall: a price of something that may not exist is no number.
     """
-    acute = [name for name, service in services.items() if service.role == "ward"]
     everywhere = whole(results)
     rows = []
     for scenario in others:
-        cost = _paired_sum(results, baseline, scenario, COST_BY_SERVICE, without=acute)
-        released = -_paired_sum(everywhere, baseline, scenario, DELAYED_BED_DAYS)
+        cost = _paired(everywhere, baseline, scenario, MONEY_SPENT)
+        released = -_paired(everywhere, baseline, scenario, DELAYED_BED_DAYS)
         common = cost.index.intersection(released.index)
         if common.empty:
             continue
@@ -320,34 +316,66 @@ def cost_of_released_bed_days(
     return pd.DataFrame(rows, columns=["scenario", "released", "released_clear", "cost", "ratio", "low", "high"])
 
 
-SAVING_COMES, SAVING_FAILS = "the saving comes", "the saving does not come"
+SPENT, FREED, CASH = "money spent", "beds freed, worth", "of that, money"
 
 
-def net_costs(results: pd.DataFrame, places: Mapping[str, Place], cashable: float | None = None) -> pd.DataFrame:
-    """Every scenario's cost less that of the first of `places`, by payer: twice, since a bed-day released is no money.
+def money(results: pd.DataFrame, places: Mapping[str, Place], cashable: float | None = None) -> pd.DataFrame:
+    """What every scenario spends more than the first of `places`, by payer; apart from it, what beds it frees
+    are worth.
 
-    Acute beds cost by the day in use. Where the saving comes, all of their change counts; where it does not, only the
-    share `cashable` of it (None: what the scenario's own place declares), for beds are staffed whether in use or not.
-    Columns scenario, case, cashable, payer ("all", then each), beds (the mean change in what acute beds cost), then n,
-    difference, low, high, sd, smallest_detectable and change as in `paired_differences`; pounds in the window.
+    The two are never added up. Of what is freed only the share `cashable` is money (None: what the scenario's own
+    place declares). Columns scenario, what (`SPENT`, `FREED`, `CASH`), cashable, payer ("all", and of what is
+    spent then each), n, difference, low, high, sd, smallest_detectable and change as in `paired_differences`;
+    pounds in the period.
     """
     first, *others = places
     payers = ["", *get_args(Payer)]
-    total = {name: _by_what(results, name, COST_TOTAL).reindex(payers).rename({"": "all"}) for name in places}
-    beds = {name: _cost_of_beds(results, name, place) for name, place in places.items()}
+    spent = {name: _by_what(results, name, MONEY_SPENT).reindex(payers).rename({"": "all"}) for name in places}
+    freed = {name: _by_what(results, name, CAPACITY_FREED).reindex([""]).rename({"": "all"}) for name in places}
     frames = []
     for name in others:
-        saved = places[name].metrics.cashable if cashable is None else cashable
-        change, of_beds = total[name] - total[first], beds[name] - beds[first]
-        for case, share in ((SAVING_COMES, 1.0), (SAVING_FAILS, saved)):
-            samples = (change - (1 - share) * of_beds).to_numpy(dtype=float)
-            n, difference, sd, low, high = t_interval(samples)
+        share = places[name].metrics.cashable if cashable is None else cashable
+        more_freed = freed[name] - freed[first]
+        parts = {SPENT: spent[name] - spent[first], FREED: more_freed, CASH: share * more_freed}
+        for what, change in parts.items():
+            n, difference, sd, low, high = t_interval(change.to_numpy(dtype=float))
             least = smallest_detectable(n, sd)
-            rows = pd.DataFrame({"scenario": name, "case": case, "cashable": share, "payer": change.index})
-            rows = rows.assign(beds=of_beds.mean(axis=1).to_numpy(), n=n, difference=difference)
-            rows = rows.assign(low=low, high=high, sd=sd, smallest_detectable=least)
+            rows = pd.DataFrame({"scenario": name, "what": what, "cashable": share, "payer": change.index})
+            rows = rows.assign(n=n, difference=difference, low=low, high=high, sd=sd, smallest_detectable=least)
             frames.append(rows.assign(change=_change(rows))[n > 0])
     return pd.concat(frames, ignore_index=True)
+
+
+def not_costed(place: Place) -> list[str]:
+    """What a scenario needs and nothing prices, in words: longer hours, staff and services without a cost, all else.
+
+    Empty where it has a line of `costs` of its own, or where it changes only who comes, what happens by chance, money,
+    or the capacity of what has a price.
+    """
+    changed = place.scenario.changes
+    if any(key.startswith("costs.") for key in changed):
+        return []
+    words: dict[str, None] = {}
+    for key in changed:
+        part, _, rest = key.partition(".")
+        name, _, of = rest.partition(".")
+        if part == "calendars":
+            words["staff for other hours"] = None
+        elif part in ("pools", "services") and name in place.kinds:
+            kind = place.kinds[name]
+            if of.startswith(UNPRICED_OF_A_SERVICE):
+                words["staff for other hours"] = None
+            elif kind.cost is None and not of.startswith(BY_CHANCE):
+                words[kind.title] = None
+        elif part in ("stages", "choices"):
+            words["other ways of working"] = None
+    return list(words)
+
+
+BY_CHANCE = ("shocks", "displacements", "initial", "trend", "cost", "title")
+"""Keys of a service that no scheme buys."""
+UNPRICED_OF_A_SERVICE = ("calendar", "quota")
+"""Keys of a service that need staff, and no capacity whose price would tell."""
 
 
 def _by_what(results: pd.DataFrame, scenario: str, measure: str) -> pd.DataFrame:
@@ -356,24 +384,9 @@ def _by_what(results: pd.DataFrame, scenario: str, measure: str) -> pd.DataFrame
     return rows.pivot(index="of", columns="replication", values="value")
 
 
-def _cost_of_beds(results: pd.DataFrame, scenario: str, place: Place) -> pd.DataFrame:
-    """What acute beds cost each payer: one row a payer ("all" too), one column a replication; nought where none."""
-    spent = _by_what(results, scenario, COST_BY_SERVICE)
-    costs = pd.DataFrame(0.0, index=["all", *get_args(Payer)], columns=spent.columns)
-    for name, service in place.services.items():
-        if service.role == "ward" and service.cost is not None and name in spent.index:
-            costs.loc["all"] += spent.loc[name]
-            for payer, share in service.cost.payers.items():
-                costs.loc[payer] += share * spent.loc[name]
-    return costs
-
-
-def _paired_sum(
-    results: pd.DataFrame, baseline: str, scenario: str, measure: str, without: Sequence[str] = ()
-) -> pd.Series:
-    """Scenario less baseline in each replication, summed over every `of` that is not left out."""
-    rows = results[(results["measure"] == measure) & ~results["of"].isin(without)]
-    sums = rows.groupby(["scenario", "replication"])["value"].sum()
+def _paired(results: pd.DataFrame, baseline: str, scenario: str, measure: str) -> pd.Series:
+    """Scenario less baseline in each replication, summed over what is left of `of`."""
+    sums = results[results["measure"] == measure].groupby(["scenario", "replication"])["value"].sum()
     if not {baseline, scenario} <= set(sums.index.get_level_values("scenario")):
         return pd.Series(dtype=float)
     return (sums[scenario] - sums[baseline]).dropna()

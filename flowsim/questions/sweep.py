@@ -32,7 +32,7 @@ POINT = "point"
 POINTS_FILE = "points.csv"
 SWEPT = ("place", SCENARIO, "policy_start")
 """What may be varied: what the same people can live through. Anything else makes another run."""
-DEFAULT_MEASURES = ("delayed_patients", "acute_occupancy", "boarding_hours_mean", "cost_total")
+DEFAULT_MEASURES = ("delayed_patients", "acute_occupancy", "boarding_hours_mean", "money_spent", "capacity_freed")
 """What a sweep is judged and drawn by where nobody says; the first decides which points are best."""
 
 

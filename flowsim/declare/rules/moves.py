@@ -25,7 +25,7 @@ def check_moves(facts: Facts) -> None:
                 priced = "no cost" if cost is None else f"a cost of {cost.amount:g} per {cost.per}"
                 raise PlaceError(
                     f"{key}.give.exchange: '{part.service}' has {priced}; allowed: pounds between services with a "
-                    "cost above 0 per day or hour_of_care, else 'amount'."
+                    "cost above 0 per day, hour_of_care, unit_a_day or unit_a_week, else 'amount'."
                 )
         begins, ends = moved_between(facts.place.run, move)
         if move.to_date is not None and move.lag_days >= (ends - begins).days:

@@ -105,8 +105,11 @@ def _cost(facts: Facts, key: str, name: str, service: Service) -> None:
     if service.cost is not None:
         pool, care = name in facts.place.pools, service.unit == "hours_a_week"
         hourly = ["hour_of_staff"] if pool else ["hour_of_care"] if care else []
-        if service.cost.per not in ("day", "start", *hourly):
-            raise refuse(f"{key}.cost.per", service.cost.per, f"for {service.unit}:", ["day", "start", *hourly])
+        allowed = ["day", "start", *hourly, "unit_a_day", "unit_a_week"]
+        if service.cost.per not in allowed:
+            raise refuse(f"{key}.cost.per", service.cost.per, f"for {service.unit}:", allowed)
+        if service.capacity == "unlimited" and service.cost.per.startswith("unit_"):
+            raise refuse(f"{key}.cost.per", service.cost.per, "where the capacity is unlimited:", ["day", "start"])
 
 
 def _watch(facts: Facts, key: str, watch: str, service: Service) -> None:

@@ -1,4 +1,4 @@
-"""What scenarios cost more or less than the first, by payer, and what a released bed-day costs."""
+"""What scenarios spend more or less than the first, by payer; apart from it, what the beds they free are worth."""
 
 from __future__ import annotations
 
@@ -7,63 +7,61 @@ from typing import Any
 
 import pandas as pd
 
-from flowsim.measures.registry import HEADLINE
-from flowsim.place import Place
+from flowsim.measures.registry import MEASURES
 from flowsim.present.pages.cells import difference_cell
 from flowsim.present.pages.page import Cell, Entry, Section
 from flowsim.present.titles import titled, unit_in
-from flowsim.questions.compare import SAVING_COMES, SAVING_FAILS, Comparison
+from flowsim.questions.compare import CASH, FREED, SPENT, Comparison, not_costed
+
+COSTED, PARTLY, UNCOSTED = "yes", "in part", "not costed"
 
 
 def sections(result: Comparison, brief: bool) -> Iterator[Section]:
-    """The table of costs; nothing where a place knows of none. `brief`: only payers for whom something changes."""
-    net = result.net_cost()
-    if net.empty:
+    """The table of money; nothing where a place has no prices. `brief`: only payers for whom something changes."""
+    money = result.money()
+    if money.empty:
         return
-    moved = net.groupby("payer", sort=False)["difference"].any()
-    payers = ["all", *(payer for payer in moved.index if payer != "all" and (moved[payer] or not brief))]
-    columns = ("scenario", "in acute beds", "all payers", *payers[1:], "a released bed-day")
-    heading = f"What it costs ({unit_in('cost_total', result)}, difference)"
-    yield Section(heading, columns, tuple(_rows(result, net, payers, brief)), tuple(_sentences(result, net)))
+    spent = money[money["what"] == SPENT]
+    moved = spent.groupby("payer", sort=False)["difference"].any()
+    payers = [payer for payer in moved.index if payer != "all" and (moved[payer] or not brief)]
+    cash = bool((money["cashable"] > 0).any())
+    columns = ("scenario", SPENT, *payers, FREED, *((CASH,) if cash else ()), "a released bed-day", "costed")
+    heading = f"What it costs ({unit_in('money_spent', result)}, difference)"
+    rows = tuple(_rows(result, money, payers, brief, cash))
+    yield Section(heading, columns, rows, tuple(_sentences(result, money)))
 
 
-def _rows(result: Comparison, net: pd.DataFrame, payers: list[str], brief: bool) -> Iterator[tuple[Entry, ...]]:
-    """A row a scenario and case; one case where nothing is saved or spent in acute beds."""
-    by_payer: Any = net.set_index(["scenario", "case", "payer"])
+def _rows(
+    result: Comparison, money: pd.DataFrame, payers: list[str], brief: bool, cash: bool
+) -> Iterator[tuple[Entry, ...]]:
+    by_payer: Any = money.set_index(["scenario", "what", "payer"])
     released = result.released_bed_days().set_index("scenario")
-    cases = {SAVING_COMES: SAVING_COMES, SAVING_FAILS: SAVING_FAILS}
-    if not net["beds"].any():
-        cases = {SAVING_COMES: "cost as before"}
+    asked = [(SPENT, "all"), *((SPENT, payer) for payer in payers), (FREED, "all"), *([(CASH, "all")] if cash else [])]
+    unit = MEASURES["money_spent"].unit
     for scenario in result.others:
-        name: str = titled(result, scenario)
-        price: Entry = released_cell(released, scenario)
-        for case, words in cases.items():
-            keys = [(scenario, case, payer) for payer in payers]
-            unit = HEADLINE["cost_total"].unit
-            cells = [difference_cell(by_payer.loc[key], unit, brief) if key in by_payer.index else "-" for key in keys]
-            yield name, words, *cells, price
-            name, price = "", ""
+        keys = [(scenario, *key) for key in asked]
+        cells = [difference_cell(by_payer.loc[key], unit, brief) if key in by_payer.index else "-" for key in keys]
+        spends = bool(by_payer["difference"].get((scenario, SPENT, "all"), 0.0))
+        missing = not_costed(result.places[scenario])
+        costed = (PARTLY if spends else UNCOSTED) if missing else COSTED
+        yield titled(result, scenario), *cells, released_cell(released, scenario), costed
 
 
-def _sentences(result: Comparison, net: pd.DataFrame) -> Iterator[str]:
-    saved = sorted(net.loc[net["case"] == SAVING_FAILS, "cashable"].unique())
-    shares = "nothing" if saved == [0] else " or ".join(f"{share:.0%}" for share in saved)
+def _sentences(result: Comparison, money: pd.DataFrame) -> Iterator[str]:
+    shares = sorted(money["cashable"].unique())
+    saved = "nothing" if shares == [0] else " or ".join(f"{share:.0%}" for share in shares)
     yield (
-        "The saving comes: every acute bed-day used less or more counts as money. It does not come: beds are staffed "
-        f"whether in use or not, and {shares} of that counts (place.metrics.cashable)."
+        "Money spent is capacity at its price, whether used or not, with staff and schemes; beds that are closed are "
+        "paid for all the same. What beds freed are worth is no money and is not taken from it: "
+        f"{saved} of it is saved (place.metrics.cashable)."
     )
     yield (
-        "A released bed-day is priced by what everything but acute beds costs more, over the delayed bed-days that "
-        "fall away (Fieller's 95 % interval)."
+        "A released bed-day is priced by the money spent more, over the delayed bed-days that fall away (Fieller's "
+        "95 % interval)."
     )
-    if longer := [name for name in result.others if _changes_hours(result.places[name])]:
-        named = ", ".join(titled(result, name) for name in longer)
-        yield f"{named}: the staff for longer hours are not in these costs, since no source gives theirs."
-
-
-def _changes_hours(place: Place) -> bool:
-    """Does the scenario change when people work, whose cost is not known?"""
-    return any(key.startswith("calendars.") for key in place.scenario.changes)
+    for scenario in result.others:
+        if missing := not_costed(result.places[scenario]):
+            yield f"{titled(result, scenario)}: not costed, since no source gives a price: {', '.join(missing)}."
 
 
 def released_cell(released: pd.DataFrame, scenario: str) -> Entry:

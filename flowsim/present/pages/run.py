@@ -63,12 +63,12 @@ def services(result: Result) -> Iterator[Section]:
 
 
 def payers(result: Result) -> Iterator[Section]:
-    """The cost by payer."""
+    """The money spent, by payer."""
     summary = result.summary(headline=False)
-    cost = summary[summary["measure"] == "cost_total"]
+    cost = summary[summary["measure"] == "money_spent"]
     if len(cost):
         cost = cost.sort_values("of", key=lambda payer: payer == "", kind="stable")
         named = cost["of"].replace("", "all payers")
-        cells = (mean_cell(row, "cost_total") for row in cost.to_dict("records"))
+        cells = (mean_cell(row, "money_spent") for row in cost.to_dict("records"))
         rows = tuple(zip(named, cells, strict=True))
-        yield Section("What it costs", ("payer", unit_in("cost_total", result)), rows)
+        yield Section("What it costs", ("payer", unit_in("money_spent", result)), rows)
