@@ -237,6 +237,8 @@ class Selection(Comparison):
             f"Where the best of these is better than each other by {asked['indifference']:g} {unit} or more, "
             f"this names it at least {100 * asked['probability']:g} times in 100; closer ones count as equally good."
         )
+        if asked["worse"]:
+            worth += " That promise is of the ranking; a guard is judged anew each round, by a plain 95 % interval."
         saved = f"; as many of each as of the longest would have been {equal}" if equal > spent else ""
         return [
             f"Selected: {asked['best']} ({measure.title}, {side} is better).",
@@ -252,7 +254,7 @@ class Selection(Comparison):
         sentences = [told(self, base)]
         sentences += [f"Not selected: {name}, where worse: {in_words(worse)}." for name, worse in failing.items()]
         if failing and len(failing) == len(self.scenarios) - 1:
-            sentences.append(f"Every other fails a guard: {base}, as things are, is what is left.")
+            sentences.append(f"Every other fails a guard: {base}, with which they are compared, is what is left.")
         return sentences
 
 
