@@ -69,7 +69,7 @@ def test_select_does_not_select_closed_beds(
     written = pd.read_csv("select/selection.csv").set_index("scenario")["worse"]
     assert "boarding_hours_mean" in written[CLOSED]
     said = " ".join(capsys.readouterr().out.split())
-    assert "as things are, is what is left" in said
+    assert "with which they are compared, is what is left" in said
 
 
 def test_whoever_was_behind_a_place_that_fails_a_guard_is_in_again() -> None:
