@@ -4,7 +4,8 @@ Only `compiled.py` imports this file. Everything lives in the tables that `advan
 and `compiled.py` makes; the loop allocates nothing, so a run can be stopped between two minutes, its tables copied, and
 both copies carried on.
 
-The functions are named as in the rules and take what they need of the tables, always in that order.
+The functions are named as in the rules and take what they need of the tables, always in that order. Where a rule hangs
+on one line, `# rule:` says which; tests/test_identity.py turns those lines round, one after the other.
 """
 
 from typing import Any
@@ -33,6 +34,7 @@ from flowsim.engine.layout import (  # isort: skip
 )  # fmt: skip
 
 # Kinds of events, in the order in which those of one person run in a minute; WAKE belongs to a service.
+# rule: a minute, order
 DEATH, READMISSION, UNFIT, PATIENCE_ENDS, DECLINE, RELEASE, MAIN, WAKE = (int64(kind) for kind in range(8))
 KINDS = 8
 CROSSES, HAPPENS = range(2)  # the lists of a minute: the kinds before MAIN, which run first; MAIN and WAKE
@@ -121,7 +123,7 @@ def plus_open(openings, first, calendar, t, n):
         n -= openings[at, TO] - begin
         at += 1
         begin = int64(openings[at, FROM])
-    return begin + n
+    return begin + n  # rule: task, open minutes
 
 
 # ------------------------------------------------------------------------------------------------------- events
@@ -235,7 +237,7 @@ def comes_before(spells, a, b):
     """Priority, then minute of joining (both in KEY), then the spell's number (a spell's index is in that order)."""
     if spells[a, KEY] != spells[b, KEY]:
         return spells[a, KEY] < spells[b, KEY]
-    return a < b
+    return a < b  # rule: want, ties
 
 
 @hot
@@ -416,17 +418,17 @@ def free_units(services, run, s, units):
     """So many units of service s are no longer in use."""
     # Where nobody waits nobody can be let in: whoever joins later touches the service then, if there is room.
     services[s, IN_USE] -= units
-    if units > 0 and services[s, WAITING] > 0:
+    if units > 0 and services[s, WAITING] > 0:  # rule: decision is due, freed
         touch(run, s)
 
 
 @hot
 def own(rows, rare, spells, n, s):
     """Units spell n holds that count towards a row of service s."""
-    if spells[n, MARKS] & HOLDS:
+    if spells[n, MARKS] & HOLDS:  # rule: want, less the units held
         i = index(spells[n, ROW])
         # Units kept for a later row are not at hand for the next one, which needs its own beside them.
-        if rows[i, SERVICE] == s and keeps_for(rows, rare, i) < 0:
+        if rows[i, SERVICE] == s and keeps_for(rows, rare, i) < 0:  # rule: want, not those kept
             return int64(rows[i, TAKEN])
     return 0
 
@@ -467,7 +469,7 @@ def needed(rows, rare, spells, n):
     s = index(rows[index(spells[n, TARGET]), SERVICE])
     need = size(rows, rare, spells, n) - own(rows, rare, spells, n, s)
     if is_reserved(rows, spells, n, s):
-        need -= int64(rows[spells[n, RESERVED], TAKEN])
+        need -= int64(rows[spells[n, RESERVED], TAKEN])  # rule: want, less what is reserved
     return need
 
 
@@ -479,10 +481,10 @@ def want(rows, rare, stamps, spells, services, heads, asks, run, n, t):
     stamps[j, ROW_JOINED] = t
     spells[n, MARKS] &= ~DECLINED
     declines = int64(-1)
-    joined = t
+    joined = t  # rule: want, minute of joining
     if more >= 0:
         if rare[more, DECLINE_AFTER] >= 0:
-            declines = int64(spells[n, BASE]) + int64(rare[more, DECLINE_AFTER]) + 1
+            declines = int64(spells[n, BASE]) + int64(rare[more, DECLINE_AFTER]) + 1  # rule: want, declined
             # Declined before asking: the need is the larger one at once, and no event comes. Behind it, `declines > t`
             # makes one.
             if declines <= t:
@@ -490,14 +492,15 @@ def want(rows, rare, stamps, spells, services, heads, asks, run, n, t):
         # The place in the queue may be that of a row joined earlier (a fallback, a second try): its minute makes the
         # key.
         since = int64(rare[more, SINCE])
-        if since >= 0 and stamps[since, ROW_JOINED] >= 0:
+        if since >= 0 and stamps[since, ROW_JOINED] >= 0:  # rule: want, since
             joined = int64(stamps[since, ROW_JOINED])
     # What is held or reserved in the same service covers it: nobody is asked, so neither calendar nor quota counts.
     need = needed(rows, rare, spells, n)
-    if need <= 0:
+    if need <= 0:  # rule: want, nothing needed
         return True
     spells[n, PHASE] = QUEUES
-    join(spells, services, run, index(rows[j, SERVICE]), n, int64(rows[j, PRIORITY]) * run[HORIZON] + joined, need)
+    key = int64(rows[j, PRIORITY]) * run[HORIZON] + joined  # rule: want, key
+    join(spells, services, run, index(rows[j, SERVICE]), n, key, need)
     # Patience begins only if this pass does not accept them: until then it is one entry in a list, not an event.
     if rows[j, PATIENCE] >= 0:
         asks[run[ASKS]] = n
@@ -513,7 +516,7 @@ def accept(rows, rare, stamps, spells, services, heads, run, n, t):
     # Death is not cancelled: who was accepted is still in the old row, and may die there before they move.
     cancel(spells, heads, PATIENCE_ENDS, n)
     cancel(spells, heads, DECLINE, n)
-    cancel(spells, heads, UNFIT, n)
+    cancel(spells, heads, UNFIT, n)  # rule: accepted, timers end
     j = index(spells[n, TARGET])
     s = index(rows[j, SERVICE])
     need = size(rows, rare, spells, n)
@@ -525,7 +528,7 @@ def accept(rows, rare, stamps, spells, services, heads, run, n, t):
         need -= taken_over
     handed = min(need, own(rows, rare, spells, n, s))
     # In use from now on, though the person comes later: a bed that is promised is no longer to be had.
-    services[s, IN_USE] += need - handed
+    services[s, IN_USE] += need - handed  # rule: accepted, in use
     begin_leaving(rows, spells, n, handed)
 
 
@@ -553,14 +556,14 @@ def go(rows, spells, heads, run, n):
 @hot
 def start(rows, rare, stamps, spells, heads, run, n, j, t):
     """Spell n comes to row j."""
-    stamps[j, ROW_STARTED] = t
+    stamps[j, ROW_STARTED] = t  # rule: start, started
     spells[n, ROW] = j
     spells[n, PHASE] = STAYS
     spells[n, TASK] = rows[j, FIRST_TASK]  # to be fetched in time
     marks = int64(spells[n, MARKS])
     spells[n, MARKS] = marks | HOLDS
     duration = int64(rows[j, DURATION])
-    if marks & DECLINED:
+    if marks & DECLINED:  # rule: start, declined
         duration = int64(rare[rows[j, RARE], DECLINED_DURATION])
     schedule(spells, heads, run, MAIN, n, t + duration)
 
@@ -572,7 +575,7 @@ def free_kept(rows, rare, stamps, spells, services, run, n, ended, t):
     row = int64(spells[n, KEPT])
     while row >= 0:
         also = int64(rows[row, NEXT_ROW])
-        if ended < 0 or keeps_for(rows, rare, row) == ended:
+        if ended < 0 or keeps_for(rows, rare, row) == ended:  # rule: leave, kept until
             stamps[row, ROW_FREED] = t
             free_units(services, run, int64(rows[row, SERVICE]), int64(rows[row, TAKEN]))
             if before < 0:
@@ -594,7 +597,7 @@ def leave(rows, rare, stamps, spells, services, heads, run, n, ended, may_keep, 
     stamps[i, ROW_LEFT] = t
     rows[i, ENDED] = ended
     # Kept rows are a list through the rows themselves (NEXT_ROW), for any number of them may be kept at once.
-    if may_keep and keeps_for(rows, rare, i) >= 0:
+    if may_keep and keeps_for(rows, rare, i) >= 0:  # rule: leave, kept
         rows[i, NEXT_ROW] = spells[n, KEPT] if marks & KEEPS else -1
         spells[n, KEPT] = i
         marks |= KEEPS
@@ -610,6 +613,7 @@ def leave(rows, rare, stamps, spells, services, heads, run, n, ended, may_keep, 
     if more >= 0 and rare[more, CHILD] >= 0:
         child = int64(rare[more, CHILD])
         spells[child, PARENT] = n
+        # rule: leave, readmission
         schedule(spells, heads, run, READMISSION, child, t + int64(rare[more, READMISSION_GAP]))
 
 
@@ -629,7 +633,7 @@ def end_spell(rows, rare, stamps, spells, services, heads, run, n, phase, t):
     spells[n, PHASE] = phase
     if spells[n, MARKS] & KEEPS:
         free_kept(rows, rare, stamps, spells, services, run, n, -1, t)
-    if spells[n, MARKS] & RESERVES:
+    if spells[n, MARKS] & RESERVES:  # rule: readmission, not taken over
         free_reserved(rows, stamps, spells, services, heads, run, n, 0, t)
 
 
@@ -651,7 +655,7 @@ def ready(rows, rare, stamps, spells, services, heads, run, n, t):
         recognise(stamps, spells, n, t)
     if more >= 0:
         # Who holds nothing can neither die nor be unfit here: the timers are of the bed, not of the person.
-        if not rare[more, HOLD]:
+        if not rare[more, HOLD]:  # rule: leave, hold
             ended = MOVED_ON if rows[i, NEXT] >= 0 else LEFT
             leave(rows, rare, stamps, spells, services, heads, run, n, ended, False, t)
             return
@@ -674,6 +678,7 @@ def grant(tasks, spells, heads, openings, first, run, n, t):
     tasks[k, TASK_GRANTED] = t
     calendar = int64(tasks[k, TASK_CALENDAR])
     work = int64(tasks[k, TASK_MINUTES])
+    # rule: task, end
     end = plus_open(openings, first, calendar, t, work) if work > 0 else next_open(openings, first, calendar, t)
     schedule(spells, heads, run, MAIN, n, end)
 
@@ -684,7 +689,7 @@ def task_done(rows, spells, n, stamps, t):
     i = index(spells[n, ROW])
     k = spells[n, TASK]
     spells[n, TASK] = k + 1
-    if spells[n, PHASE] == BEFORE and k - rows[i, FIRST_TASK] + 1 == rows[i, RECOGNITION]:
+    if spells[n, PHASE] == BEFORE and k - rows[i, FIRST_TASK] + 1 == rows[i, RECOGNITION]:  # rule: ready, recognition
         recognise(stamps, spells, n, t)
 
 
@@ -692,7 +697,7 @@ def task_done(rows, spells, n, stamps, t):
 def end_task(rows, tasks, stamps, spells, services, run, n, t):
     k = index(spells[n, TASK])
     tasks[k, TASK_ENDED] = t
-    if tasks[k, TASK_POOL] >= 0:
+    if tasks[k, TASK_POOL] >= 0:  # rule: task, unit free again
         free_units(services, run, int64(tasks[k, TASK_POOL]), 1)
     task_done(rows, spells, n, stamps, t)
 
@@ -716,13 +721,14 @@ def proceed(rows, rare, tasks, stamps, spells, services, heads, asks, openings, 
         i = int64(spells[n, ROW])
         if k < spells[n, LAST_TASK]:
             # Asked when the task would begin, not before: the reservation may be lost while earlier tasks are done.
-            if tasks[k, TASK_SKIP] and next_is_reserved(rows, spells, n, i):
+            if tasks[k, TASK_SKIP] and next_is_reserved(rows, spells, n, i):  # rule: task, skip if kept
                 task_done(rows, spells, n, stamps, t)
                 continue
             tasks[k, TASK_BEGAN] = t
             pool = int64(tasks[k, TASK_POOL])
             if pool >= 0:
-                join(spells, services, run, pool, n, int64(rows[index(i), PRIORITY]) * run[HORIZON] + t, 1)
+                key = int64(rows[index(i), PRIORITY]) * run[HORIZON] + t  # rule: task, key
+                join(spells, services, run, pool, n, key, 1)
             else:
                 grant(tasks, spells, heads, openings, first, run, n, t)
             return
@@ -803,7 +809,7 @@ def give_back(rows, rare, stamps, spells, services, run, n, ended, heir, t):
     spells[n, MARKS] &= ~HOLDS
     stamps[i, ROW_LEFT] = t
     rows[i, ENDED] = ended
-    if heir >= 0 and kept_on_readmission(rows, rare, i) > 0:
+    if heir >= 0 and kept_on_readmission(rows, rare, i) > 0:  # rule: readmission, reserved
         spells[heir, RESERVED] = i
         spells[heir, MARKS] |= RESERVES
     else:
@@ -834,7 +840,7 @@ def readmit(rows, rare, tasks, stamps, spells, services, heads, run, n, t):
     parent = int64(spells[n, PARENT])
     phase = spells[parent, PHASE]
     # The dead do not come back. Who went home does, and so does who is still waiting, whose way it breaks off.
-    if phase == DEAD:
+    if phase == DEAD:  # rule: readmission, of the dead
         return False
     # The way that is broken off ends before the new spell arrives, so that what it frees is free in this minute's
     # decision, and its last row may be reserved for the child, which is what `kept_on_readmission` says.
@@ -844,7 +850,7 @@ def readmit(rows, rare, tasks, stamps, spells, services, heads, run, n, t):
         end_spell(rows, rare, stamps, spells, services, heads, run, parent, GONE, t)
         if spells[n, MARKS] & RESERVES:
             kept = kept_on_readmission(rows, rare, int64(spells[n, RESERVED]))
-            schedule(spells, heads, run, RELEASE, n, t + kept)
+            schedule(spells, heads, run, RELEASE, n, t + kept)  # rule: readmission, release
     return True
 
 
@@ -860,7 +866,7 @@ def become_unfit(rows, rare, tasks, stamps, spells, services, heads, run, n, t):
     stamps[i, ROW_LEFT] = t
     stamps[i, ROW_FREED] = t
     rows[i, ENDED] = UNFIT_AGAIN
-    free_units(services, run, index(rows[i, SERVICE]), int64(rows[i, TAKEN]) - units)
+    free_units(services, run, index(rows[i, SERVICE]), int64(rows[i, TAKEN]) - units)  # rule: unfit again, surplus
     if spells[n, MARKS] & KEEPS:
         free_kept(rows, rare, stamps, spells, services, run, n, i, t)
     stamps[j, ROW_JOINED] = t
@@ -877,9 +883,9 @@ def turn_elsewhere(rows, spells, services, heads, run, n, ended):
     cancel(spells, heads, DECLINE, n)
     j = int64(spells[n, TARGET])
     # Lost to this queue, not to the run: they want what is planned otherwise; -1 there, they go with less, or are gone.
-    rows[j, ENDED] = ended
+    rows[j, ENDED] = ended  # rule: patience ends, in the queue
     spells[n, TARGET] = rows[j, OTHERWISE]
-    spells[n, PHASE] = WANTS
+    spells[n, PHASE] = WANTS  # rule: patience ends, want otherwise
 
 
 @cold
@@ -890,9 +896,9 @@ def wait_or_leave(rows, spells, services, heads, run, n, t):
     """
     if spells[n, PHASE] != QUEUES or spells[n, MARKS] & (1 << PATIENCE_ENDS):
         return
-    patience = int64(rows[spells[n, TARGET], PATIENCE])
+    patience = int64(rows[spells[n, TARGET], PATIENCE])  # rule: try now
     if patience > 0:
-        schedule(spells, heads, run, PATIENCE_ENDS, n, t + patience)
+        schedule(spells, heads, run, PATIENCE_ENDS, n, t + patience)  # rule: want, patience
     elif patience == 0:
         turn_elsewhere(rows, spells, services, heads, run, n, TURNED_AWAY)
 
@@ -902,7 +908,7 @@ def change_need(rows, rare, spells, services, run, n):
     """Spell n stands in the queue of its target and needs something else: the key stays."""
     s = int64(spells[n, QUEUE])
     # Taken out and put back by the same key: trees with first fit know the least need below each node, which changes.
-    key = int64(spells[n, KEY])
+    key = int64(spells[n, KEY])  # rule: want, the key stays
     quit_queue(spells, services, run, n)
     join(spells, services, run, s, n, key, max(needed(rows, rare, spells, n), 0))
 
@@ -912,7 +918,7 @@ def release(rows, rare, stamps, spells, services, heads, run, n, t):
     """What was reserved for spell n is freed."""
     s = rows[spells[n, RESERVED], SERVICE]
     free_reserved(rows, stamps, spells, services, heads, run, n, 0, t)
-    if spells[n, PHASE] == QUEUES and spells[n, QUEUE] == s:
+    if spells[n, PHASE] == QUEUES and spells[n, QUEUE] == s:  # rule: readmission, released
         change_need(rows, rare, spells, services, run, n)
 
 
@@ -920,7 +926,7 @@ def release(rows, rare, stamps, spells, services, heads, run, n, t):
 def first_to_displace(rows, spells, services, order, s, units):
     """The list (by NEXT_ROW) of the rows of service s whose people make up so many units; its first, -1 for none."""
     foremost = last = int64(-1)
-    for p in range(services[s, ORDER_FROM], services[s, ORDER_TO]):
+    for p in range(services[s, ORDER_FROM], services[s, ORDER_TO]):  # rule: displacement, order
         if units <= 0:
             break
         i = int64(order[p])
@@ -946,7 +952,7 @@ def displace(rows, rare, stamps, spells, services, heads, run, n, t):
     leave(rows, rare, stamps, spells, services, heads, run, n, DISPLACED, False, t)
     more = int64(rows[i, RARE])
     spells[n, TARGET] = rare[more, DISPLACED_TO] if more >= 0 else -1
-    spells[n, BASE] = t
+    spells[n, BASE] = t  # rule: displacement, base
     spells[n, PHASE] = WANTS
 
 
@@ -980,23 +986,23 @@ def wake(spells, services, heads, run, s, t):
 @hot
 def may_accept(spells, services, heads, openings, first, run, quota_day, quota_week, s, t):
     """Is the calendar open in this minute and quota left? If not, the service is looked at again when they may be."""
-    opens = next_open(openings, first, int64(services[s, CALENDAR]), t)
+    opens = next_open(openings, first, int64(services[s, CALENDAR]), t)  # rule: decision 2, calendar
     if opens > t:
-        wake(spells, services, heads, run, s, opens)
+        wake(spells, services, heads, run, s, opens)  # rule: decision is due, opened
         return False
     if services[s, QUOTA]:
         day = t // DAY
         if day != services[s, QUOTA_DAY]:
             services[s, QUOTA_DAY] = day
-            services[s, USED_DAY] = 0
-        week = (day + run[WEEKDAY]) // 7
+            services[s, USED_DAY] = 0  # rule: decision 2, quota of the day
+        week = (day + run[WEEKDAY]) // 7  # rule: decision 2, week
         if week != services[s, QUOTA_WEEK]:
             services[s, QUOTA_WEEK] = week
             services[s, USED_WEEK] = 0
         if (quota_day[s, day] >= 0 and services[s, USED_DAY] >= quota_day[s, day]) or (
             quota_week[s, week] >= 0 and services[s, USED_WEEK] >= quota_week[s, week]
         ):
-            wake(spells, services, heads, run, s, (day + 1) * DAY)
+            wake(spells, services, heads, run, s, (day + 1) * DAY)  # rule: decision is due, quota
             return False
         # Counted as one is let through, for all that ask this are accepted at once. A staff grant counts as well.
         services[s, USED_DAY] += 1
@@ -1010,18 +1016,20 @@ def rounds(rows, rare, tasks, stamps, spells, services, heads, asks, openings, f
 
     Only services that were touched since they last had nobody to accept can accept anybody.
     """
-    s = next_touched(run, 0)
+    s = next_touched(run, 0)  # rule: decision 2, index order
     while s >= 0:
-        while services[s, WAITING] > 0:
+        while services[s, WAITING] > 0:  # rule: decision 2, all it can
             free = services[s, CAPACITY] + services[s, ESCALATION] - services[s, IN_USE]
             if free <= 0:
                 break
+            # rule: decision 2, first fit
             n = first_that_fits(spells, services, s, free) if services[s, FIRST_FIT] else index(services[s, HEAD])
             if n < 0 or spells[n, NEED] > free:
                 break
+            # rule: decision 2, may accept
             if not may_accept(spells, services, heads, openings, first, run, quota_day, quota_week, s, t):
                 break
-            quit_queue(spells, services, run, n)
+            quit_queue(spells, services, run, n)  # rule: decision 2, accepted
             if spells[n, PHASE] == QUEUES:
                 accept(rows, rare, stamps, spells, services, heads, run, n, t)
                 proceed(rows, rare, tasks, stamps, spells, services, heads, asks, openings, first, run, n, t)
@@ -1030,8 +1038,8 @@ def rounds(rows, rare, tasks, stamps, spells, services, heads, asks, openings, f
                 grant(tasks, spells, heads, openings, first, run, n, t)
         run[DIRTY + (s >> 6)] &= ~(1 << (s & 63))
         # Rounds go upwards through the services: what a later one frees for an earlier one is for the next round.
-        after = next_touched(run, s + 1)
-        s = after if after >= 0 else next_touched(run, 0)
+        after = next_touched(run, s + 1)  # rule: decision 2, the next service
+        s = after if after >= 0 else next_touched(run, 0)  # rule: decision 2, the next round
 
 
 @cold
@@ -1044,15 +1052,15 @@ def look(services, run, looks, rules, t):
         queue = services[rules[rule, RULE_WATCH], WAITING]
         opens = rules[rule, RULE_IS_OPEN]
         # Between the two bounds a rule stays as it is, so that it does not open and close from look to look.
-        if last or queue <= rules[rule, RULE_CLOSE]:
+        if last or queue <= rules[rule, RULE_CLOSE]:  # rule: decision 3, closes
             opens = 0
-        elif queue >= rules[rule, RULE_OPEN]:
+        elif queue >= rules[rule, RULE_OPEN]:  # rule: decision 3, opens
             opens = 1
         if opens != rules[rule, RULE_IS_OPEN]:
             rules[rule, RULE_IS_OPEN] = opens
             s = int64(rules[rule, RULE_SERVICE])
             services[s, ESCALATION] += rules[rule, RULE_UNITS] if opens else -rules[rule, RULE_UNITS]
-            services[s, CHANGED] = ESCALATED + 1
+            services[s, CHANGED] = ESCALATED + 1  # rule: capacity log, reason
             touch(run, s)
 
 
@@ -1074,7 +1082,7 @@ def write_log(services, run, log, t):
     for s in range(services.shape[0]):
         if services[s, CHANGED]:
             capacity = services[s, CAPACITY] + services[s, ESCALATION]
-            if capacity != services[s, LOGGED]:
+            if capacity != services[s, LOGGED]:  # rule: capacity log, changed
                 services[s, LOGGED] = capacity
                 k = run[N_LOG]
                 run[N_LOG] += 1
@@ -1167,7 +1175,7 @@ def advance(
                     touch(run, s)
                     continue
                 elif kind == PATIENCE_ENDS:
-                    turn_elsewhere(rows, spells, services, heads, run, n, GAVE_UP)
+                    turn_elsewhere(rows, spells, services, heads, run, n, GAVE_UP)  # rule: patience ends
                 elif kind == DECLINE:
                     spells[n, MARKS] |= DECLINED
                     change_need(rows, rare, spells, services, run, n)
@@ -1181,9 +1189,10 @@ def advance(
                     arrive(rows, rare, stamps, spells, services, heads, run, n, t)
                 # Who waits, stays or is gone needs nothing more. Of those at a task only MAIN says that it is over:
                 # after any other event it is still at work.
+                # rule: a minute, on
                 if spells[n, PHASE] == WANTS or (kind == MAIN and (BEFORE <= spells[n, PHASE] <= AFTER)):
                     proceed(rows, rare, tasks, stamps, spells, services, heads, asks, openings, first, run, n, t)
-            if first_pass and fixed:
+            if first_pass and fixed:  # rule: decision 1
                 while (
                     run[NEXT_DISPLACEMENT] < displacements.shape[0]
                     and displacements[run[NEXT_DISPLACEMENT], DISPLACEMENT_MINUTE] == t
@@ -1203,9 +1212,9 @@ def advance(
                         )  # fmt: skip
             # No decision without a cause. The first pass of a fixed minute always has one: a look or a displacement may
             # be due.
-            elif next_touched(run, 0) < 0 and run[ASKS] == 0:
+            elif next_touched(run, 0) < 0 and run[ASKS] == 0:  # rule: decision is due
                 break
-            while True:
+            while True:  # rule: decision 2, then 3
                 rounds(
                     rows, rare, tasks, stamps, spells, services, heads, asks, openings, first, run,
                     quota_day, quota_week, t,
@@ -1213,16 +1222,16 @@ def advance(
                 if not (first_pass and fixed):
                     break
                 first_pass = False
-                look(services, run, looks, rules, t)  # and rounds again
+                look(services, run, looks, rules, t)  # rule: decision 3, then rounds again
             first_pass = False
             # Of those still queueing try-nows leave, all together; then all want elsewhere, and another pass follows.
-            last = int64(run[ASKS])
+            last = int64(run[ASKS])  # rule: decision 4, all together
             run[ASKS] = 0
             for k in range(last):
                 wait_or_leave(rows, spells, services, heads, run, int64(asks[k]), t)
             for k in range(last):  # who asks again now is noted before this place
                 n = int64(asks[k])
-                if spells[n, PHASE] == WANTS:
+                if spells[n, PHASE] == WANTS:  # rule: decision 4, want elsewhere
                     proceed_rarely(rows, rare, tasks, stamps, spells, services, heads, asks, openings, first, run, n, t)
         if fixed:
             write_log(services, run, log, t)
