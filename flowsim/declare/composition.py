@@ -45,7 +45,6 @@ from flowsim.place.before import check_scenario
 if TYPE_CHECKING:
     import pandas as pd
 
-NO_SCENARIO = "baseline"
 RUN_KEYS = tuple(Run.model_fields)
 
 

@@ -30,8 +30,6 @@ SCENARIO = "scenario"
 NAME = "name"
 """The column of a table that names its rows."""
 
-Point = Mapping[str, str]
-
 
 @dataclass(frozen=True)
 class Points:
