@@ -523,6 +523,15 @@ def test_a_part_of_a_bed_is_refused(units, told):
         small_place("two_ways_out", f"+place.stages.ward.units={units}")
 
 
+def test_a_need_that_can_never_fit_is_refused_where_it_is_fixed():
+    few = "place.services.home_care.capacity=20"
+    thirty = "place.stages.home_care.units={fixed: 30, lognormal: null}"
+    told = r"home_care\.units\.fixed: 30\.0 was given; allowed: at most 20, the most that place\.services\.home_"
+    with pytest.raises(PlaceError, match=told):
+        small_place("two_ways_out", few, thirty)
+    small_place("two_ways_out", "place.services.home_care.capacity=30", thirty)
+
+
 def test_whole_beds_and_parts_of_an_hour_a_week_are_taken():
     place = small_place("two_ways_out", "+place.stages.ward.units={fixed: {times: {a: 0.1, b: 30}}}")
     assert place.stages["ward"].units is not None

@@ -256,6 +256,28 @@ def test_spells_are_kept_when_asked_for(tmp_path: Path) -> None:
     on_ward = stages.set_index("row").loc[tasks["row"], "stage"]
     assert set(on_ward) == {"ward"}  # every task belongs to the row that has it
     assert set(log["reason"]) == {"start"}
+    people = pd.read_parquet(next(out.glob("spells/baseline-*/00000-people.parquet")))
+    assert people["spell"].is_unique
+    assert set(stages["spell"]) == set(people["spell"])
+    assert {"person", "came", "came_at", "there_at_start", "stream"} <= set(people)  # and every attribute in words
+    assert people["stream"].astype(str).isin({"emergencies"}).any()
+
+
+def test_planned_stages_that_never_happened_say_so(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(BASE, replications=1, jobs=1, out=out, keep_spells=True, progress=False)
+    stages = pd.read_parquet(next(out.glob("spells/baseline-*/00000-stages.parquet")))
+    not_come, waits = stages["joined"] < 0, (stages["joined"] >= 0) & (stages["accepted"] < 0)
+    assert set(stages.loc[not_come, "ended"]) <= {"not reached", "never came"}
+    assert "not reached" in set(stages["ended"])
+    assert "still in" not in set(stages.loc[waits, "ended"])
+    still = stages[stages["ended"] == "still in"]
+    assert (still["started"] >= 0).all()
+    assert (still["left"] < 0).all()
+    midnight = pd.Timestamp(BASE.run.first_date)
+    there = stages[stages["joined"] >= 0]
+    assert (there["joined_at"] == midnight + pd.to_timedelta(there["joined"], "min")).all()
+    assert stages.loc[not_come, "joined_at"].isna().all()
 
 
 # -- trouble -----------------------------------------------------------------------------------------------------------

@@ -183,7 +183,7 @@ def _cell(job: Job, scenario: Scenario, replication: int, cohort: Any, beginning
     clock.append(time.process_time())
     files = []
     if scenario.spells is not None:
-        tables = replicate.spell_tables(done)
+        tables = replicate.spell_tables(done, place.run.first_date)
         for what in sorted(tables, key=lambda name: name == "stages"):  # the stages last: they say that all are there
             files.append((f"{scenario.spells}/{replication:05d}-{what}.parquet", _parquet(tables[what])))
     files.append(cell_file(scenario.name, scenario.key, replication, job.about, measured))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -122,9 +123,10 @@ def measured_period(place: Place) -> tuple[int, int]:
     return place.run.measured_from, place.run.horizon
 
 
-def spell_tables(done: Simulated) -> dict[str, pd.DataFrame]:
-    """Every stamp with its words: `stages` (one row a stage of a spell), `tasks` and `capacity` (the log)."""
-    from flowsim.engine.stamps import ENDINGS
+def spell_tables(done: Simulated, first_date: dt.date) -> dict[str, pd.DataFrame]:
+    """Every stamp with its words: `people` (one row a spell), `stages` (one row a stage of a spell), `tasks` and
+    `capacity` (the log). docs/spells.md says what stands in each column; minutes count from the first midnight.
+    """
     from flowsim.model.tables import REASONS
 
     stamps, journeys = done.stamps, done.journeys
@@ -142,7 +144,8 @@ def spell_tables(done: Simulated) -> dict[str, pd.DataFrame]:
             "stage": words(journeys.stages, rows.stage),
             "service": services[rows.service],
             **{name: getattr(stamps, name) for name in of_rows},
-            "ended": words(ENDINGS, stamps.ended),
+            **{f"{name}_at": _times(getattr(stamps, name), first_date) for name in ("joined", "started", "left")},
+            "ended": _endings(done),
         }
     )
     counts = rows.n_before + rows.n_after
@@ -166,4 +169,40 @@ def spell_tables(done: Simulated) -> dict[str, pd.DataFrame]:
             "reason": words(REASONS, stamps.log_reason),
         }
     )
-    return {"stages": stages, "tasks": by_task, "capacity": log}
+    return {"people": _people(done, first_date), "stages": stages, "tasks": by_task, "capacity": log}
+
+
+def _times(minute: np.ndarray, first_date: dt.date) -> np.ndarray:
+    """Minutes as dates and times; none where it never came to that."""
+    midnight = np.datetime64(first_date, "s")
+    return np.where(minute >= 0, midnight + minute.astype("timedelta64[m]"), np.datetime64("NaT"))
+
+
+def _endings(done: Simulated) -> np.ndarray:
+    """How each stage ended; those that did not, by how far it came: a planned stage may never be reached."""
+    from flowsim.engine.stamps import ENDINGS, STILL_IN
+
+    stamps, journeys = done.stamps, done.journeys
+    ended = np.array(ENDINGS, dtype=object)[stamps.ended]
+    came = (stamps.joined[journeys.spells.first_row] >= 0)[journeys.rows.spell]
+    open_rows = stamps.ended == STILL_IN
+    ended[open_rows & (stamps.started < 0)] = "still on the way"  # accepted, and kept by tasks or by who goes first
+    ended[open_rows & (stamps.accepted < 0)] = "still waiting"
+    ended[open_rows & (stamps.joined < 0)] = "not reached"
+    ended[open_rows & (stamps.joined < 0) & ~came] = "never came"
+    return ended
+
+
+def _people(done: Simulated, first_date: dt.date) -> pd.DataFrame:
+    """One row a spell: who it is, by every attribute, and when they came."""
+    from flowsim.model.tables import NUMBERS_A_PERSON
+
+    journeys, spells = done.journeys, done.journeys.spells
+    joined = done.stamps.joined[spells.first_row]
+    known = {"spell": spells.number, "person": spells.number // NUMBERS_A_PERSON}
+    people = pd.DataFrame(known | {"came": joined, "came_at": _times(joined, first_date)})
+    people["there_at_start"] = spells.initial == 1
+    for name, codes in journeys.attributes.items():
+        levels = pd.Index(journeys.levels[name])
+        people[name if name not in people else f"{name}_"] = pd.Categorical.from_codes(codes, categories=levels)
+    return people

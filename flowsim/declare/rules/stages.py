@@ -16,6 +16,7 @@ from flowsim.declare.rules.tables import (
 )
 from flowsim.place import LEAVE, Conditions, PlaceError, Stage, Task, refuse
 from flowsim.place.before import services_emptied
+from flowsim.place.queues import capacities
 from flowsim.place.ways import leaves_of, ways_on
 
 
@@ -50,6 +51,7 @@ def _use(facts: Facts, key: str, name: str, stage: Stage, who: Conditions) -> No
         if stage.units.unit is not None:
             raise refuse(f"{key}.units.unit", stage.units.unit, "nothing: units are counted as the service counts them")
         _whole_units(facts, f"{key}.units.fixed", stage, who)
+        _never_fits(facts, f"{key}.units.fixed", stage, who)
     if stage.sized_as is not None:
         sized = [n for n, other in facts.place.stages.items() if other.units is not None and n != name]
         must_be_one_of(f"{key}.sized_as", stage.sized_as, "another stage that has units:", sized)
@@ -100,6 +102,20 @@ def _whole_units(facts: Facts, key: str, stage: Stage, who: Conditions) -> None:
             raise refuse(
                 key, taken, "a whole number, at least 1" if each == 1 else f"at least {1 / each:.2g} hours a week"
             )
+
+
+def _never_fits(facts: Facts, key: str, stage: Stage, who: Conditions) -> None:
+    """What somebody takes is there to be had: no part of the service is ever so large, and who waits for it holds up
+    everybody behind them for good."""
+    assert stage.units is not None
+    service = facts.place.services[str(stage.service)]
+    grows = service.blocks or service.escalation or service.trend or facts.place.moves
+    if stage.units.fixed is None or stage.units.add is not None or service.capacity == "unlimited" or grows:
+        return
+    most = max(capacities(service, facts.place.run.scale).values()) / service.units_each
+    for taken in values_of(facts, stage.units.fixed, who):
+        if 0 < most < taken:
+            raise refuse(key, taken, f"at most {most:g}, the most that place.services.{stage.service} has in one queue")
 
 
 def _task(facts: Facts, key: str, task: Task, who: Conditions) -> None:
