@@ -31,6 +31,8 @@ from flowsim.questions.sweep import Sweep
 
 __all__ = ["Comparison", "Result", "Selection", "Sweep", "compare", "load", "read", "run", "select", "sweep"]
 
+DETAILS = ("answer", "all")
+"""How much of a report is printed: the answer on one screen, or all that a planner asks for first."""
 SETTINGS = tuple(name for name in Settings.model_fields if name != "replications")
 
 
@@ -277,13 +279,18 @@ def chart(result: Result, path: str | Path, kind: str | None = None, **options: 
     return registry.save(result, path, kind or result.main_chart, **options)
 
 
-def show(result: Result) -> None:
-    """Print the report of a result to the terminal."""
+def show(result: Result, detail: str = "answer") -> None:
+    """Print the report of a result to the terminal: the answer on one screen, or with ``detail="all"`` everything.
+
+    Raises PlaceError for another detail.
+    """
+    if detail not in DETAILS:
+        raise refuse("detail", detail, "one of", DETAILS)
     from flowsim.present.pages.registry import page_of
     from flowsim.present.writers import terminal
 
     pictures = sorted(path.relative_to(result.out).as_posix() for path in (result.out / "charts").glob("*.png"))
-    terminal.show(page_of(result, pictures, brief=True))
+    (terminal.show if detail == "all" else terminal.show_answer)(page_of(result, pictures, brief=True))
 
 
 def finish(result: Result, charts: bool | str = True) -> None:

@@ -89,7 +89,7 @@ def test_a_place_knows_what_was_set(overrides: tuple[str, ...], told: list[str])
 
 def test_settings_stand_above_the_results(capsys: pytest.CaptureFixture[str], folder: Path) -> None:  # noqa: F811
     words = ("place.services.support.capacity=25", "policy_start=2024-04-11", "seed=7")
-    printed = told(capsys, "compare", TWO, *SMALL, *words, "replications=1", "jobs=1", "out=set")
+    printed = told(capsys, "compare", TWO, *SMALL, *words, "replications=1", "jobs=1", "out=set", "detail=all")
     set_all = "place.services.support.capacity=25 (20 in the place) in As things are"
     for text in (printed, (folder / "set" / "summary.md").read_text(encoding="utf-8")):
         (line,) = (line for line in text.splitlines() if line.startswith("Your settings: "))

@@ -20,6 +20,9 @@ INTERRUPTED = 130
 PRECISION = ("precision", "precision_of", "budget", "most")
 """Keys of verbs that run replications until they are enough."""
 
+DETAIL = "detail"
+"""Key of verbs that print a report: the answer on one screen, or all."""
+
 
 @dataclass(frozen=True)
 class Verb:
@@ -82,7 +85,16 @@ def as_arguments(settings: Configured, out: str | Path | None = None) -> dict[st
     return settings.model_dump(exclude={"scenarios"}) | ({} if out is None else {"out": out})
 
 
-def report(result: Result) -> int:
+def take_detail(overrides: list[str]) -> tuple[str, list[str]]:
+    """How much is to be printed, answer or all, and the other overrides. Raises PlaceError before anything runs."""
+    taken, rest = take(overrides, DETAIL)
+    detail = taken.get(DETAIL, "answer")
+    if detail not in ("answer", "all"):
+        raise refuse(DETAIL, detail, "one of", ("answer", "all"))
+    return str(detail), rest
+
+
+def report(result: Result, detail: str) -> int:
     """Print the report of an experiment; returns its exit code."""
-    result.show()
+    result.show(detail)
     return INTERRUPTED if result.interrupted else FAILED if result.failures else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowsim.cli.common import PRECISION, Verb, as_arguments, no_words, report, take
+from flowsim.cli.common import DETAIL, PRECISION, Verb, as_arguments, no_words, report, take, take_detail
 
 HELP = """\
 Usage: flowsim compare ['scenarios=[a,b,c+d]'] [key=value ...]
@@ -21,6 +21,7 @@ Examples:
 
 def do(words: list[str]) -> int:
     no_words(words)
+    detail, words = take_detail(words)
     from flowsim.declare.composition import load_scenarios, load_settings
 
     until, words = take(words, *PRECISION)
@@ -28,13 +29,13 @@ def do(words: list[str]) -> int:
 
     from flowsim.api import compare
 
-    return report(compare(places, **as_arguments(settings), **until))
+    return report(compare(places, **as_arguments(settings), **until), detail)
 
 
 VERB = Verb(
     do,
     "run scenarios with the same people and compare them with the first",
     HELP,
-    keys=PRECISION,
+    keys=(DETAIL, *PRECISION),
     refused=("scenario",),
 )

@@ -7,7 +7,7 @@ import re
 import warnings
 from pathlib import Path
 
-from flowsim.cli.common import INTERRUPTED, PRECISION, Verb, as_arguments, no_words, report, take
+from flowsim.cli.common import DETAIL, INTERRUPTED, PRECISION, Verb, as_arguments, no_words, report, take, take_detail
 from flowsim.place import FlowsimNotice, PlaceError
 
 HELP = """\
@@ -33,6 +33,7 @@ Runs one scenario and writes a folder of results, whose path it prints at the en
   precision_of=[A,B]   of these headline measures (default delayed_patients)
   budget=30min, most=N ... but no longer than this (default 30min), and no more replications (default 500)
   place.KEY=VALUE      any number of the place; see `flowsim show config`
+  detail=all           print everything, not the answer alone
   -m                   values with commas are run one by one, each in a folder of its own
 
 Examples:
@@ -58,6 +59,7 @@ def _run_one(overrides: list[str], out: Path | None = None) -> int:
     from flowsim.declare.settings import CONFIGURED
     from flowsim.folder.configuration import read_config
 
+    detail, overrides = take_detail(overrides)
     keys, rest = take(overrides, "config", *PRECISION)
     until = {key: keys[key] for key in PRECISION if key in keys}
     if "config" in keys:
@@ -71,7 +73,7 @@ def _run_one(overrides: list[str], out: Path | None = None) -> int:
 
     from flowsim.api import run
 
-    return report(run(place, **as_arguments(settings, out), **until))
+    return report(run(place, **as_arguments(settings, out), **until), detail)
 
 
 def _run_each(overrides: list[str]) -> int:
@@ -79,6 +81,7 @@ def _run_each(overrides: list[str]) -> int:
     from flowsim.declare.composition import compose
     from flowsim.declare.overrides import parse, sweep
 
+    detail, overrides = take_detail(overrides)
     keys, rest = take(overrides, "out")
     until = [text for text, one in zip(rest, parse(rest), strict=True) if one.key_or_group in PRECISION]
     rest = [text for text in rest if text not in until]
@@ -95,7 +98,7 @@ def _run_each(overrides: list[str]) -> int:
         named = ",".join(text for text in combination if text.split("=")[0].lstrip("+") in swept)
         out = folder / f"{number}-{re.sub(r'[^A-Za-z0-9=,.+_-]', '_', named)[:80]}".rstrip("-.")
         print(f"[{number + 1}/{len(combinations)}] {named}")
-        codes.append(_run_one([*combination, *until], out))
+        codes.append(_run_one([*combination, *until, f"{DETAIL}={detail}"], out))
         if codes[-1] == INTERRUPTED:
             break
     return max(codes)
@@ -105,7 +108,7 @@ VERB = Verb(
     do,
     "run one scenario (with -m: one run for each combination of values)",
     HELP,
-    keys=("config", *PRECISION),
+    keys=(DETAIL, "config", *PRECISION),
     refused=("scenarios",),
     flags=("-m", "--multirun"),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from flowsim.cli.common import Verb, as_arguments, listed, no_words, report, take
+from flowsim.cli.common import DETAIL, Verb, as_arguments, listed, no_words, report, take, take_detail
 from flowsim.place import Place
 
 HELP = """\
@@ -30,6 +30,7 @@ Examples:
 def do(words: list[str]) -> int:
     """Select among scenarios, or among the points that settings with several values make."""
     no_words(words)
+    detail, words = take_detail(words)
     from flowsim.declare.composition import load_scenarios, load_settings
     from flowsim.declare.overrides import dimensions
 
@@ -40,7 +41,7 @@ def do(words: list[str]) -> int:
 
     from flowsim.api import select
 
-    return report(select(places, **as_arguments(settings), **keys))
+    return report(select(places, **as_arguments(settings), **keys), detail)
 
 
 def _points(overrides: list[str]) -> dict[str, Place]:
@@ -55,5 +56,5 @@ VERB = Verb(
     do,
     "find the best of several scenarios, with a stated probability of being right",
     HELP,
-    keys=("measure", "indifference", "probability", "budget", "most", "guards"),
+    keys=(DETAIL, "measure", "indifference", "probability", "budget", "most", "guards"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowsim.cli.common import Verb, as_arguments, listed, no_words, report, take
+from flowsim.cli.common import DETAIL, Verb, as_arguments, listed, no_words, report, take, take_detail
 
 HELP = """\
 Usage: flowsim sweep 'KEY=VALUES' ... [design=grid|lhs|sobol] [points=N] [key=value ...]
@@ -30,6 +30,7 @@ Examples:
 
 def do(words: list[str]) -> int:
     no_words(words)
+    detail, words = take_detail(words)
     from flowsim.declare.composition import load_settings
     from flowsim.declare.overrides import dimensions
 
@@ -39,12 +40,12 @@ def do(words: list[str]) -> int:
     from flowsim.api import sweep
 
     scenarios, measures = listed(keys.pop("scenarios", [])), keys.pop("measure", ())
-    return report(sweep(*rest, scenarios=scenarios, measures=measures, **as_arguments(settings), **keys))
+    return report(sweep(*rest, scenarios=scenarios, measures=measures, **as_arguments(settings), **keys), detail)
 
 
 VERB = Verb(
     do,
     "vary settings over lists, ranges, designs or a table, and see what each does",
     HELP,
-    keys=("design", "points", "table", "measure", "guards"),
+    keys=(DETAIL, "design", "points", "table", "measure", "guards"),
 )

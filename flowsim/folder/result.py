@@ -27,7 +27,7 @@ class Views(NamedTuple):
     """
 
     chart: Callable[..., Path]
-    show: Callable[[Result], None]
+    show: Callable[..., None]
     finish: Callable[[Result, bool | str], None]
 
 
@@ -200,9 +200,9 @@ class Result:
         """Draw a chart to a .png or .svg file; see `api.chart` for the kinds. Raises PlaceError."""
         return self._views.chart(self, path, kind, **options)
 
-    def show(self) -> None:
-        """Print the report to the terminal."""
-        self._views.show(self)
+    def show(self, detail: str = "answer") -> None:
+        """Print the report to the terminal: the answer on one screen, or with ``detail="all"`` everything."""
+        self._views.show(self, detail)
 
     def finish(self, charts: bool | str = True) -> None:
         """Write the summary into the results folder, and the charts: png and svg, png alone (``"png"``), or none."""

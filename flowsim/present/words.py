@@ -14,6 +14,8 @@ from flowsim.questions.compare import NO_CLEAR_CHANGE
 NO_SHARE_OF_A_WHOLE = ("acute_occupancy", "service_occupancy")
 """Percentages that pass 100: whoever is in a bed or slot that closes stays in it until they leave."""
 NO_CHANGE = "no change"
+NO_MATTER = "no difference that matters"
+"""Of a clear difference that is smaller than the smallest that matters (`Measure.matters`)."""
 
 
 def number(value: float, unit: str = "", figures: int = 3) -> str:
@@ -124,6 +126,9 @@ def _difference_words(entry: Cell, limits: str, in_a_line: bool) -> str:
     """A difference: the number and its interval, or that there is no clear change."""
     if entry.change == NO_CHANGE:
         return NO_CHANGE
+    if entry.change == NO_MATTER:
+        beside = [f"({limits})"] if limits else []
+        return " ".join([NO_MATTER, *beside]) if in_a_line else "\n".join([NO_MATTER, *beside])
     if entry.change == NO_CLEAR_CHANGE:
         would_show = "" if entry.would_show is None else f"({number(entry.would_show, entry.unit)} would show)"
         beside = [words for words in (limits, would_show) if words]

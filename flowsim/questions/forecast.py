@@ -15,6 +15,7 @@ BANDS = {"low_10": 0.1, "low_25": 0.25, "median": 0.5, "high_75": 0.75, "high_90
 DELAYED = "Delayed patients"
 BEDS = "Beds occupied"
 BOARDING = "Waiting in the emergency department for a bed"
+TO_BE_SEEN = "Waiting to be seen in the emergency department"
 QUEUED_FOR = ("community", "home_care", "care_home")
 """Roles of services whose queues are shown."""
 WEEK = 7
@@ -37,6 +38,8 @@ def followed(place: Place) -> dict[str, list[tuple[str, str, str]]]:
     departments = {name: service for name, service in place.services.items() if service.role == "ed"}
     boarding = [entry for name, service in departments.items() for entry in _each(name, service, "boarding")]
     entries |= {BOARDING: boarding} if boarding else {}
+    unseen = [entry for name, service in departments.items() for entry in _each(name, service, "waiting")]
+    entries |= {TO_BE_SEEN: unseen} if unseen else {}
     for name, service in place.services.items():
         if service.role in QUEUED_FOR and service.capacity != "unlimited":
             entries[f"Waiting for: {service.title}"] = _each(name, service, "waiting")

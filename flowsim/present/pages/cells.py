@@ -10,7 +10,7 @@ import numpy as np
 from flowsim.folder.result import Result
 from flowsim.measures.registry import MEASURES
 from flowsim.present.pages.page import Cell, Entry
-from flowsim.present.words import possible
+from flowsim.present.words import NO_MATTER, possible
 
 MORE_THAN_FULL = (
     "Occupancy passes 100 % on nights when people still lie in beds that are closed: surge beds shut again, or a ward "
@@ -33,14 +33,17 @@ def mean_cell(row: Any, measure: str) -> Cell:
     return Cell(float(row["mean"]), float(low), float(high), MEASURES[measure].unit)
 
 
-def difference_cell(row: Any, unit: str, brief: bool = False) -> Cell:
+def difference_cell(row: Any, unit: str, brief: bool = False, least: float = 0.0) -> Cell:
     """A paired difference with its interval, of a row of `compare.paired_differences`.
 
-    Unless `brief`, with the smallest that would have shown.
+    Unless `brief`, with the smallest that would have shown. `least`: the smallest that matters, see `answer.least`.
     """
     would_show = None if brief else float(row["smallest_detectable"])
     limits = float(row["low"]), float(row["high"])
-    return Cell(float(row["difference"]), *limits, unit, str(row["change"]), would_show=would_show)
+    change = str(row["change"])
+    if change in ("more", "less") and abs(row["difference"]) < least:
+        change = NO_MATTER
+    return Cell(float(row["difference"]), *limits, unit, change, would_show=would_show)
 
 
 def more_than_full(result: Result) -> tuple[str, ...]:

@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from flowsim.measures.registry import HEADLINE
 from flowsim.present.pages import costs, forecast, national, trouble, worth
+from flowsim.present.pages.answer import least
+from flowsim.present.pages.answer_compare import risen, where_it_differs
 from flowsim.present.pages.cells import CLOSED, difference_cell, mean_cell, more_than_full
 from flowsim.present.pages.page import Cell, Entry, Section
 from flowsim.present.titles import KEY_MEASURES, replication_count, service_title, title_and_unit, titled, unit_in
@@ -40,6 +43,7 @@ def sections(result: Comparison, brief: bool) -> Iterator[Section]:
     yield from trouble.sections(result, () if result.results.empty else unpaired(result))
     if result.results.empty:
         return
+    yield from where_it_differs(result)
     yield from forecast.sections(result)
     yield from what_changes(result, brief)
 
@@ -69,7 +73,10 @@ def differences(result: Comparison, brief: bool) -> Section:
             continue
         keys = [(name, scenario) for scenario in result.others]
         unit = HEADLINE[name].unit
-        cells = [difference_cell(table.loc[key], unit, brief) if key in table.index else "-" for key in keys]
+        cells = [
+            difference_cell(table.loc[key], unit, brief, least(name, result)) if key in table.index else "-"
+            for key in keys
+        ]
         rows.append((title_and_unit(name, result), mean_cell(first.loc[name], name), *cells))
     columns = ("", titled(result, result.baseline), *(titled(result, name) for name in result.others))
     heading = f"What changes, compared with {titled(result, result.baseline)}"
@@ -124,7 +131,7 @@ def breaks_next(result: Comparison) -> Iterator[Section]:
     ranked = result.what_breaks_next()
     if ranked.empty:
         return
-    clear = (ranked["load_change"] == "more") | (ranked["wait_change"] == "more")
+    clear = pd.Series(ranked.index.isin(risen(result).index), ranked.index)
     rows: list[tuple[Entry, ...]] = []
     for scenario in result.others:
         name = titled(result, scenario)

@@ -20,7 +20,7 @@ class Cell:
         low, high: its interval; NaN where there is none.
         unit: what it is in, such as "days", "%" or "£ a year".
         change: of a difference how it is judged, as in `compare.paired_differences`: "more", "less", "no change",
-            "no clear change" or that there is no interval; empty where the value is no difference.
+            "no clear change", "no difference that matters" or that there is no interval; empty where it is none.
         note: words that stand with the number, with ``{}`` in its place: ``costs {}``, ``{} times``.
         would_show: of a difference the smallest that would have shown, where that is to be told.
         difference: how the value differs from another, to stand beside it.
@@ -64,7 +64,8 @@ class Page:
 
     Attributes:
         title: what was asked, over which time, how often.
-        sections: trouble first, then the answer, then what it rests on.
+        sections: trouble first, then everything that is told, then what it rests on.
+        answer: before them the answer in a few sentences and one small table; None where nothing was found.
         settings: what the user set, in a sentence; empty where all is as usual.
         folder: where the results are.
         pictures: those that are in `folder`, relative to it, the most important first.
@@ -75,3 +76,4 @@ class Page:
     settings: str = ""
     folder: Path = Path()
     pictures: tuple[str, ...] = ()
+    answer: Section | None = None

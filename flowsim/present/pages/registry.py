@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from flowsim.folder.result import Result
 from flowsim.place import counted
-from flowsim.present.pages import compare, run, selection, sweep
+from flowsim.present.pages import answer_compare, answer_other, compare, run, selection, sweep
 from flowsim.present.pages.page import Page, Section
 from flowsim.present.titles import period_words, replication_count, settings_words
 
@@ -15,18 +15,19 @@ from flowsim.present.titles import period_words, replication_count, settings_wor
 class Builder(NamedTuple):
     """What makes the page of a question: what was asked, for its title, and its sections.
 
-    Sections are made of a result, and of whether they are to be brief.
+    Sections are made of a result, and of whether they are to be brief; the answer of a result alone.
     """
 
     subject: Callable[[Any], str]
     sections: Callable[[Any, bool], Iterable[Section]]
+    answer: Callable[[Any], Section]
 
 
 PAGES: dict[str, Builder] = {
-    "run": Builder(run.subject, run.sections),
-    "compare": Builder(compare.subject, compare.sections),
-    "select": Builder(compare.subject, selection.sections),
-    "sweep": Builder(sweep.subject, sweep.sections),
+    "run": Builder(run.subject, run.sections, answer_other.of_run),
+    "compare": Builder(compare.subject, compare.sections, answer_compare.section),
+    "select": Builder(compare.subject, selection.sections, answer_other.of_selection),
+    "sweep": Builder(sweep.subject, sweep.sections, answer_other.of_sweep),
 }
 
 
@@ -39,8 +40,10 @@ def page_of(result: Result, pictures: Sequence[str] = (), brief: bool = False) -
         brief: the measures a planner asks for first; else all of them, their definitions, and the smallest difference
             that these replications could have shown.
     """
-    sections = PAGES[result.question].sections(result, brief)
-    return Page(title(result), tuple(sections), settings_words(result), result.out, tuple(pictures))
+    builder = PAGES[result.question]
+    answer = None if result.results.empty else builder.answer(result)
+    sections = tuple(builder.sections(result, brief))
+    return Page(title(result), sections, settings_words(result), result.out, tuple(pictures), answer)
 
 
 def title(result: Result) -> str:

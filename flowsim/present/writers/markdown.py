@@ -18,11 +18,11 @@ def text(page: Page) -> str:
     parts = [f"# {page.title}"]
     if page.settings:
         parts.append(page.settings)
-    for section in page.sections:
+    for section in ([page.answer] if page.answer else []) + list(page.sections):
         parts.append(f"## {section.heading}")
-        if section.rows:
-            parts.append(_table(section))
-        parts += [f"- {sentence}" if len(section.sentences) > 1 else sentence for sentence in section.sentences]
+        sentences = [f"- {sentence}" if len(section.sentences) > 1 else sentence for sentence in section.sentences]
+        table = [_table(section)] if section.rows else []
+        parts += [*sentences, *table] if section is page.answer else [*table, *sentences]
     parts += [f"![{Path(picture).stem}]({picture})" for picture in page.pictures]
     return "\n\n".join(parts).replace("\n\n- ", "\n- ") + "\n"
 

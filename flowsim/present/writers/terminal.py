@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -17,6 +18,12 @@ WIDTH_OF_NAMES = 14
 FRAME = 3
 """Characters that a column has beside its text: a space each side and a line."""
 WIDTH_OF_A_FILE = 160
+LINES = 40
+"""Of a screen, that hold the answer: title, sentences, table and where the rest is."""
+FEW_ROWS = 4
+"""Of an answer's table, that may have lines between them."""
+LONGEST_SETTINGS = 230
+"""Characters of the user's settings that stand above an answer."""
 
 
 def write(page: Page) -> bytes:
@@ -37,7 +44,7 @@ def show(page: Page, console: Console | None = None) -> None:
     console.print(Text(page.title, style="bold"))
     if page.settings:
         console.print(Text(page.settings), soft_wrap=not console.is_terminal)
-    for section in page.sections:
+    for section in ([page.answer] if page.answer else []) + list(page.sections):
         console.print()
         console.print(Text(section.heading, style="bold red" if section.loud else "bold"))
         if section.rows:
@@ -50,10 +57,49 @@ def show(page: Page, console: Console | None = None) -> None:
     console.print(Text(f"Results: {page.folder}"), soft_wrap=True)
 
 
-def _print_section(section: Section, console: Console) -> None:
+def show_answer(page: Page, console: Console | None = None) -> None:
+    """Print the answer alone, and where the rest is: within 40 lines, for which the last rows are left out."""
+    from rich.console import Console
+
+    console = console or Console()
+    if page.answer is None:
+        show(page, console)
+        return
+    rows = page.answer.rows
+    for kept in range(len(rows), 0, -1):
+        file = io.StringIO()
+        _print_answer(page, page.answer, kept, Console(file=file, width=console.width))
+        if file.getvalue().count("\n") <= LINES - 1:
+            break
+    _print_answer(page, page.answer, max(1, kept) if rows else 0, console)
+
+
+def _print_answer(page: Page, answer: Section, kept: int, console: Console) -> None:
+    from rich.text import Text
+
+    console.print(Text(page.title, style="bold"))
+    if page.settings:
+        long = len(page.settings) > LONGEST_SETTINGS
+        console.print(Text(page.settings[:LONGEST_SETTINGS].rsplit(",", 1)[0] + ", ..." if long else page.settings))
+    for section in page.sections:
+        if section.loud:
+            console.print(Text(f"{section.heading}: see below where the rest is.", style="bold red"))
+    for sentence in answer.sentences:
+        about, _, words = sentence.partition(":")
+        loud = "bold red" if about.isupper() else "bold"
+        console.print(Text.assemble((f"{about}:", loud), words))
+    if kept:
+        _print_section(dataclasses.replace(answer, rows=answer.rows[:kept]), console, lines=kept <= FEW_ROWS)
+    if more := len(answer.rows) - kept:
+        console.print(Text(f"{more} more rows in the summary."))
+    console.print(Text(f"The rest (detail=all prints it): {page.folder / 'summary.md'}"), soft_wrap=True)
+    console.print(Text(f"Results: {page.folder}"), soft_wrap=True)
+
+
+def _print_section(section: Section, console: Console, lines: bool = True) -> None:
     rows = [[entry_words(entry, section.in_a_line) for entry in row] for row in section.rows]
     styles = [[_style(entry) for entry in row] for row in section.rows]
-    print_table(section.columns, rows, console, console.width, styles)
+    print_table(section.columns, rows, console, console.width, styles, lines)
 
 
 def _style(entry: Entry) -> str:
@@ -66,16 +112,17 @@ def print_table(
     console: Console,
     width: int,
     styles: Sequence[Sequence[str]] = (),
+    lines: bool = True,
 ) -> None:
     """Print a table of so many characters, or of more where its longest words would have to be cut.
 
-    `styles`: rich's style of each cell; plain where none are given.
+    `styles`: rich's style of each cell; plain where none are given. `lines`: between rows of several lines.
     """
     from rich.table import Table
     from rich.text import Text
 
     widths = fitting_widths([columns, *rows], width)
-    lines = any("\n" in text for row in rows for text in row)
+    lines = lines and any("\n" in text for row in rows for text in row)
     table = Table(show_lines=lines, width=_whole_width(widths))
     for column, its_width in zip(columns, widths, strict=True):
         table.add_column(Text(column), width=its_width)

@@ -1,0 +1,198 @@
+"""The answer of a comparison: what changes, how sure, what is spent, what fills up next, what to doubt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from flowsim.measures.registry import HEADLINE, MEASURES
+from flowsim.place import Place
+from flowsim.present.pages import answer
+from flowsim.present.pages.answer import Said, changed, in_words, least, plain
+from flowsim.present.pages.cells import difference_cell, mean_cell
+from flowsim.present.pages.page import Cell, Entry, Section
+from flowsim.present.titles import service_title, titled
+from flowsim.present.words import NO_MATTER, number
+from flowsim.questions.compare import NO_CLEAR_CHANGE, Comparison
+
+MOST_ROWS = 8
+SPLIT = ("delayed_patients", "acute_occupancy", "boarding_hours_mean", "ed_queue_mean")
+"""Measures whose change is looked at by hospital and locality."""
+LOAD_MATTERS = 0.02
+"""Of what a service is offered over what it can do: below it no queue changes that anybody would notice."""
+
+
+def section(result: Comparison) -> Section:
+    """The answer of a comparison."""
+    table = result.table()
+    names = answer.shown_measures(result)
+    said = [*answer.range_broken(result), Said("What changes", what_changes(result, table, names))]
+    apart = list(by_site(result))
+    if apart:
+        said.append(Said("By hospital and area", in_words([words for words, _ in apart])))
+    else:
+        said.append(answer.how_sure(result, unclear(result, table, names)))
+    money = answer.money_words(result, table)
+    doubt = answer.doubts(result, result.others)
+    said += [Said("Money", money)] if money else []
+    said += [Said("What fills up next", fills_next(result))]
+    room = answer.MOST_SENTENCES - 1
+    columns = ("", *(answer.plain_and_unit(name, result) for name in names))
+    return answer.section([*said[:room], doubt], columns, _rows(result, table, names), loud=False)
+
+
+def _rows(result: Comparison, table: pd.DataFrame, names: tuple[str, ...]) -> Iterator[tuple[Entry, ...]]:
+    """A row a scenario: the means of the first, and what each other changes."""
+    summary = result.summary()
+    first: Any = summary[summary["scenario"] == result.baseline].set_index("measure")
+    paired: Any = table.set_index(["measure", "scenario"])
+    yield titled(result, result.baseline), *(mean_cell(first.loc[n], n) if n in first.index else "-" for n in names)
+    for scenario in result.others[:MOST_ROWS]:
+        keys = [(name, scenario) for name in names]
+        yield (
+            f"{titled(result, scenario)}: change",
+            *(
+                _brief(difference_cell(paired.loc[key], HEADLINE[key[0]].unit, True, least(key[0], result)))
+                if key in paired.index
+                else "-"
+                for key in keys
+            ),
+        )
+
+
+def _brief(cell: Cell) -> Cell:
+    """Without its interval where nothing is clear or matters, for there is little room."""
+    unclear = cell.change in (NO_CLEAR_CHANGE, NO_MATTER)
+    return replace(cell, low=math.nan, high=math.nan) if unclear else cell
+
+
+def what_changes(result: Comparison, table: pd.DataFrame, names: tuple[str, ...]) -> str:
+    """The first measure in each scenario, with what it hides: those who wait in the emergency department instead."""
+    first = names[0]
+    rows = table[table["measure"] == first].set_index("scenario")
+    words, nothing = [], []
+    order = (rows["difference"] * -MEASURES[first].better).sort_values(kind="stable").index if len(rows) else rows.index
+    for scenario in order:
+        row: Any = rows.loc[scenario]
+        hidden = hidden_queue(result, table, str(scenario))
+        real = answer.matters({**row, "measure": first}, result)
+        if real or hidden:
+            size = changed(first, float(row["difference"])) if real else "no difference that matters"
+            words.append(f"{titled(result, str(scenario))} {size}{hidden}")
+        else:
+            nothing.append(titled(result, str(scenario)))
+    start = rows["baseline"].iloc[0] if len(rows) else float("nan")
+    said = "; ".join(words[: answer.MOST_NAMED]) or "nothing that matters and is clear"
+    if more := len(words) - answer.MOST_NAMED:
+        said += f"; {more} more in the table" if more > 0 else ""
+    same = f"; no clear difference that matters: {in_words(nothing)}" if words and nothing else ""
+    return f"{plain(first)} ({number(float(start))} in {titled(result, result.baseline)}): {said}{same}"
+
+
+def hidden_queue(result: Comparison, table: pd.DataFrame, scenario: str) -> str:
+    """Words on clearly more waiting in the emergency department, which a fall of delayed patients would hide."""
+    rows = table[(table["scenario"] == scenario) & table["measure"].isin(answer.AT_THE_DOOR)]
+    worse = [row for row in rows.to_dict("records") if row["change"] == "more" and answer.matters(row, result)]
+    told = [f"{plain(str(row['measure']))} {changed(str(row['measure']), row['difference'])}" for row in worse]
+    return f", BUT MORE WAIT IN A&E ({in_words(told)})" if told else ""
+
+
+def unclear(result: Comparison, table: pd.DataFrame, names: tuple[str, ...]) -> str:
+    """Of the first measure, where nothing is clear: how many runs would tell."""
+    rows = table[(table["measure"] == names[0]) & (table["change"] == "no clear change")]
+    said = [
+        f"{titled(result, str(row['scenario']))} would take about {runs:,}"
+        for row in rows.to_dict("records")
+        if (runs := answer.runs_to_tell(row, result)) > row["n"]
+    ]
+    return f"; to tell a change this small, {in_words(said)}" if said else ""
+
+
+def fills_next(result: Comparison) -> str:
+    """The service whose load or wait rises most in each scenario, where that matters and its wait does not fall."""
+    rows = risen(result)
+    words = []
+    for scenario in result.others:
+        its = rows[rows["scenario"] == scenario]
+        if len(its):
+            row = its.iloc[0]
+            wait = f"wait {changed('delay_days_mean', row['wait_difference']).removesuffix(' days')} days"
+            named = wait if row["wait_change"] == "more" else "busier"
+            words.append(f"{service_title(result, row['service'])} ({named}) in {titled(result, scenario)}")
+    return in_words(words) or "no service is clearly busier by an amount that matters"
+
+
+def risen(result: Comparison) -> pd.DataFrame:
+    """Rows of `what_breaks_next` that clearly rise by what matters; none whose wait falls."""
+    ranked = result.what_breaks_next()
+    wait = MEASURES["service_wait_days_mean"].matters
+    longer = (ranked["wait_change"] == "more") & (ranked["wait_difference"] >= wait)
+    busier = (ranked["load_change"] == "more") & (ranked["load_difference"] >= LOAD_MATTERS)
+    return ranked[longer | (busier & (ranked["wait_change"] != "less"))]
+
+
+def by_site(result: Comparison) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Words on each measure and scenario whose change at one hospital or area clearly differs from another's.
+
+    That is where the intervals do not meet and the two are of different sign, or apart by what matters.
+    """
+    split = result.differences
+    split = split[split["measure"].isin(SPLIT) & (split["of"] == "") & ~split["where"].isin(["all", "residents"])]
+    place = result.places[result.baseline]
+    known = where_titles(place)
+    for (scenario, measure), rows in split.groupby(["scenario", "measure"], sort=False):
+        rows = rows[rows["where"].isin(list(known))].sort_values("difference", kind="stable")
+        if len(rows) < 2:
+            continue
+        low, high = rows.iloc[0], rows.iloc[-1]
+        apart = high["difference"] - low["difference"] >= least(str(measure), result) and high["low"] > low["high"]
+        if apart:
+            each = " and ".join(
+                f"{known[str(row['where'])]} {changed(str(measure), row['difference'])}"
+                for row in (low.to_dict(), high.to_dict())
+            )
+            yield f"{titled(result, str(scenario))}, {plain(str(measure))}: {each}", (str(scenario), str(measure))
+
+
+def where_titles(place: Place) -> dict[str, str]:
+    """What each hospital and area of a place is called."""
+    sites = {name: site.title for name, site in place.sites.items()}
+    return sites | {name: locality.title for name, locality in place.localities.items()}
+
+
+def where_it_differs(result: Comparison) -> Iterator[Section]:
+    """A table by hospital and area of what moves differently in them."""
+    keys = [key for _, key in by_site(result)]
+    if not keys:
+        return
+    place = result.places[result.baseline]
+    known = where_titles(place)
+    split = result.differences
+    split = split[split["of"] == ""]
+    every: Any = split.set_index(["scenario", "measure", "where"])
+    shown = [where for where in known if any((*key, where) in every.index for key in keys)]
+    rows = tuple(
+        (
+            titled(result, scenario),
+            HEADLINE[measure].title,
+            *(
+                difference_cell(
+                    every.loc[(scenario, measure, where)], MEASURES[measure].unit, True, least(measure, result)
+                )
+                if (scenario, measure, where) in every.index
+                else "-"
+                for where in shown
+            ),
+        )
+        for scenario, measure in keys
+    )
+    yield Section(
+        "By hospital and area, where they move differently",
+        ("scenario", "measure", *(known[where] for where in shown)),
+        rows,
+        ("Their change differs by more than the smallest that matters, and their intervals do not meet.",),
+    )

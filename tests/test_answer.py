@@ -1,0 +1,84 @@
+"""The answer first: what each verb prints fits a screen of 80 x 40, in five plain sentences."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+from test_cli import SHORT, folder, told  # noqa: F401
+
+import flowsim
+from flowsim.cli import main as cli
+from flowsim.measures.definition import Measure
+from flowsim.present.pages.cells import difference_cell
+from flowsim.present.pages.registry import page_of
+from flowsim.present.words import NO_MATTER, entry_words
+from flowsim.present.writers import markdown
+
+WIDTH, LINES, MOST = 80, 40, 5
+JARGON = re.compile(r"MSER|Fieller|\bspell|offered load|paired|variance|quantile", re.I)
+VERBS = {
+    "run": ("run", "place=small"),
+    "compare": ("compare", "place=small", "scenarios=[baseline,more_support,less_support]"),
+    "sweep": ("sweep", "place=small", "place.services.support.capacity=10,20,30,40,50,60"),
+    "select": ("select", "place=small", "scenarios=[more_support,less_support]", "indifference=2", "most=4"),
+}
+
+pytestmark = pytest.mark.filterwarnings("ignore::flowsim.place.FlowsimNotice")
+
+
+@pytest.fixture(autouse=True)
+def screen(monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(WIDTH))
+
+
+def words_of(verb: str) -> tuple[str, ...]:
+    short = [word for word in SHORT if not (verb == "select" and word.startswith("replications"))]
+    return (*VERBS[verb], *short, "charts=false", "out=mine")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_first_screen_is_the_answer(verb, capsys, folder):  # noqa: F811
+    lines = told(capsys, *words_of(verb)).splitlines()
+    assert len(lines) <= LINES
+    assert max(map(len, lines)) <= WIDTH
+    text = "\n".join(lines)
+    assert not JARGON.search("\n".join(lines[2:])), text
+    answer = page_of(flowsim.read("mine")).answer
+    assert answer is not None
+    assert 1 <= len(answer.sentences) <= MOST
+    assert all(sentence.endswith(".") for sentence in answer.sentences)
+    first = answer.sentences[0].split(":")[0]
+    assert any(line.startswith(first) for line in lines[:7])
+    assert "detail=all" in text
+    assert Path("mine/summary.md").read_text(encoding="utf-8").split("## ")[1].startswith("The answer")
+
+
+def test_all_of_it_is_printed_when_asked_for(capsys, folder):  # noqa: F811
+    short = told(capsys, *words_of("compare"))
+    whole = told(capsys, *words_of("compare"), "detail=all")
+    assert len(whole.splitlines()) > len(short.splitlines())
+    assert "What breaks next" in whole or "What changes, compared with" in whole
+    assert cli.main([*words_of("compare"), "detail=some"]) == cli.MISTAKE
+    assert "detail: 'some' was given; allowed" in capsys.readouterr().err
+
+
+def test_the_answer_stands_before_all_else_in_the_summary(capsys, folder):  # noqa: F811
+    told(capsys, *words_of("compare"))
+    page = page_of(flowsim.read("mine"))
+    text = markdown.text(page)
+    assert page.answer is not None
+    assert text.index(page.answer.sentences[0]) < text.index(f"## {page.sections[0].heading}")
+    without = markdown.text(dataclasses.replace(page, answer=None))
+    assert "## The answer" not in without
+
+
+def test_a_trifle_is_said_to_be_one():
+    row = {"difference": 0.2, "low": 0.1, "high": 0.3, "smallest_detectable": 0.1, "change": "more"}
+    measure = Measure("m", "M", "people", "m.", "flowsim", -1)
+    assert measure.matters == 1
+    assert entry_words(difference_cell(row, "people", True, measure.matters)).startswith(NO_MATTER)
+    row["difference"] = 2.0
+    assert entry_words(difference_cell(row, "people", True, measure.matters)).startswith("+2.00")
