@@ -407,7 +407,7 @@ def test_the_template_runs_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "jobs=1",
         "out=ahead",
     ]
-    assert cli.main(["run", *words]) == 0
+    assert cli.main(["run", *words, "detail=all"]) == 0
     told = capsys.readouterr().out
     assert "The weeks ahead. Delayed patients" in told
     assert "15 April" in told

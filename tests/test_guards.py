@@ -60,7 +60,8 @@ def test_select_does_not_select_closed_beds(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(home)
-    words = ["select", *RUN, f"{BEDS}=150,165", "indifference=0.5", "most=30", "out=select", "jobs=1", "charts=false"]
+    words = ["select", *RUN, f"{BEDS}=150,165", "indifference=0.5", "most=30", "out=select", "jobs=1"]
+    words += ["charts=false", "detail=all"]
     assert cli.main(words) == 0
     found = flowsim.read("select")
     table = found.ranking.set_index("scenario")

@@ -235,7 +235,7 @@ def test_precision_from_the_command_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("scenarios").symlink_to(PLACES)
-    words = ["run", *SMALL, "jobs=1", "out=out"]
+    words = ["run", *SMALL, "jobs=1", "out=out", "detail=all"]
     measures = "precision_of=[delayed_patients,los_days_mean]"
     assert cli.main([*words, "precision=20%", measures, "most=12", "budget=5min"]) == 0
     assert "Precision:" in capsys.readouterr().out

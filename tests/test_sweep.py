@@ -528,7 +528,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_sweep_from_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["sweep", *SMALL, f"{SUPPORT}=10,30", "replications=2", "jobs=1", "out=out", "measure=acute_occupancy"]
-    assert cli.main(words) == 0
+    assert cli.main([*words, "detail=all"]) == 0
     assert "The best points" in capsys.readouterr().out
     table = written(folder, f"name,{SUPPORT}\nfew,10\nmany,30\n")
     assert cli.main(["sweep", f"table={table.name}", *SMALL, "replications=2", "jobs=1", "out=tabled"]) == 0

@@ -188,7 +188,7 @@ def test_what_belongs_to_an_earlier_question_is_set_apart(
     assert not (folder / "out" / "earlier").exists()
     summary = (folder / "out" / "summary.md").read_bytes()
 
-    printed = told(capsys, "sweep", "place.services.support.capacity=15,25", *same)
+    printed = told(capsys, "sweep", "place.services.support.capacity=15,25", *same, "detail=all")
     sentence = "summary.md, comparison.csv of the command before stand in earlier/1-compare now; nothing of it is lost."
     assert sentence in " ".join(printed.split())
     earlier = folder / "out" / "earlier" / "1-compare"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from flowsim.measures.registry import HEADLINE, MEASURES
@@ -132,7 +133,8 @@ def risen(result: Comparison) -> pd.DataFrame:
     wait = MEASURES["service_wait_days_mean"].matters
     longer = (ranked["wait_change"] == "more") & (ranked["wait_difference"] >= wait)
     busier = (ranked["load_change"] == "more") & (ranked["load_difference"] >= LOAD_MATTERS)
-    return ranked[longer | (busier & (ranked["wait_change"] != "less"))]
+    closed = np.isinf(ranked["load"])  # nothing is open, and people ask
+    return ranked[closed | longer | (busier & (ranked["wait_change"] != "less"))]
 
 
 def by_site(result: Comparison) -> Iterator[tuple[str, tuple[str, str]]]:

@@ -40,10 +40,13 @@ def difference_cell(row: Any, unit: str, brief: bool = False, least: float = 0.0
     """
     would_show = None if brief else float(row["smallest_detectable"])
     limits = float(row["low"]), float(row["high"])
-    change = str(row["change"])
-    if change in ("more", "less") and abs(row["difference"]) < least:
-        change = NO_MATTER
+    change = judged(str(row["change"]), float(row["difference"]), least)
     return Cell(float(row["difference"]), *limits, unit, change, would_show=would_show)
+
+
+def judged(change: str, difference: float, least: float) -> str:
+    """How a difference is judged, or that it is smaller than the `least` that matters."""
+    return NO_MATTER if change in ("more", "less") and abs(difference) < least else change
 
 
 def more_than_full(result: Result) -> tuple[str, ...]:

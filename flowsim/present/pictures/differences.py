@@ -14,6 +14,8 @@ from matplotlib.ticker import MaxNLocator
 
 from flowsim.measures.registry import HEADLINE
 from flowsim.place import PlaceError
+from flowsim.present.pages.answer import least
+from flowsim.present.pages.cells import judged
 from flowsim.present.pictures.picture import Data, Picture
 from flowsim.present.pictures.style import (
     BLACK,
@@ -30,7 +32,7 @@ from flowsim.present.pictures.style import (
 )
 from flowsim.present.titles import KEY_MEASURES, period_words, settings_words, titled, unit_in
 from flowsim.present.words import interval_words, with_unit
-from flowsim.questions.compare import NO_CLEAR_CHANGE, Comparison
+from flowsim.questions.compare import Comparison
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,9 @@ def data(result: Comparison) -> Differences:
         raise PlaceError("kind: 'differences' has nothing to show: no headline measure was found.")
     frame = frame.sort_values("measure", key=lambda names: names.map(KEY_MEASURES.index), kind="stable")
     axis = {name: "percentage points" if HEADLINE[name].unit == "%" else unit_in(name, result) for name in KEY_MEASURES}
+    rows = zip(frame["change"], frame["difference"], frame["measure"], strict=True)
     frame = frame.assign(
+        change=[judged(change, difference, least(measure, result)) for change, difference, measure in rows],
         axis=frame["measure"].map(axis), better=frame["measure"].map({name: HEADLINE[name].better for name in axis})
     )
     columns = ["measure", "title", "unit", "axis", "better", "scenario", "baseline"]
@@ -117,7 +121,8 @@ def _mark(change: str, better: int) -> tuple[str, str, bool]:
 
 
 def _legend() -> list[Line2D]:
-    kinds = (("better", "more", 1), ("worse", "more", -1), ("changed", "more", 0), (NO_CLEAR_CHANGE, "", 0))
+    none = "no clear change, or none that matters"
+    kinds = (("better", "more", 1), ("worse", "more", -1), ("changed", "more", 0), (none, "", 0))
     handles = []
     for word, change, better in kinds:
         colour, marker, filled = _mark(change, better)
