@@ -16,6 +16,8 @@ NO_SHARE_OF_A_WHOLE = ("acute_occupancy", "service_occupancy")
 NO_CHANGE = "no change"
 NO_MATTER = "no difference that matters"
 """Of a clear difference that is smaller than the smallest that matters (`Measure.matters`)."""
+NONE_THAT_MATTERS = "none that matters"
+"""The same where there is little room."""
 
 
 def number(value: float, unit: str = "", figures: int = 3) -> str:
@@ -102,13 +104,15 @@ def interval_words(n: int, kind: str = "") -> str:
 # What stands in a table
 
 
-def entry_words(entry: Entry, in_a_line: bool = False) -> str:
+def entry_words(entry: Entry, in_a_line: bool = False, half: bool = False) -> str:
     """What stands in a table, in words: of a number what it is beside, its interval and its change.
 
-    In lines of their own, or after each other in one, where `in_a_line`.
+    In lines of their own, or after each other in one, where `in_a_line`; with half of the interval alone, where `half`.
     """
     if isinstance(entry, str):
         return entry
+    if half and entry.value is not None:
+        return _with_half(entry)
     limits = interval(entry.low, entry.high, entry.unit, sign=bool(entry.change))
     if entry.value is None:
         return limits
@@ -120,6 +124,17 @@ def entry_words(entry: Entry, in_a_line: bool = False) -> str:
     if entry.difference is not None:
         beside.append(entry_words(entry.difference, in_a_line))
     return text + "".join(f" ({words})" if in_a_line else f"\n{words}" for words in beside)
+
+
+def _with_half(entry: Cell) -> str:
+    """``12.3 ±0.4``; of an interval that is cut on one side, the longer half."""
+    if entry.change in (NO_CHANGE, NO_MATTER, NO_CLEAR_CHANGE):
+        return NONE_THAT_MATTERS if entry.change == NO_MATTER else entry.change
+    value = entry.value or 0.0
+    text = (signed if entry.change else number)(value, entry.unit)
+    if not math.isfinite(entry.low) or entry.high == entry.low:
+        return text
+    return f"{text} ±{number(max(entry.high - value, value - entry.low), entry.unit, 2)}"
 
 
 def _difference_words(entry: Cell, limits: str, in_a_line: bool) -> str:

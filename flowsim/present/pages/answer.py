@@ -19,6 +19,7 @@ from flowsim.present.pages.page import Section
 from flowsim.present.pages.trouble import failed_checks
 from flowsim.present.titles import MINUTES_A_DAY, replication_count, service_title, titled, unit_in
 from flowsim.present.words import number, signed, with_unit
+from flowsim.questions.compare import not_costed
 
 MOST_SENTENCES = 5
 MOST_NAMED = 3
@@ -46,6 +47,13 @@ PLAIN = {
     "cost_total": "cost",
 }
 """Measures in words that need no explanation; others have their titles."""
+HEADS = {
+    "delayed_patients": "delayed in hospital",
+    "ed_queue_mean": "waiting to be seen",
+    "ed_left_unseen_share": "left A&E unseen",
+    "boarding_hours_mean": "wait for a bed",
+}
+"""What stands above a column of the first table, where there is less room than in a sentence."""
 OUT_OF_RANGE = "out_of_range_queues"
 HALF = 0.5
 """Of the runs: in so many a queue leaves the credible range, or it is told more quietly."""
@@ -67,10 +75,10 @@ class Said(NamedTuple):
         return f"{self.about}: {self.words.rstrip('.')}."
 
 
-def section(said: Iterable[Said], columns: Sequence[str] = (), rows: Iterable[Any] = (), loud: bool = False) -> Section:
+def section(said: Iterable[Said], columns: Sequence[str] = (), rows: Iterable[Any] = (), half: bool = False) -> Section:
     """The answer as it stands on a page; no more than `MOST_SENTENCES`."""
     sentences = tuple(one.sentence() for one in said)[:MOST_SENTENCES]
-    return Section("The answer", tuple(columns), tuple(rows), sentences, loud)
+    return Section("The answer", tuple(columns), tuple(rows), sentences, half=half)
 
 
 def plain(measure: str) -> str:
@@ -80,8 +88,7 @@ def plain(measure: str) -> str:
 
 def plain_and_unit(measure: str, result: Result) -> str:
     """The same with its unit, for the head of a column."""
-    unit = unit_in(measure, result)
-    return f"{plain(measure)}, {unit}"
+    return f"{HEADS.get(measure, plain(measure))}, {unit_in(measure, result)}"
 
 
 def days_of(result: Result) -> float:
@@ -158,8 +165,8 @@ def doubts(result: Result, scenarios: Sequence[str] = ()) -> Said:
     parts = []
     if list(failed_checks(result)):
         parts.append("checks of the sums failed, so do not use these results")
-    for name in scenarios or result.scenarios:
-        parts += [f"{titled(result, name)}: {weak}" for weak in _first_sentences(result, name)]
+    weak = [titled(result, name) for name in scenarios or result.scenarios if _is_weak(result, name)]
+    parts += [f"evidence for gains of this size is weak ({in_words(weak)})"] if weak else []
     grades = [str(grade) for grade in result.evidence["grade"] if grade]
     if grades:
         assumed = sum(grade.startswith("C") for grade in grades)
@@ -169,12 +176,10 @@ def doubts(result: Result, scenarios: Sequence[str] = ()) -> Said:
     )
 
 
-def _first_sentences(result: Result, scenario: str) -> Iterator[str]:
-    """What the evidence says that warns against large gains: it stands next to the result."""
-    for text in result.places[scenario].scenario.evidence.values():
-        if "optimistic" in text or "no significant" in text:
-            yield "evidence for large gains is weak"
-            return
+def _is_weak(result: Result, scenario: str) -> bool:
+    """Does a scenario's own evidence warn against large gains?"""
+    every = result.places[scenario].scenario.evidence.values()
+    return any("optimistic" in text or "no significant" in text for text in every)
 
 
 def how_sure(result: Result, unclear: str = "") -> Said:
@@ -182,7 +187,7 @@ def how_sure(result: Result, unclear: str = "") -> Said:
     n = replication_count(result)
     if n < 2:
         return Said("How sure", "one run only, so nothing here can be told from chance")
-    ranges = f"ranges hold the true mean 95 times in 100, over {counted(n, 'run')} with other people each time"
+    ranges = f"ranges hold the true mean 95 times in 100, over {counted(n, 'run')}"
     return Said("How sure", f"{ranges}{unclear}")
 
 
@@ -210,9 +215,10 @@ def money_words(result: Result, rows: pd.DataFrame) -> str:
         if measure not in its.index:
             continue
         words = f"{titled(result, str(scenario))} {_money(its.loc[measure])}"
-        if "capacity_freed" in its.index:
-            words += f" (beds freed worth {_money(its.loc['capacity_freed'])}, no cash)"
-        said.append(words)
+        beside = ["not all of it costed"] if not_costed(result.places[str(scenario)]) else []
+        if "capacity_freed" in its.index and its.loc["capacity_freed", "change"] in ("more", "less"):
+            beside.append(f"beds worth {_money(its.loc['capacity_freed'])} freed, no cash")
+        said.append(words + (f" ({', '.join(beside)})" if beside else ""))
     what = "" if measure == "money_spent" else "cost, every bed in use counted: "
     return f"{what}{in_words(said)}, {unit_in(measure, result).removeprefix('£').strip() or 'in all'}"
 
@@ -220,4 +226,4 @@ def money_words(result: Result, rows: pd.DataFrame) -> str:
 def _money(row: Any) -> str:
     if row["change"] in ("more", "less"):
         return signed(float(row["difference"]), "£")
-    return "unchanged" if row["change"] == "no change" else "no clear change"
+    return "no more" if row["change"] == "no change" else "not clearly more or less"

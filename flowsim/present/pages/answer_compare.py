@@ -31,19 +31,19 @@ def section(result: Comparison) -> Section:
     """The answer of a comparison."""
     table = result.table()
     names = answer.shown_measures(result)
-    said = [*answer.range_broken(result), Said("What changes", what_changes(result, table, names))]
-    apart = list(by_site(result))
-    if apart:
-        said.append(Said("By hospital and area", in_words([words for words, _ in apart])))
-    else:
-        said.append(answer.how_sure(result, unclear(result, table, names)))
+    said = [Said("What changes", what_changes(result, table, names))]
+    said.append(answer.how_sure(result, unclear(result, table, names)))
     money = answer.money_words(result, table)
-    doubt = answer.doubts(result, result.others)
     said += [Said("Money", money)] if money else []
     said += [Said("What fills up next", fills_next(result))]
-    room = answer.MOST_SENTENCES - 1
-    columns = ("", *(answer.plain_and_unit(name, result) for name in names))
-    return answer.section([*said[:room], doubt], columns, _rows(result, table, names), loud=False)
+    doubt = answer.doubts(result, result.others)
+    warning = next(answer.range_broken(result), None)
+    if warning is not None:  # before all else, and what to doubt ends with the rest
+        said = [Said(warning.about, f"{warning.words}; {doubt.words}"), *said]
+    else:
+        said.append(doubt)
+    columns = ("change (± its 95 % range)", *(answer.plain_and_unit(name, result) for name in names))
+    return answer.section(said, columns, _rows(result, table, names), half=True)
 
 
 def _rows(result: Comparison, table: pd.DataFrame, names: tuple[str, ...]) -> Iterator[tuple[Entry, ...]]:
@@ -55,7 +55,7 @@ def _rows(result: Comparison, table: pd.DataFrame, names: tuple[str, ...]) -> It
     for scenario in result.others[:MOST_ROWS]:
         keys = [(name, scenario) for name in names]
         yield (
-            f"{titled(result, scenario)}: change",
+            titled(result, scenario),
             *(
                 _brief(difference_cell(paired.loc[key], HEADLINE[key[0]].unit, True, least(key[0], result)))
                 if key in paired.index
@@ -90,6 +90,8 @@ def what_changes(result: Comparison, table: pd.DataFrame, names: tuple[str, ...]
     said = "; ".join(words[: answer.MOST_NAMED]) or "nothing that matters and is clear"
     if more := len(words) - answer.MOST_NAMED:
         said += f"; {more} more in the table" if more > 0 else ""
+    if apart := list(by_site(result)):
+        said += f"; hospitals or areas differ: {apart[0][0]}"
     same = f"; no clear difference that matters: {in_words(nothing)}" if words and nothing else ""
     return f"{plain(first)} ({number(float(start))} in {titled(result, result.baseline)}): {said}{same}"
 

@@ -29,8 +29,8 @@ def text(page: Page) -> str:
 
 def _table(section: Section) -> str:
     lines = [section.columns, tuple("---" for _ in section.columns), *section.rows]
-    return "\n".join(f"| {' | '.join(_cell(entry, section.in_a_line) for entry in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(_cell(entry, section) for entry in line)} |" for line in lines)
 
 
-def _cell(entry: Entry, in_a_line: bool) -> str:
-    return entry_words(entry, in_a_line).replace("\n", "<br>").replace("|", "\\|")
+def _cell(entry: Entry, section: Section) -> str:
+    return entry_words(entry, section.in_a_line, section.half).replace("\n", "<br>").replace("|", "\\|")

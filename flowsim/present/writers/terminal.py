@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from flowsim.place import counted
 from flowsim.present.pages.page import Cell, Entry, Page, Section
 from flowsim.present.words import entry_words
 from flowsim.questions.compare import NO_CLEAR_CHANGE
@@ -91,13 +92,13 @@ def _print_answer(page: Page, answer: Section, kept: int, console: Console) -> N
     if kept:
         _print_section(dataclasses.replace(answer, rows=answer.rows[:kept]), console, lines=kept <= FEW_ROWS)
     if more := len(answer.rows) - kept:
-        console.print(Text(f"{more} more rows in the summary."))
+        console.print(Text(f"{counted(more, 'more row')} in the summary."))
     console.print(Text(f"The rest (detail=all prints it): {page.folder / 'summary.md'}"), soft_wrap=True)
     console.print(Text(f"Results: {page.folder}"), soft_wrap=True)
 
 
 def _print_section(section: Section, console: Console, lines: bool = True) -> None:
-    rows = [[entry_words(entry, section.in_a_line) for entry in row] for row in section.rows]
+    rows = [[entry_words(entry, section.in_a_line, section.half) for entry in row] for row in section.rows]
     styles = [[_style(entry) for entry in row] for row in section.rows]
     print_table(section.columns, rows, console, console.width, styles, lines)
 
