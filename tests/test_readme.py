@@ -217,3 +217,17 @@ def test_what_contributing_says_to_run_is_there() -> None:
     told = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     for path in re.findall(r"`((?:flowsim|tests|scenarios|docs|\.ci)/[\w./]+)`", told):
         assert (ROOT / path).exists() or "NAME" in path, path
+
+
+@pytest.mark.long
+def test_the_first_screen_is_the_one_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The default comparison, at its full size, in a terminal of 80 columns."""
+    (shown,) = re.findall(r"^```text\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S | re.M)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert cli.main(["compare", "charts=false"]) == 0
+    printed = re.sub(r"outputs/[\d-]+-compare", "outputs/DATE-compare", capsys.readouterr().out)
+    assert [line.rstrip() for line in printed.splitlines()] == shown.splitlines()
+    assert len(shown.splitlines()) <= 40
