@@ -663,7 +663,7 @@ def test_tables_of_sefton_are_consistent(scenario: str) -> None:
 def test_numbers_beyond_every_run_are_cut_and_do_not_come_round() -> None:
     j = planned(
         place_of(
-            "place.stages.ward.units={fixed: 3e9}",
+            "place.stages.ward.units={fixed: null, uniform: {low: 3e9, high: 4e9}}",
             "place.stages.ward.duration={fixed: 1e9, unit: days}",
             "place.stages.ward.decline={after: {fixed: 1e12, unit: days}, share: 1, units_factor: 9}",
             "place.stages.ward.kept_on_readmission={fixed: 1e12, unit: days}",
