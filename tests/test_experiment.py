@@ -30,7 +30,7 @@ from flowsim.folder.result import Result
 from flowsim.folder.store import Store
 from flowsim.place import FlowsimNotice, Place, PlaceError
 from flowsim.questions import compare as comparing
-from flowsim.statistics.warm_up import mser5
+from flowsim.statistics.warm_up import judged, mser5
 
 PLACES = Path(__file__).parent / "places"
 DATA = ("results.parquet", "nights.parquet")
@@ -529,6 +529,49 @@ def test_a_short_warm_up_is_told() -> None:
     assert warm_up_notice(scenario, rows) is None  # what a scenario changes is no start-up effect
 
 
+def delayed_rows(place: Place, counts: np.ndarray) -> pd.DataFrame:
+    """Nights of the delayed; `counts` has shape (replications, days)."""
+    days = pd.date_range(place.run.first_date, periods=counts.shape[1])
+    words = {"where": "all", "of": "", "state": "delayed"}
+    return pd.concat(
+        pd.DataFrame({"replication": number, "date": days, **words, "count": row}) for number, row in enumerate(counts)
+    )
+
+
+def test_an_empty_start_is_never_long_enough() -> None:
+    place = load("place=small", "days=200", "warm_up_days=0", scenarios_dir=PLACES)
+    level = 100 + np.random.default_rng(1).normal(0, 1, (3, 200))
+    told = warm_up_notice(place, delayed_rows(place, level))
+    assert told is not None
+    assert "There is no warm-up (warm_up_days=0)" in told
+    assert warm_up_notice(place, delayed_rows(place, 0 * level)) is None  # nobody is ever delayed
+    scenario = load("place=small", "scenario=more_support", "days=200", "warm_up_days=0", scenarios_dir=PLACES)
+    assert "There is no warm-up" in str(warm_up_notice(scenario, delayed_rows(scenario, level)))
+
+
+def test_a_rise_in_the_days_that_count_is_told() -> None:
+    place = load("place=small", "days=200", "warm_up_days=100", scenarios_dir=PLACES)
+    chance = np.random.default_rng(1).normal(0, 5, (8, 300))
+    level = np.full(300, 100.0)
+    assert warm_up_notice(place, delayed_rows(place, level + chance)) is None
+    level[200:] += 20
+    assert judged(delayed_rows(place, level + chance), 100).rises
+    assert "The warm-up may be too short" in str(warm_up_notice(place, delayed_rows(place, level + chance)))
+
+
+def test_a_place_that_never_settles_is_not_told_to_wait_longer() -> None:
+    place = load("place=small", "days=200", "warm_up_days=100", scenarios_dir=PLACES)
+    for warm_up in (100, 200):  # a longer one in a longer run does not help
+        run, days = place.run.model_copy(update={"warm_up_days": warm_up, "days": 300}), warm_up + 300
+        slow = place.model_copy(update={"run": run})
+        rising = np.linspace(0, 500, days) + np.random.default_rng(1).normal(0, 1, (4, days))
+        load_of = pd.DataFrame({"of": ["support"], "where": ["north"], "value": [1.02]})
+        told = warm_up_notice(slow, delayed_rows(slow, rising), load_of)
+        assert told is not None
+        assert "no longer warm-up is sure to help" in told
+        assert "support/north 1.02" in told
+
+
 def test_dates_in_words_of_the_run() -> None:
     assert BASE.run.date_of(window_span("all", {"base": BASE})[1] - 1) == dt.date(2024, 4, 21)
 
@@ -558,3 +601,13 @@ def test_without_numba_the_reference_engine_is_used_and_said(tmp_path: Path, mon
         result = run(BASE, replications=1, jobs=1, out=tmp_path / "out", progress=False)
     assert result.manifest.engine == "reference"
     assert not result.failures
+
+
+@pytest.mark.long
+def test_the_default_year_does_not_rise_after_its_warm_up(tmp_path: Path) -> None:
+    year = runner.run_all([load()], Settings(replications=10, seed=12, charts=False, out=tmp_path / "year"))
+    verdict = judged(year.delayed_nights, load().run.warm_up_days)
+    assert verdict is not None
+    assert not verdict.rises
+    assert abs(verdict.last - verdict.first) < 0.1 * verdict.last
+    assert not [told for told in year.notices if "warm-up" in told]

@@ -34,7 +34,7 @@ from flowsim.folder.store import Store, default_out
 from flowsim.place import Place
 from flowsim.place.dates import OF_A_SERVICE
 from flowsim.statistics.settling import still_moving
-from flowsim.statistics.warm_up import truncation_days
+from flowsim.statistics.warm_up import judged
 
 DEFAULT_REPLICATIONS = 20
 FEWEST_REPLICATIONS = 3
@@ -42,10 +42,12 @@ REFERENCE_DAYS = 25_800
 """Days of a place of Sefton's size that the default number of replications may have with the reference engine, so that
 they end within ten minutes on two cores. It takes about 8 seconds of an idle core for a Sefton year with its warm-up
 (491 days), so this is about seven minutes of one idle core; the rest is for measuring and for slower, busier ones."""
+NEAR_ONE = 0.97
+"""Offered load from which a queue takes longer to settle than any warm-up is."""
 REPLICATIONS_OF_WARM_UP = 100
+"""The length of the warm-up is judged by the first so many replications, at most."""
 MOST_JUDGED = 12
 """Of more scenarios, as a sweep has them, it is not asked whether each has settled."""
-"""The length of the warm-up is judged by the first so many replications, at most."""
 
 
 def default_replications(places: Mapping[str, Place], engine: str) -> int:
@@ -243,10 +245,9 @@ def told_command() -> str:
 
 def _warm_up(store: Store, places: Mapping[str, Place]) -> list[str]:
     name, place = next(iter(places.items()))
-    if place.scenario.changes:
-        return []
     nights = store.nights(["delayed"], ["all"], [""], [name], REPLICATIONS_OF_WARM_UP)
-    notice = warm_up_notice(place, nights)
+    loads = store.results(["service_offered_load"], scenarios=[name])
+    notice = warm_up_notice(place, nights, loads)
     return [notice] if notice else []
 
 
@@ -298,18 +299,53 @@ def not_settled_notice(base: str, name: str, counts: pd.DataFrame, place: Place)
     return None
 
 
-def warm_up_notice(place: Place, nights: pd.DataFrame) -> str | None:
-    """A sentence when the warm-up looks too short; `nights` are those of this place.
+def warm_up_notice(place: Place, nights: pd.DataFrame, loads: pd.DataFrame | None = None) -> str | None:
+    """A sentence when the warm-up looks too short, or none is there; `nights` and offered `loads` are this place's.
 
-    Judged on a place without a scenario only: a scenario is meant to change them, which is no start-up effect. A
-    run that starts from a census has no warm-up.
+    How long it has to be is judged on a place without a scenario only: a scenario is meant to change who is delayed,
+    which is no start-up effect. A run that starts from a census has no warm-up.
     """
-    if place.scenario.changes or place.run.census is not None:
+    run = place.run
+    if run.census is not None:
         return None
-    days = truncation_days(nights)
-    if days is None or days <= place.run.warm_up_days:
+    if run.warm_up_days == 0 and nights["count"].any():
+        return (
+            "There is no warm-up (warm_up_days=0): the run begins with nobody delayed or in a queue, so that it looks "
+            f"better than the place is; warm_up_days={type(run).model_fields['warm_up_days'].default}, or a census "
+            "(census=FILE.csv), begins with a full one."
+        )
+    verdict = None if place.scenario.changes else judged(nights, run.warm_up_days)
+    if verdict is None:
         return None
-    return (
-        f"The warm-up may be too short: MSER-5 on the delayed census would leave out {days} days, "
-        f"warm_up_days is {place.run.warm_up_days}."
-    )
+    if not verdict.settles and verdict.leave_out > run.warm_up_days:
+        return (
+            f"The people delayed have not settled in {run.all_days} days, warm-up included, and no longer warm-up is "
+            f"sure to help{_near_one(place, loads)}; compare scenarios over the same days, or begin with a census."
+        )
+    if verdict.leave_out > run.warm_up_days:
+        return (
+            f"The warm-up may be too short: MSER-5 on the delayed census would leave out {verdict.leave_out} days, "
+            f"warm_up_days is {run.warm_up_days}."
+        )
+    if verdict.rises:
+        return (
+            f"The warm-up may be too short: {verdict.first:.4g} people are delayed in the first quarter of the days "
+            f"that count and {verdict.last:.4g} in the last, more than chance makes; warm_up_days is "
+            f"{run.warm_up_days}. With a longer one the rise stays if it is the season's or a trend's."
+        )
+    return None
+
+
+def _near_one(place: Place, loads: pd.DataFrame | None) -> str:
+    """The queues that are offered nearly all they can do, or more, in words: these have no level to settle at."""
+    if loads is None or loads.empty:
+        return ""
+    means = loads.groupby(["of", "where"], observed=True)["value"].mean()
+    neighbours = {unit for service in place.kinds.values() for unit in service.neighbours}
+    of, where = means.index.get_level_values("of"), means.index.get_level_values("where")
+    busy = means[of.isin(list(place.kinds)) & ~where.isin(["all", *neighbours]) & (means >= NEAR_ONE)]
+    if busy.empty:
+        return ""
+    busy = busy.sort_values(ascending=False).head(3).reset_index()
+    listed = ", ".join(f"{row['of']}/{row['where']} {row['value']:.2f}" for row in busy.to_dict("records"))
+    return f", for what is offered comes so near to all that can be done, or above it ({listed})"

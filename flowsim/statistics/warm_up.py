@@ -6,15 +6,23 @@ batches of five (MSER-5) as in White, Cobb and Spratt (2000).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
-from flowsim.statistics.intervals import whole
+from flowsim.statistics.intervals import t_interval, whole
 
 BATCH = 5
 """Days a batch."""
 SHORTEST = 20
 """Days below which there is nothing to judge."""
+NOTICEABLE = 0.1
+"""A rise within the days that count, as a share of what it rises to, below which the season may well be all of it:
+Sefton's own year, begun from three years of warm-up, has quarters that differ by up to 0.06."""
+NEVER_SETTLED = 0.45
+"""MSER-5 searches the first half of a series: an answer so near the half, where what follows goes on changing, says that
+there is no level to settle at; it would be at the half of a longer one, too."""
 
 
 def mser5(series: np.ndarray) -> int:
@@ -49,3 +57,41 @@ def truncation_days(nights: pd.DataFrame) -> int | None:
     """MSER-5's truncation of the people delayed each night in one scenario, in days; None when too little."""
     series = delayed_series(nights)
     return mser5(series) if len(series) >= SHORTEST and series.any() else None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the people delayed each night say of a warm-up.
+
+    Attributes:
+        leave_out: the days that MSER-5 would leave out.
+        settles: False where its answer is at the half of the series and the rest goes on changing.
+        first, last: mean of the people delayed in the first and last quarter of the days that count.
+        rises: is the last clearly more than the first, in pairs over replications, and by enough to notice?
+    """
+
+    leave_out: int
+    settles: bool
+    first: float
+    last: float
+    rises: bool
+
+
+def judged(nights: pd.DataFrame, warm_up_days: int) -> Verdict | None:
+    """What to make of a warm-up of so many days; None when there is too little to judge.
+
+    `nights` are those of one scenario; the season of a place and its growth may make it rise as well.
+    """
+    leave_out = truncation_days(nights)
+    if leave_out is None:
+        return None
+    delayed = whole(nights[nights["state"] == "delayed"])
+    table = delayed.pivot_table(index="replication", columns="date", values="count", observed=True).sort_index(axis=1)
+    counts = table.to_numpy(dtype=float)[:, warm_up_days:]
+    quarter = max(counts.shape[1] // 4, 1)
+    first, last = counts[:, :quarter].mean(axis=1), counts[:, -quarter:].mean(axis=1)
+    _, _, _, low, _ = t_interval((last - first)[None, :])
+    rises = bool(low[0] > 0) and bool((last - first).mean() > NOTICEABLE * last.mean())
+    _, _, third, fourth = (part.mean() for part in np.array_split(delayed_series(nights), 4))
+    settles = leave_out < NEVER_SETTLED * table.shape[1] or abs(fourth - third) <= NOTICEABLE / 2 * fourth
+    return Verdict(leave_out, settles, float(first.mean()), float(last.mean()), rises)

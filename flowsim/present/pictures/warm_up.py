@@ -13,7 +13,7 @@ from flowsim.place import PlaceError
 from flowsim.present.pictures.picture import EXPERIMENTS, Data, Picture
 from flowsim.present.pictures.style import BLACK, BLUE, GREY, GRID, SKY, VERMILION, finish
 from flowsim.present.titles import replication_count, settings_words, titled
-from flowsim.statistics.warm_up import BATCH, batch_means, delayed_series, mser5_statistic, truncation_days
+from flowsim.statistics.warm_up import BATCH, batch_means, delayed_series, judged, mser5_statistic
 
 NIGHTS, BATCHES, STATISTIC = "each night", f"mean of {BATCH} nights", "MSER-5"
 
@@ -40,9 +40,10 @@ def data(result: Result) -> WarmUp:
         raise PlaceError("kind: 'warm_up' needs a place without a scenario, which is meant to change who is delayed.")
     rows = result.delayed_nights[result.delayed_nights["scenario"] == name]
     series = delayed_series(rows)
-    leave_out = truncation_days(rows)
-    if leave_out is None:
+    verdict = judged(rows, place.run.warm_up_days)
+    if verdict is None:
         raise PlaceError("kind: 'warm_up' has nothing to show: there are too few days, or nobody is delayed.")
+    leave_out = verdict.leave_out
     batches, statistic = batch_means(series), mser5_statistic(series)
     frames = [
         pd.DataFrame({"series": NIGHTS, "day": np.arange(len(series)) + 0.5, "value": series}),
@@ -50,7 +51,8 @@ def data(result: Result) -> WarmUp:
         pd.DataFrame({"series": STATISTIC, "day": BATCH * np.arange(len(statistic)), "value": statistic}),
     ]
     warm_up_days = place.run.warm_up_days
-    enough = "long enough" if leave_out <= warm_up_days else "too short"
+    long_enough = warm_up_days > 0 and leave_out <= warm_up_days and not verdict.rises
+    enough = "long enough" if long_enough else "too short"
     return WarmUp(
         frame=pd.concat(frames, ignore_index=True),
         title=f"Is the warm-up long enough? {titled(result, name)}",
