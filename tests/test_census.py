@@ -494,3 +494,88 @@ def test_a_first_week_of_nobody_is_a_row_and_a_series_of_nobody_is_no_table(monk
     assert "Delayed" in only.heading
     assert [row[:2] for row in in_words(only)] == [("1 April", "0"), ("8 April", "4.00")]
     assert worth.sentences
+
+
+# -- what is missing, and what a planner has at eight in the morning --------------------------------------------------
+
+
+def told_of(*overrides: str) -> str:
+    return " | ".join(load(*overrides).scenario.notices)
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sefton's short form, as it is written."""
+    path = tmp_path_factory.mktemp("short") / "short.csv"
+    assert cli.main(["show", "census-template", "form=short", f"out={path}"]) == 0
+    return path
+
+
+def test_the_short_form_is_what_a_planner_has(short: Path, capsys) -> None:
+    head, *lines = short.read_text(encoding="utf-8-sig").splitlines()
+    assert head == "count,service,where,pathway,people,hours_a_week"
+    assert len(lines) < 30
+    kinds = {line.split(",")[0] for line in lines}
+    assert kinds == {
+        "beds occupied", "no criteria to reside", "in the emergency department", "of these waiting for a bed",
+        "caseload",
+    }  # fmt: skip
+
+
+def test_what_was_counted_counts_and_the_rest_is_usual_and_marked(short: Path, tmp_path: Path, capsys) -> None:
+    from flowsim.declare.yaml_and_csv import read_csv
+
+    lines = short.read_text(encoding="utf-8-sig").splitlines()
+    mine = tmp_path / "mine.csv"
+    beds = ["beds occupied,acute_beds,aintree,,700,", "no criteria to reside,acute_beds,aintree,pathway_1,50,"]
+    mine.write_text("\n".join([lines[0], *beds]), encoding="utf-8")
+    full = tmp_path / "full.csv"
+    assert cli.main(["show", "census-template", f"counts={mine}", f"out={full}"]) == 0
+    _, ((_, head), *rows) = read_csv(full)
+    table = [dict(zip(head, cells, strict=True)) for _, cells in rows]
+    here = [row for row in table if row["service"] == "acute_beds" and row["where"] == "aintree"]
+    assert sum(int(row["people"]) for row in here) == 700
+    delayed = [row for row in here if row["state"] != "in stage"]
+    assert sum(int(row["people"]) for row in delayed if row["pathway"] == "pathway_1") == 50
+    assert sum(int(row["people"]) for row in delayed if row["pathway"] == "pathway_3") > 20  # the usual share
+    marks = {row["assumed"] for row in here}
+    assert marks == {"spread by usual shares", "usual number"}
+    assert {row["assumed"] for row in table if row["service"] == "reablement"} == {"usual number"}
+    told = told_of(f"census={full}", "start_date=2024-12-02", "days=28")
+    assert "are usual numbers of the place, not counted" in told
+    assert "no criteria to reside" not in told
+    without = tmp_path / "without.csv"
+    kept = [line for line in full.read_text(encoding="utf-8-sig").splitlines() if ",ready," not in line]
+    without.write_text("\n".join(line for line in kept if ",waiting," not in line), encoding="utf-8")
+    told = told_of(f"census={without}", "start_date=2024-12-02", "days=28")
+    assert "no line counts people with no criteria to reside (state ready or waiting) in acute_beds/aintree, " in told
+    assert "acute_beds/southport_ormskirk, so that nobody there is delayed on the first day" in told
+
+
+def test_nobody_delayed_can_be_said(counted) -> None:
+    told = " | ".join(counted("ward,,in stage,ward,,,20,,").scenario.notices)
+    assert "no line counts people with no criteria to reside (state ready or waiting) in ward, so" in told
+    told = " | ".join(counted("ward,,in stage,ward,,,20,,", "ward,,ready,ward,,,0,,").scenario.notices)
+    assert "no criteria to reside" not in told
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("beds taken,acute_beds,aintree,,700,", "column count: 'beds taken' was given; allowed: one of beds occupied"),
+        ("beds occupied,acute_bed,aintree,,700,", "did you mean 'acute_beds'"),
+        ("beds occupied,acute_beds,aintre,,700,", "did you mean 'aintree'"),
+        ("beds occupied,acute_beds,aintree,,many,", "a number, 0 or more, or nothing where it was not counted"),
+        ("no criteria to reside,acute_beds,aintree,pathway_9,5,", "nobody is there usually"),
+        (
+            "beds occupied,acute_beds,aintree,,20,\nno criteria to reside,acute_beds,aintree,pathway_1,50,",
+            "at least as",
+        ),
+    ],
+)
+def test_a_short_form_that_cannot_be_is_refused(line: str, why: str, short: Path, tmp_path: Path, capsys) -> None:
+    mine = tmp_path / "mine.csv"
+    head = short.read_text(encoding="utf-8-sig").splitlines()[0]
+    mine.write_text(f"{head}\n{line}\n", encoding="utf-8")
+    assert cli.main(["show", "census-template", f"counts={mine}"]) == cli.MISTAKE
+    assert why in capsys.readouterr().err

@@ -9,25 +9,31 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowsim.cli.common import Verb, is_override, no_words
+from flowsim.cli.common import Verb, is_override, no_words, take
 from flowsim.place import FlowsimNotice, PlaceError, refuse
 
 if TYPE_CHECKING:
     from flowsim.declare.composition import Composition
 
+OF_TEMPLATE = ("form", "counts")
+
 HELP = """\
-Usage: flowsim show scenarios [NAME ...] | services | measures | config | evidence | census-template [key=value ...]
+Usage: flowsim show scenarios [NAME ...] | settings TOPIC ... | services | measures | config | evidence |
+                    census-template [key=value ...]
 
   scenarios    every scenario in a line; with NAME what that one changes, and why (a+b: b on top of a)
   services     every service: how much there is of it, where, when it accepts people, what it costs and what changes it
+  settings     the numbers of a topic: each with its key, today's value, source and range, and what to type to change it
   config       every key that can be set, as composed from files and overrides
   measures     every measure: its title, unit and definition
   evidence     every number with its source and grade (out=FILE.csv writes a table)
   census-template  a CSV to fill in with who is there today, for census=FILE.csv; the model's own numbers stand in it
+               form=short: what a planner has at eight in the morning; counts=FILE.csv completes it by usual shares
 
 Examples:
   flowsim show scenarios
   flowsim show scenarios seven_day_working
+  flowsim show settings reablement days
   flowsim show config scenario=all_three
   flowsim show evidence out=evidence.csv
   flowsim show census-template place=sefton out=my_census.csv
@@ -40,8 +46,11 @@ def do(words: list[str]) -> int:
     what, *names = plain or [""]
     if what not in SHOWN:
         raise refuse("show", what, "one of", SHOWN)
-    if what != "scenarios":
+    if what not in ("scenarios", "settings"):
         no_words(names)
+    foreign = [text for text in overrides if text.split("=")[0] in OF_TEMPLATE]
+    if foreign and what != "census-template":
+        raise refuse(f"show {what}", foreign[0], "form= and counts= of a census-template only")
     SHOWN[what](overrides, names)
     return 0
 
@@ -80,6 +89,16 @@ def _composed(*overrides: str) -> Composition:
         composed = compose(*overrides)
         composed.read()
     return composed
+
+
+def _settings(overrides: list[str], names: list[str]) -> None:
+    from flowsim.declare.composition import compose
+    from flowsim.declare.lookup import settings_about
+    from flowsim.present import show
+
+    composed = compose(*overrides)
+    composed.read()
+    show.show_settings(settings_about(composed, names), " ".join(names))
 
 
 def _services(overrides: list[str], _: list[str]) -> None:
@@ -130,10 +149,19 @@ def _evidence(overrides: list[str], _: list[str]) -> None:
 
 def _census_template(overrides: list[str], _: list[str]) -> None:
     from flowsim.declare.composition import compose
+    from flowsim.questions.census_short import FORMS, completed, short_template
     from flowsim.questions.census_template import census_template
 
+    of_template, overrides = take(overrides, *OF_TEMPLATE)
+    form, counts = of_template.get("form", FORMS[0]), of_template.get("counts")
+    if form not in FORMS:
+        raise refuse("form", form, "one of", FORMS)
     composed = compose(*overrides)
-    text = census_template(composed.read(), composed.settings.seed)
+    place, seed = composed.read(), composed.settings.seed
+    if counts is not None:
+        text = completed(place, counts, seed)
+    else:
+        text = short_template(place, seed) if form == "short" else census_template(place, seed)
     out = composed.settings.out
     if out is None:
         print(text, end="")
@@ -143,8 +171,16 @@ def _census_template(overrides: list[str], _: list[str]) -> None:
         raise PlaceError(f"out: {out!r} is there already; allowed: another name.")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8-sig", newline="")
+    if form == "short" and counts is None:
+        same = [one for one in overrides if not one.startswith("out=")]
+        again = shlex.join(["flowsim", "show", "census-template", f"counts={out}", *same, "out=my_census.csv"])
+        _say(f"Written: {out}. Write your own numbers over it, and nothing where you have none, then: {again}")
+        return
     again = shlex.join(["flowsim", "run", f"census={out}", *_for_the_run(overrides, composed.run.start_date)])
-    _say(f"Written: {out}. Write your own numbers over it, then: {again}")
+    then = (
+        "Write your own numbers over it, then" if counts is None else "What was not counted is marked as assumed. Then"
+    )
+    _say(f"Written: {out}. {then}: {again}")
 
 
 def _csv_file(out: str | Path) -> Path:
@@ -172,6 +208,7 @@ def _for_the_run(overrides: Sequence[str], start_date: dt.date) -> Iterator[str]
 SHOWN: dict[str, Callable[[list[str], list[str]], None]] = {
     "scenarios": _scenarios,
     "services": _services,
+    "settings": _settings,
     "measures": _measures,
     "config": _config,
     "evidence": _evidence,
@@ -179,4 +216,9 @@ SHOWN: dict[str, Callable[[list[str], list[str]], None]] = {
 }
 """What can be shown: each takes the overrides and the other words."""
 
-VERB = Verb(do, "what there is: scenarios, services, measures, config, evidence, census-template", HELP)
+VERB = Verb(
+    do,
+    "what there is: scenarios, services, settings, measures, config, evidence, census-template",
+    HELP,
+    keys=OF_TEMPLATE,
+)

@@ -7,19 +7,24 @@ with a run makes the same run again without the file.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from flowsim.declare.yaml_and_csv import read_csv
-from flowsim.place import INITIAL, LEAVE, Initial, Place, PlaceError, Service, nearest, notice
+from flowsim.place import INITIAL, LEAVE, Initial, Place, PlaceError, Service, counted, nearest, notice
 from flowsim.place.ways import attribute_levels, leaves_of, plain_way, streams_at
 
 SERVICE, WHERE, STATE, STAGE = "service", "where", "state", "stage"
 WAITING_FOR, DAYS, PEOPLE, HOURS = "waiting_for", "days", "people", "hours_a_week"
 COLUMNS = (SERVICE, WHERE, STATE, STAGE, WAITING_FOR, DAYS, PEOPLE, HOURS)
 """What a census may say of its lines; beside these, any attribute of people may be a column."""
+ASSUMED = "assumed"
+"""A column that says of a line what of it was not counted."""
+SPREAD, USUAL = "spread by usual shares", "usual number"
+"""It is part of a number that was counted; it is the place's own number."""
 IN_STAGE, READY, WAITING = "in stage", "ready", "waiting"
 STATES = {IN_STAGE: "in_stage", READY: "ready", WAITING: "waiting"}
 """The states as a file says them, and as a place does."""
@@ -37,12 +42,16 @@ class Census:
     Attributes:
         initial: service -> name (`line_7`) -> an initial caseload as a place declares it.
         named: service -> the sites or localities that have lines of their own; None for a service without.
+        delayed: the same of lines of people ready or waiting, though they count nobody.
+        assumed: how many people were not counted, in how many lines, and how many lines spread what was.
         without_at_start: streams whose people at the start the file counts.
     """
 
     initial: dict[str, dict[str, dict[str, Any]]]
     named: dict[str, set[str | None]]
     without_at_start: tuple[str, ...]
+    delayed: dict[str, set[str | None]] = field(default_factory=dict)
+    assumed: tuple[int, int, int] = (0, 0, 0)
 
     def laid_over(self, raw: Mapping[str, Any], place: Place) -> dict[str, Any]:
         """A place's mapping with the census in it: where it says something, nothing else is there at the start."""
@@ -153,12 +162,12 @@ class _Reader:
             yield _Line(str(self.path), number, {c: cell for c, cell in named.items() if c and cell})
 
     def _attribute(self, column: str) -> str | None:
-        return _known(self.levels).get(_plain(column)) if column not in COLUMNS else None
+        return _known(self.levels).get(_plain(column)) if column not in (*COLUMNS, ASSUMED) else None
 
     def _check_columns(self, columns: list[str], line: int) -> None:
         allowed = [*COLUMNS, *self.levels]
         for column in columns:
-            if column and column not in COLUMNS and self._attribute(column) is None:
+            if column and column not in (*COLUMNS, ASSUMED) and self._attribute(column) is None:
                 listed = f"{', '.join(allowed)}{nearest(column, allowed)}"
                 raise PlaceError(f"{self.path}, line {line}: {column!r} was given; allowed: {listed}.")
             if column and columns.count(column) > 1:
@@ -171,17 +180,28 @@ class _Reader:
     def census(self) -> Census:
         initial: dict[str, dict[str, dict[str, Any]]] = {}
         named: dict[str, set[str | None]] = {}
+        delayed: dict[str, set[str | None]] = {}
+        assumed = Counter[str]()
         for line in self._lines():
             service = line.word(SERVICE, _known(self.place.services), "a service:")
             unit = self._where(line, service)
             entry = self._entry(line, service, unit)
             named.setdefault(service, set()).add(unit)
+            if line.get(STATE) and line.word(STATE, _known(list(STATES)), "one of") != IN_STAGE:
+                delayed.setdefault(service, set()).add(unit)
+            if line.get(ASSUMED):
+                spread = line.get(ASSUMED) == SPREAD
+                people = 0 if spread else int(float(line.get(PEOPLE) or 0))
+                assumed += Counter(spread=int(spread), lines=int(not spread), people=people)
             lines = initial.setdefault(service, {})
             if entry is not None:
                 lines[f"line_{line.number}"] = entry
         if not named:
             raise PlaceError(f"{self.path}: this census counts nobody; allowed: at least one line below the first.")
-        return Census(initial, named, self._counted_streams(named))
+        counted_streams = self._counted_streams(named)
+        return Census(
+            initial, named, counted_streams, delayed, (assumed["people"], assumed["lines"], assumed["spread"])
+        )
 
     def _where(self, line: _Line, service: str) -> str | None:
         split_by = self.place.services[service].split_by
@@ -303,8 +323,39 @@ class _Reader:
             yield f"{self.path}: no line counts {', '.join(empty)}, which so start empty"
         if usual:
             yield f"{self.path}: no line counts {', '.join(usual)}, which so start with the place's own caseload"
+        if missing := self._without_delayed(census):
+            yield (
+                f"{self.path}: no line counts people with no criteria to reside (state ready or waiting) in "
+                f"{', '.join(missing)}, so that nobody there is delayed on the first day and the first weeks look "
+                "better than they will be; `flowsim show census-template form=short` takes the beds occupied and "
+                "fills in usual shares"
+            )
+        if doors := [name for name, service in self.place.services.items() if service.role == "ed"
+                     and name not in census.named]:  # fmt: skip
+            named = ", ".join(doors)
+            yield f"{self.path}: no line counts {named}, so that nobody waits there for a bed on the first day"
+        people, not_counted, spread = census.assumed
+        if not_counted or spread:
+            yield (
+                f"{self.path}: {people:,} people in {counted(not_counted, 'line')} are usual numbers of the place, not "
+                f"counted; {counted(spread, 'line')} spread what was counted by usual shares"
+            )
         for name, lines in census.initial.items():
             yield from self._above_capacity(name, [Initial.model_validate(line) for line in lines.values()])
+
+    def _without_delayed(self, census: Census) -> list[str]:
+        """Wards with people of whom none is said to be ready or waiting, though people are delayed there at times."""
+        missing = []
+        for name, units in census.named.items():
+            stages = [stage for stage in self.place.stages.values() if stage.service == name]
+            onward = any(target != LEAVE for stage in stages for target in leaves_of(stage.next))
+            if self.place.services[name].role != "ward" or not onward:
+                continue
+            own = [
+                unit for unit in units_of(self.place.services[name]) if unit in units - census.delayed.get(name, set())
+            ]
+            missing += [name if unit is None else f"{name}/{unit}" for unit in own]
+        return missing
 
     def _above_capacity(self, name: str, lines: list[Initial]) -> Iterator[str]:
         service = self.place.services[name]

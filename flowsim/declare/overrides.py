@@ -19,7 +19,7 @@ from flowsim.declare.trees import put, take_away, with_text_keys
 from flowsim.declare.yaml_and_csv import options
 from flowsim.place import PlaceError, nearest, refuse
 
-AS_IT_STANDS = ("address", "census", "config", "out", "table", "to")
+AS_IT_STANDS = ("address", "census", "config", "counts", "out", "table", "to")
 """Keys whose value is the name of a file or a folder, or an address: no grammar looks into it."""
 _NAMED = re.compile(rf"(\+{{0,2}}(?:{'|'.join(AS_IT_STANDS)}))=(.*)", re.DOTALL)
 _KEY = re.compile(r"[~+]{0,2}[A-Za-z_][\w.@/:]*")

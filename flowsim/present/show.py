@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 import yaml
@@ -28,6 +28,9 @@ from flowsim.place import (
     Site,
     Table,
 )
+
+if TYPE_CHECKING:
+    from flowsim.declare.lookup import Setting
 
 HOURS = ("every_day", "weekday", "weekend", *WEEKDAYS, "bank_holiday")
 
@@ -275,3 +278,20 @@ def _written(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
+
+
+SETTINGS_SHOWN = 12
+"""As many fit a screen; the rest is counted."""
+
+
+def show_settings(settings: Sequence[Setting], topic: str, console: Console | None = None) -> None:
+    """Each setting of a topic: what it is of, its value now with unit, source and range, and what to type."""
+    console = console or Console()
+    for one in settings[:SETTINGS_SHOWN]:
+        say(console, f": {one.titles}" if one.titles else "", one.key)
+        within = f"; range {one.range}" if one.range else ""
+        say(console, f"  now {one.value}{f' {one.unit}' if one.unit else ''} [{one.source}]{within}")
+        say(console, f"  to change it: {one.type}")
+    more = len(settings) - SETTINGS_SHOWN
+    if more > 0:
+        say(console, f"{more} more fit {topic!r}; another word narrows it. A part more or less: KEY=+3%, KEY=*1.03")

@@ -37,13 +37,23 @@ def census_template(place: Place, seed: int = 1) -> str:
     Typical numbers of the model, to be written over; neighbours' own services are left out, for they keep their own
     caseload.
     """
-    rows = list(_lines(place, first_morning(place, seed, EXTRA)))
+    rows = list(usual_lines(place, seed, 1))
     extra = [name for name in EXTRA if any(row.get(name) for row in rows)]
     text = io.StringIO()
     writer = csv.DictWriter(text, [*COLUMNS, *extra], restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def usual_lines(place: Place, seed: int, mornings: int) -> Iterator[dict[str, object]]:
+    """Lines of the mean of so many mornings, each simulated with a seed of its own, in whole people; none of nobody."""
+    people = pd.concat([first_morning(place, seed + each, EXTRA) for each in range(mornings)], ignore_index=True)
+    for line in _lines(place, people):
+        if mornings > 1:
+            line |= {name: round(float(str(line[name])) / mornings) for name in (PEOPLE, HOURS) if name in line}
+        if mornings == 1 or line.get(PEOPLE) or line.get(HOURS):
+            yield line
 
 
 def _lines(place: Place, people: pd.DataFrame) -> Iterator[dict[str, object]]:

@@ -21,8 +21,8 @@ NOTICEABLE = 0.1
 """A rise within the days that count, as a share of what it rises to, below which the season may well be all of it:
 Sefton's own year, begun from three years of warm-up, has quarters that differ by up to 0.06."""
 NEVER_SETTLED = 0.45
-"""MSER-5 searches the first half of a series: an answer so near the half, where what follows goes on changing, says that
-there is no level to settle at; it would be at the half of a longer one, too."""
+"""MSER-5 searches the first half of a series: an answer so near the half, where what follows goes on changing, says
+that there is no level to settle at; it would be at the half of a longer one, too."""
 
 
 def mser5(series: np.ndarray) -> int:
