@@ -346,6 +346,7 @@ def _near_one(place: Place, loads: pd.DataFrame | None) -> str:
     busy = means[of.isin(list(place.kinds)) & ~where.isin(["all", *neighbours]) & (means >= NEAR_ONE)]
     if busy.empty:
         return ""
-    busy = busy.sort_values(ascending=False).head(3).reset_index()
-    listed = ", ".join(f"{row['of']}/{row['where']} {row['value']:.2f}" for row in busy.to_dict("records"))
+    busiest = busy.sort_values(ascending=False).head(3)
+    queues = ("/".join(map(str, key)) if isinstance(key, tuple) else str(key) for key in busiest.index)
+    listed = ", ".join(f"{queue} {load:.2f}" for queue, load in zip(queues, busiest, strict=True))
     return f", for what is offered comes so near to all that can be done, or above it ({listed})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 import yaml
@@ -28,9 +28,6 @@ from flowsim.place import (
     Site,
     Table,
 )
-
-if TYPE_CHECKING:
-    from flowsim.declare.lookup import Setting
 
 HOURS = ("every_day", "weekday", "weekend", *WEEKDAYS, "bank_holiday")
 
@@ -278,6 +275,26 @@ def _written(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
+
+
+class Setting(Protocol):
+    """What is shown of a number of a place: its key, value and unit, the titles of what it belongs to, its source, the
+    range it may have, and what to type to set it; all as text, empty where there is none."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def value(self) -> str: ...
+    @property
+    def titles(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def range(self) -> str: ...
+    @property
+    def type(self) -> str: ...
 
 
 SETTINGS_SHOWN = 12
