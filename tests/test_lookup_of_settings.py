@@ -40,7 +40,7 @@ def test_what_cannot_be_typed_by_itself_is_typed_with_its_table() -> None:
 
 
 def test_a_word_that_is_nowhere_is_refused_with_near_ones(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(PlaceError, match="did you mean .*'reablement'"):
+    with pytest.raises(PlaceError, match=r"did you mean .*'reablement'"):
         about("reablment")
     assert cli.main(["show", "settings"]) == cli.MISTAKE
     assert "a topic, such as reablement days" in capsys.readouterr().err
