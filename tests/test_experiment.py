@@ -605,7 +605,8 @@ def test_without_numba_the_reference_engine_is_used_and_said(tmp_path: Path, mon
 
 @pytest.mark.long
 def test_the_default_year_does_not_rise_after_its_warm_up(tmp_path: Path) -> None:
-    year = runner.run_all([load()], Settings(replications=10, seed=12, charts=False, out=tmp_path / "year"))
+    settings = Settings(replications=10, seed=12, charts=False, out=tmp_path / "year", progress=False)
+    year = runner.run(load(), settings)
     verdict = judged(year.delayed_nights, load().run.warm_up_days)
     assert verdict is not None
     assert not verdict.rises
