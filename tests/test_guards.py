@@ -122,3 +122,27 @@ def test_how_many_replications_would_tell(difference: float, sd: float, needed: 
     """34 and 10 pairs: a paired t test with 80 % power at effect sizes of 0.5 and 1.0, as published tables have it."""
     assert replications_to_tell(difference, sd) == pytest.approx(needed, abs=1)
     assert np.isnan(replications_to_tell(np.nan, sd))
+
+
+def test_the_first_screens_of_sweep_and_select_tell_of_the_guards(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The screen goes by the same guards as the ranking, and what is promised stands under How sure."""
+    monkeypatch.chdir(home)
+    short = [*RUN, "jobs=1", "charts=false"]
+    assert cli.main(["sweep", *short, f"{BEDS}=150,165", "replications=4", "out=swept"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "NO POINT IS BEST" in said
+    assert "Not to be made worse: " in said
+    assert "not called best: acute beds=150 and acute beds=165" in said
+    assert cli.main(["sweep", *short, f"{BEDS}=150,165", "replications=4", "out=swept", "guards=[]"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    first = str(flowsim.read("swept").best().iloc[0]["point"]).replace("_", " ")
+    assert f"{first} is best (" in said
+    assert "NO POINT IS BEST" not in said
+    assert "nothing is guarded (guards=[])" in said
+    words = ["select", *short, f"{BEDS}=150,165", "indifference=0.5", "most=30", "out=selected"]
+    assert cli.main(words) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "How sure: Where the best of these is better than each other by 0.5 people or more" in said
+    assert "not called best: acute beds=150 and acute beds=165" in said

@@ -114,6 +114,12 @@ class Result:
             raise PlaceError(f"{self.out}: manifest.json does not say which minutes were measured.")
         return minutes
 
+    @property
+    def days(self) -> float:
+        """How many days were measured."""
+        start, end = self.span
+        return (end - start) / (24 * 60)
+
     @cached_property
     def results(self) -> pd.DataFrame:
         """Columns scenario, replication, measure, where, of, unit, value."""

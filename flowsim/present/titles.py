@@ -14,7 +14,6 @@ LONGEST_TITLE = 70
 DAYS_OF_A_YEAR = (365, 366)
 MOST_SETTINGS = 12
 """Of the user's own that are told above a report."""
-MINUTES_A_DAY = 24 * 60
 USUAL = {"window": "all", "seed": 1}
 """Settings of an experiment that change numbers, as they are where nobody sets them."""
 WAITS = {"capacity": "full", "calendar": "closed", "staff": "staff busy", "task": "task"}
@@ -33,8 +32,7 @@ def unit_in(measure: str, result: Result) -> str:
     unit = MEASURES[measure].unit
     if not MEASURES[measure].adds_up:
         return unit
-    start, end = result.span
-    days = round((end - start) / MINUTES_A_DAY)
+    days = round(result.days)
     return f"{unit} a year" if days in DAYS_OF_A_YEAR else f"{unit} in {days} day{'' if days == 1 else 's'}"
 
 

@@ -57,7 +57,7 @@ def worse_than(result: Result, base: str) -> dict[str, tuple[str, ...]]:
     if rows.empty or not others:
         return dict.fromkeys(others, ())
     paired = paired_differences(rows, base, others)
-    failed = clearly_worse(paired, days_of(result))
+    failed = clearly_worse(paired, result.days)
     return {name: tuple(paired[failed & (paired["scenario"] == name)]["measure"]) for name in others}
 
 
@@ -68,12 +68,6 @@ def clearly_worse(differences: pd.DataFrame, days: float) -> pd.Series:
     # an interval of one replication is none, and says nothing is clear; an exact change has limits alike
     nearest = differences["low"].where(better < 0, -differences["high"])
     return (nearest > 0) & (differences["difference"].abs() >= matters)
-
-
-def days_of(result: Result) -> float:
-    """Days of the period that is measured."""
-    start, end = result.span
-    return (end - start) / (24 * 60)
 
 
 def in_words(names: Sequence[str]) -> str:

@@ -218,36 +218,51 @@ class Selection(Comparison):
 
     def explanation(self) -> list[str]:
         """The answer, what it is worth and what it took, a sentence each."""
+        promise = [] if self.promise is None else [self.promise]
+        return [self.outcome, *self.of_guards, *promise, self.took]
+
+    @property
+    def outcome(self) -> str:
+        """Which was selected; or why none was, and which are still in."""
         asked, table = self.asked, self.ranking
-        measure = HEADLINE[asked["measure"]]
-        unit = unit_of_difference(measure.id, asked["indifference"])
-        side = "most" if measure.better > 0 else "least"
-        spent, equal = int(table["replications"].sum()), len(table) * int(table["replications"].max())
-        took = f"It took {counted(spent, 'replication')} in {counted(asked['rounds'], 'round')}"
+        if asked["best"] is not None:
+            measure = HEADLINE[asked["measure"]]
+            side = "most" if measure.better > 0 else "least"
+            return f"Selected: {asked['best']} ({measure.title}, {side} is better)."
+        why = {
+            REPLICATIONS: "the replications allowed (most=) were used up",
+            TIME: "the time allowed (budget=) was used up",
+            STOPPED: "it was stopped, or cells failed",
+        }[asked["ended"]]
+        still = ", ".join(table.loc[table["ended"] == STILL_IN, "scenario"])
+        return f"Not decided: {why}. Still in: {still}; nothing is promised of their order."
+
+    @property
+    def promise(self) -> str | None:
+        """What naming the best is worth; None where none was named."""
+        asked = self.asked
         if asked["best"] is None:
-            why = {
-                REPLICATIONS: "the replications allowed (most=) were used up",
-                TIME: "the time allowed (budget=) was used up",
-                STOPPED: "it was stopped, or cells failed",
-            }[asked["ended"]]
-            still = ", ".join(table.loc[table["ended"] == STILL_IN, "scenario"])
-            undecided = f"Not decided: {why}. Still in: {still}; nothing is promised of their order."
-            return [undecided, *self._of_guards(), f"{took}."]
+            return None
+        unit = unit_of_difference(asked["measure"], asked["indifference"])
         worth = (
             f"Where the best of these is better than each other by {asked['indifference']:g} {unit} or more, "
             f"this names it at least {100 * asked['probability']:g} times in 100; closer ones count as equally good."
         )
         if asked["worse"]:
             worth += " That promise is of the ranking; a guard is judged anew each round, by a plain 95 % interval."
-        saved = f"; as many of each as of the longest would have been {equal}" if equal > spent else ""
-        return [
-            f"Selected: {asked['best']} ({measure.title}, {side} is better).",
-            *self._of_guards(),
-            worth,
-            f"{took}{saved}.",
-        ]
+        return worth
 
-    def _of_guards(self) -> list[str]:
+    @property
+    def took(self) -> str:
+        """The replications and rounds, and what they saved where one was named."""
+        table = self.ranking
+        spent, equal = int(table["replications"].sum()), len(table) * int(table["replications"].max())
+        fewer = self.asked["best"] is not None and equal > spent
+        saved = f"; as many of each as of the longest would have been {equal}" if fewer else ""
+        return f"It took {counted(spent, 'replication')} in {counted(self.asked['rounds'], 'round')}{saved}."
+
+    @property
+    def of_guards(self) -> list[str]:
         """Which guards there are, and who fails one."""
         failing = self.asked["worse"]
         base = self.baseline

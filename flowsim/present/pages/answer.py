@@ -17,7 +17,7 @@ from flowsim.measures.registry import HEADLINE, MEASURES
 from flowsim.place import counted
 from flowsim.present.pages.page import Section
 from flowsim.present.pages.trouble import failed_checks
-from flowsim.present.titles import MINUTES_A_DAY, replication_count, service_title, titled, unit_in
+from flowsim.present.titles import replication_count, service_title, titled, unit_in
 from flowsim.present.words import number, signed, with_unit
 from flowsim.questions.compare import not_costed
 
@@ -91,15 +91,9 @@ def plain_and_unit(measure: str, result: Result) -> str:
     return f"{HEADS.get(measure, plain(measure))}, {unit_in(measure, result)}"
 
 
-def days_of(result: Result) -> float:
-    """Days that were measured."""
-    start, end = result.span
-    return (end - start) / MINUTES_A_DAY
-
-
 def least(measure: str, result: Result) -> float:
     """The smallest difference of a measure that matters in the time measured."""
-    return MEASURES[measure].matters_in(days_of(result))
+    return MEASURES[measure].matters_in(result.days)
 
 
 def shown_measures(result: Result) -> tuple[str, ...]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from flowsim.folder.result import Result
-from flowsim.measures.registry import HEADLINE
 from flowsim.present.pages import answer
 from flowsim.present.pages.answer import Said, changed, in_words, level, plain
 from flowsim.present.pages.cells import mean_cell
@@ -17,7 +16,8 @@ from flowsim.present.titles import service_title, titled
 from flowsim.present.words import number
 from flowsim.questions.compare import SERVICE_LOAD
 from flowsim.questions.forecast import BOARDING, DELAYED, TO_BE_SEEN, is_forecast, weekly
-from flowsim.questions.select import Selection
+from flowsim.questions.guards import guards_of
+from flowsim.questions.select import GUARDED, Selection
 from flowsim.questions.sweep import POINT, Sweep
 
 MOST_POINTS = 6
@@ -70,6 +70,7 @@ def of_sweep(result: Sweep) -> Section:
     more = len(best) - len(points)
     said += [
         answer.how_sure(result, f"; the best of {len(best)} looks better than it is"),
+        Said("Not to be made worse", guarded(result, result.worse)),
         answer.doubts(result, [result.base]),
     ]
     rows = [
@@ -90,16 +91,23 @@ def _best_point(result: Sweep, point: str, first: str) -> str:
     size = (
         changed(first, row["difference"]) if answer.matters(row, result) else "no difference that matters and is clear"
     )
-    worse = [
-        f"{plain(name)} {changed(name, paired.loc[name, 'difference'])}"
-        for name in (*answer.AT_THE_DOOR, "unmet_need_people", "deaths_in_hospital", "readmission_30_day_share")
-        if name in paired.index
-        and name != first
-        and answer.matters({**paired.loc[name], "measure": name}, result)
-        and paired.loc[name, "difference"] * HEADLINE[name].better < 0
-    ]
-    but = f", BUT IT MAKES WORSE: {in_words(worse)}" if worse else ""
-    return f"by {plain(first)} alone {named} comes first ({size} against the place as it is){but}"
+    against = f"({size} against the place as it is)"
+    # the points that fail a guard come last: where the first fails one, they all do
+    worse = [f"{plain(name)} {changed(name, paired.loc[name, 'difference'])}" for name in result.worse.get(point, ())]
+    if worse:
+        alone = f"by {plain(first)} alone {named} comes first {against}"
+        return f"NO POINT IS BEST; {alone}, and makes worse {in_words(worse)}"
+    return f"by {plain(first)} {named} is best {against}"
+
+
+def guarded(result: Sweep | Selection, worse: Mapping[str, Sequence[str]]) -> str:
+    """What must not become clearly worse, and which scenarios or points make something so."""
+    names = guards_of(result)
+    if not names:
+        return "nothing is guarded (guards=[])"
+    failing = [name.replace("_", " ").replace(",", ", ") for name, measures in worse.items() if measures]
+    said = f"not called best: {in_words(failing)}" if failing else "nothing shown here makes any of it clearly worse"
+    return f"{', '.join(map(plain, names))} (guards=); {said}"
 
 
 def _named(result: Sweep, point: str) -> str:
@@ -115,14 +123,14 @@ def _point_cell(table: Any, point: str, measure: str) -> str | Cell:
 
 def of_selection(result: Selection) -> Section:
     """Which was selected, with what promise, and who waits at the door in each."""
-    explained = [sentence.rstrip(".") for sentence in result.explanation()]
     names = [name for name in answer.shown_measures(result) if name != result.asked["measure"]][:3]
     summary: Any = result.summary().set_index(["scenario", "measure"])
-    said = [*answer.range_broken(result), Said("Which is best", _in_titles(result, explained[0]))]
-    said += [Said("How sure", explained[1]), answer.doubts(result)]
+    said = [*answer.range_broken(result), Said("Which is best", _in_titles(result, result.outcome))]
+    said += [Said("How sure", result.promise)] if result.promise is not None else []
+    said += [Said("Not to be made worse", guarded(result, result.asked["worse"])), answer.doubts(result)]
     rows = [
         (
-            f"{row['rank']}: {titled(result, row['scenario'])}",
+            f"{'-' if row['ended'] == GUARDED else row['rank']}: {titled(result, row['scenario'])}",
             mean_cell(row, result.asked["measure"]),
             *(
                 mean_cell(summary.loc[(row["scenario"], name)], name)
