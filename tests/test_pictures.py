@@ -15,6 +15,7 @@ import flowsim
 from flowsim.declare.composition import load, load_scenarios
 from flowsim.declare.settings import Settings
 from flowsim.folder.result import Result
+from flowsim.measures.registry import HEADLINE
 from flowsim.place import FlowsimNotice, PlaceError
 from flowsim.present import pictures
 from flowsim.present.pages.compare import differences
@@ -59,7 +60,7 @@ class TestDifferences(OfAComparison):
     @pytest.fixture
     def nothing(self, compared: flowsim.Comparison) -> Result:
         other = flowsim.Comparison(compared.out, compared.places)
-        headline = compared.results["measure"].isin(picture_of_differences.KEY_MEASURES)
+        headline = compared.results["measure"].isin(list(HEADLINE))
         other.__dict__["results"] = compared.results[~headline]
         return other
 
@@ -70,6 +71,21 @@ class TestDifferences(OfAComparison):
         assert [(cell.value, cell.low, cell.high, cell.change) for cell in cells] == list(
             frame[["difference", "low", "high", "change"]].itertuples(index=False, name=None)
         )
+
+
+def test_a_place_without_wards_is_compared_by_who_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first measures were those of wards, which it has not, and delay was to be read together with none."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scenarios").symlink_to(PLACES)
+    run, beds = ("place=ipacs", "days=28", "warm_up_days=0"), "place.services.beds.capacity"
+    places = {name: flowsim.load(*run, f"{beds}={n}") for name, n in (("now", 191), ("more", 199))}
+    result = flowsim.compare(places, replications=2, out=tmp_path / "out", charts=False, **QUICK)
+    table = differences(result, brief=True)
+    assert [row[0].partition(" (")[0] for row in table.rows] == [
+        HEADLINE[name].title for name in ("care_queue_mean", "care_wait_days_mean", "unmet_need_people", "money_spent")
+    ]
+    assert not any("Read delay" in sentence for sentence in table.sentences)
+    assert set(picture_of_differences.data(result).frame["measure"]) >= {"care_queue_mean", "care_wait_days_mean"}
 
 
 class TestEmergency(OfAComparison):

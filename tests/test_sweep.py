@@ -516,6 +516,18 @@ def test_one_replication_has_no_interval_and_is_told(tmp_path: Path, monkeypatch
     assert np.isnan(found.table("delayed_patients")["low"]).all()
 
 
+def test_a_place_without_wards_is_swept_by_who_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was ranked by people delayed on wards, which it has not, and so refused after all of it had run."""
+    monkeypatch.chdir(tmp_path)
+    Path("scenarios").symlink_to(PLACES)
+    words = ("place=ipacs", "days=28", "warm_up_days=0", "place.services.beds.capacity=*0.9,*1.1")
+    found = flowsim.sweep(*words, replications=2, jobs=1, out="out", progress=False)
+    assert found.asked_measures == ("care_queue_mean", "care_wait_days_mean")
+    assert best(found)[0] == "beds=*1.1"
+    assert "by waiting for care outside acute beds (least first)" in summary_of(found)
+    assert (found.out / "charts" / "sweep.png").is_file()
+
+
 # -- the command line --------------------------------------------------------------------------------------------------
 
 

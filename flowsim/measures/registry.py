@@ -35,6 +35,14 @@ _HEADLINE = (
     "out_of_range_queues",
 )  # fmt: skip
 """The order of the headline measures; one that is not named here comes after them."""
+OF_WARDS = "delayed_patients"
+"""The measure that a place has where some service has the role ward, and only there."""
+WITHOUT_WARDS = (
+    "care_queue_mean", "care_wait_days_mean", "unmet_need_people", "ed_queue_mean", "ed_left_unseen_share",
+    "ed_four_hour_share", "ed_12_hour_share", "money_spent",
+)  # fmt: skip
+"""The headline measures asked for first, in reading order, of a place that has no wards: who waits, how long, who goes
+without."""
 _NATIONAL: dict[str, tuple[str, ...]] = {
     "Delay": (
         "drd_days_mean", "delay_days_mean", "drd_on_day_share", "dtoc_days_a_month", "dtoc_days_a_quarter", "dtoc_beds",

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 
 from flowsim.folder.result import Result
-from flowsim.measures.registry import MEASURES
+from flowsim.measures.registry import MEASURES, OF_WARDS, WITHOUT_WARDS
 from flowsim.place import Place
 
 LONGEST_TITLE = 70
@@ -25,6 +25,13 @@ KEY_MEASURES = (
     "usual_residence_share", "readmission_30_day_share", "money_spent",
 )  # fmt: skip
 """The headline measures a planner asks for first, in reading order: flow, stay, emergency department, outcome, cost."""
+
+
+def key_measures(result: Result) -> tuple[str, ...]:
+    """`KEY_MEASURES`, or of a place without wards those of `WITHOUT_WARDS`, and of stays."""
+    there = set(result.results["measure"].unique())
+    usual = KEY_MEASURES if OF_WARDS in there else dict.fromkeys((*WITHOUT_WARDS, *KEY_MEASURES))
+    return tuple(name for name in usual if name in there)
 
 
 def unit_in(measure: str, result: Result) -> str:

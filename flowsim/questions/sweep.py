@@ -20,7 +20,7 @@ from flowsim.declare.user import Overruled, tell_overruled
 from flowsim.folder.atomic import write_csv
 from flowsim.folder.result import Result
 from flowsim.folder.store import Store
-from flowsim.measures.registry import HEADLINE, MEASURES
+from flowsim.measures.registry import HEADLINE, MEASURES, OF_WARDS, WITHOUT_WARDS
 from flowsim.place import Place, PlaceError, refuse
 from flowsim.questions.compare import paired_differences
 from flowsim.questions.design import SCENARIO, Points, choose, plain_key, read_table, short_keys
@@ -33,7 +33,9 @@ POINTS_FILE = "points.csv"
 SWEPT = ("place", SCENARIO, "policy_start")
 """What may be varied: what the same people can live through. Anything else makes another run."""
 DEFAULT_MEASURES = ("delayed_patients", "acute_occupancy", "boarding_hours_mean", "money_spent", "capacity_freed")
-"""What a sweep is judged and drawn by where nobody says; the first decides which points are best."""
+"""What a sweep is judged and drawn by where nobody says, of a place without wards `WITHOUT_WARDS`; the first decides
+which points are best."""
+MOST_MEASURES = len(DEFAULT_MEASURES)
 
 
 class Sweep(Result):
@@ -62,11 +64,16 @@ class Sweep(Result):
 
     @property
     def asked_measures(self) -> tuple[str, ...]:
-        """What it is judged and drawn by (by default, of those that vary); the first decides which points are best."""
+        """What it is judged and drawn by; the first decides which points are best.
+
+        By default what the place has of `DEFAULT_MEASURES` or, where it has no wards, of `WITHOUT_WARDS`, and varies.
+        """
         if asked := self.manifest.measures:
             return tuple(asked)
         values = whole(self.results).groupby("measure")["value"].nunique()
-        return tuple(name for name in DEFAULT_MEASURES if values.get(name, 0) > 1) or DEFAULT_MEASURES[:1]
+        usual = DEFAULT_MEASURES if OF_WARDS in values else WITHOUT_WARDS
+        there = [name for name in (*usual, *HEADLINE) if name in values]
+        return tuple(name for name in usual if values.get(name, 0) > 1)[:MOST_MEASURES] or tuple(there[:1])
 
     @property
     def labels(self) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from flowsim.folder.result import Result
-from flowsim.measures.registry import HEADLINE, MEASURES
+from flowsim.measures.registry import HEADLINE, MEASURES, OF_WARDS, WITHOUT_WARDS
 from flowsim.place import counted
 from flowsim.present.pages.page import Section
 from flowsim.present.pages.trouble import failed_checks
@@ -101,8 +101,9 @@ def shown_measures(result: Result) -> tuple[str, ...]:
     there = set(result.results["measure"].unique())
     money = [name for name in MONEY if name in there and name in HEADLINE][:1]
     names = [name for name in (*SHOWN, *money) if name in there]
-    if "delayed_patients" not in there:  # a place without wards
-        names += [name for name in ("unmet_need_people", "los_days_mean") if name in there]
+    if OF_WARDS not in there:
+        first = [name for name in (*WITHOUT_WARDS, *names, "los_days_mean") if name in there]
+        names = list(dict.fromkeys(first))
     return tuple(names)
 
 

@@ -14,7 +14,7 @@ from flowsim.present.pages.answer import least
 from flowsim.present.pages.answer_compare import risen, where_it_differs
 from flowsim.present.pages.cells import CLOSED, difference_cell, mean_cell, more_than_full
 from flowsim.present.pages.page import Cell, Entry, Section
-from flowsim.present.titles import KEY_MEASURES, replication_count, service_title, title_and_unit, titled, unit_in
+from flowsim.present.titles import key_measures, replication_count, service_title, title_and_unit, titled, unit_in
 from flowsim.present.words import NO_CHANGE, number, signed
 from flowsim.questions.compare import NO_CLEAR_CHANGE, Comparison, where_pairing_does_not_help
 
@@ -24,6 +24,7 @@ MOST_SERVICES = 5
 READ_TOGETHER = (
     "Read delay together with the hidden wait: earlier recognition can raise the measured delay while the stay falls."
 )
+READ_TOGETHER_OF = {"delay_days_mean", "hidden_wait_days_mean"}
 IN_THE_EMERGENCY_DEPARTMENT = ("boarding_hours_mean", "trolley_12_hour_count", "ed_12_hour_share")
 """Measures that show people who wait in the emergency department and so cannot be delayed on a ward."""
 DEATHS = "deaths_in_hospital"
@@ -68,7 +69,7 @@ def differences(result: Comparison, brief: bool) -> Section:
     first = summary[summary["scenario"] == result.baseline].set_index("measure")
     table: Any = result.table().set_index(["measure", "scenario"])
     rows = []
-    for name in KEY_MEASURES if brief else HEADLINE:
+    for name in key_measures(result) if brief else HEADLINE:
         if name not in first.index:
             continue
         keys = [(name, scenario) for scenario in result.others]
@@ -84,7 +85,7 @@ def differences(result: Comparison, brief: bool) -> Section:
     sentences = (
         *_waiting_elsewhere(result),
         _how_to_read(result, brief),
-        READ_TOGETHER,
+        *([READ_TOGETHER] if set(first.index) >= READ_TOGETHER_OF else []),
         *([DEATHS_MOVE] if deaths_move else []),
         *more_than_full(result),
         *forecast.not_beside_others(result),

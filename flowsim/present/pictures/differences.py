@@ -30,7 +30,7 @@ from flowsim.present.pictures.style import (
     lines_of,
     ticks_in,
 )
-from flowsim.present.titles import KEY_MEASURES, period_words, settings_words, titled, unit_in
+from flowsim.present.titles import key_measures, period_words, settings_words, titled, unit_in
 from flowsim.present.words import interval_words, with_unit
 from flowsim.questions.compare import Comparison
 
@@ -46,11 +46,12 @@ class Differences(Data):
 def data(result: Comparison) -> Differences:
     """Each scenario's paired difference in the measures a planner asks for first. Raises PlaceError."""
     table = result.table()
-    frame = table[table["measure"].isin(KEY_MEASURES)]
+    shown = key_measures(result)
+    frame = table[table["measure"].isin(shown)]
     if frame.empty:
         raise PlaceError("kind: 'differences' has nothing to show: no headline measure was found.")
-    frame = frame.sort_values("measure", key=lambda names: names.map(KEY_MEASURES.index), kind="stable")
-    axis = {name: "percentage points" if HEADLINE[name].unit == "%" else unit_in(name, result) for name in KEY_MEASURES}
+    frame = frame.sort_values("measure", key=lambda names: names.map(shown.index), kind="stable")
+    axis = {name: "percentage points" if HEADLINE[name].unit == "%" else unit_in(name, result) for name in shown}
     rows = zip(frame["change"], frame["difference"], frame["measure"], strict=True)
     frame = frame.assign(
         change=[judged(change, difference, least(measure, result)) for change, difference, measure in rows],
