@@ -20,8 +20,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::flowsim.place.FlowsimNotice")
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    (table,) = blocks(PAGE, "csv")
-    (tmp_path / "my_scenarios.csv").write_text(table, encoding="utf-8")
+    for name, table in zip(("my_scenarios", "twenty_slots"), blocks(PAGE, "csv"), strict=True):
+        (tmp_path / f"{name}.csv").write_text(table, encoding="utf-8")
     return tmp_path
 
 

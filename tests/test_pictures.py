@@ -166,6 +166,17 @@ class TestLines(OfASweep):
     words = (f"{SUPPORT}=10,20,30",)
 
 
+class TestOptions(OfASweep):
+    name = "options"
+    words = (f"{SUPPORT}=10,20,30",)
+
+    @pytest.fixture
+    def nothing(self, result: flowsim.Sweep) -> Result:
+        other = flowsim.Sweep(result.out, result.places)
+        other.__dict__["_table"] = result.table()[:0]
+        return other
+
+
 class TestHeat(OfASweep):
     name = "heat"
     words = (f"{SUPPORT}=10,20", f"{WARDS}=30,40")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from presenting import figure_of, in_words, summary_of
+from presenting import named as named_picture
 
 import flowsim
 from flowsim.cli import main as cli
@@ -17,6 +19,9 @@ from flowsim.declare import hydra
 from flowsim.declare.overrides import Dimension, dimensions, sweep
 from flowsim.place import PlaceError
 from flowsim.present.pages import sweep as page_of_sweep
+from flowsim.present.pages.answer_sweep import message
+from flowsim.present.pages.page import Cell
+from flowsim.present.pages.registry import page_of
 from flowsim.present.pages.sweep import best_points, what_matters
 from flowsim.present.pictures import style, sweeps
 from flowsim.questions.design import choose, named, read_table, short_keys
@@ -526,6 +531,85 @@ def test_a_place_without_wards_is_swept_by_who_waits_for_it(tmp_path: Path, monk
     assert best(found)[0] == "beds=*1.1"
     assert "by waiting for care outside acute beds (least first)" in summary_of(found)
     assert (found.out / "charts" / "sweep.png").is_file()
+
+
+# -- options that somebody named ---------------------------------------------------------------------------------------
+
+OPTIONS = (
+    ("Ten fewer, and let the wards wait for what there is until somebody asks in June why they do", 10),
+    ("Ten more", 30),
+    ("As many as now, written anew", 20),
+    *((f"Option {n}, one of a dozen, with {n} places of support for both towns", n) for n in range(21, 30)),
+)
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> flowsim.Sweep:
+    """A dozen options with names of up to 90 letters."""
+    home = tmp_path_factory.mktemp("options")
+    lines = [f'"{name}",{support}' for name, support in OPTIONS]
+    table = written(home, "\n".join([f"name,{SUPPORT}", *lines]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        (home / "scenarios").symlink_to(PLACES)
+        return flowsim.sweep(*SMALL, table=table, replications=4, jobs=1, out=home / "out", progress=False)
+
+
+def test_options_are_drawn_with_a_dot_and_an_interval_each_the_best_first(options: flowsim.Sweep) -> None:
+    """Two options of a table that changed two settings were two dots of colour on a plane."""
+    assert sweeps.fitting(options) == "options"
+    shown = named_picture("options").data(options)
+    rows = shown.frame[shown.frame["measure"] == "delayed_patients"]
+    table = options.best()
+    assert rows["scenario"].tolist() == table[POINT].tolist() == list(shown.scenarios)
+    for drawn, column in (("difference", "difference"), ("low", "difference_low"), ("high", "difference_high")):
+        assert rows[drawn].tolist() == pytest.approx(table[column].tolist())
+    assert shown.title.startswith("Delayed patients: ")
+    assert table[POINT][0] in shown.title
+    assert (options.out / "charts" / "sweep.png").is_file()
+
+
+def test_long_names_of_options_stand_in_full_and_apart(options: flowsim.Sweep) -> None:
+    with style.in_style():
+        figure = figure_of(options, "options", measures=["delayed_patients", "acute_occupancy"])
+        canvas = style.laid_out(figure)
+        canvas.draw()
+        labels = [label for label in figure.axes[0].get_yticklabels() if label.get_text()]
+        words = {" ".join(label.get_text().split()).removesuffix(" (not ranked)") for label in labels}
+        assert words == {name for name, _ in OPTIONS}
+        boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: box.y0)
+        assert all(below.y1 <= above.y0 + 1 for below, above in pairwise(boxes))
+        assert boxes[0].x0 >= 0
+        (title,) = (text for text in figure.texts if text.get_text() == figure.get_suptitle())
+        box = title.get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+    assert box.y0 > max(axes.title.get_window_extent().y1 for axes in figure.axes if axes.get_visible())
+
+
+def test_the_screen_lists_each_option_with_its_interval(options: flowsim.Sweep) -> None:
+    answer = page_of(options).answer
+    assert answer is not None
+    assert len(answer.rows) == 1 + len(OPTIONS)
+    table = options.best().set_index(POINT)
+    for (name, cell, *_), point in zip(answer.rows[1:], table.index, strict=True):
+        assert isinstance(name, str)
+        assert str(point).startswith(name.removesuffix("..."))
+        assert isinstance(cell, Cell)
+        assert (cell.value, cell.low, cell.high) == pytest.approx(
+            tuple(table.loc[point, ["difference", "difference_low", "difference_high"]])
+        )
+    assert any(sentence.startswith("Which is best: ") for sentence in answer.sentences)
+
+
+def test_what_cannot_be_told_from_the_best_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("scenarios").symlink_to(PLACES)
+    table = written(tmp_path, f"name,{SUPPORT},{WARDS}\nLess of all,5,40\nMore,40,\nAs much more,40,\n")
+    found = flowsim.sweep(*SMALL, table=table, replications=4, jobs=1, out="out", progress=False, guards=[])
+    assert found.best()[POINT].tolist() == ["More", "As much more", "Less of all"]
+    assert found.not_told_apart() == ("As much more",)
+    assert message(found, "delayed").startswith("delayed: More ")
+    assert message(found, "delayed").endswith("; not told apart from it: As much more")
 
 
 # -- the command line --------------------------------------------------------------------------------------------------

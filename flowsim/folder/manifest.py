@@ -70,6 +70,7 @@ class Manifest(_Part):
         measures: by what a sweep is judged and drawn, or which of them a selection is about.
         indifference, probability: as a selection was asked.
         guards: measures that may not become clearly worse in what is called best; None for the default.
+        design: of a sweep which points it has: grid, lhs, sobol, table or path.
         selection: what a selection came to; None until its end.
         status: running, complete, failures, interrupted or rebuilt.
         replications: of the scenario that has most; counts: how many each scenario is to have; cells: how many it has.
@@ -86,6 +87,7 @@ class Manifest(_Part):
     indifference: float | None = None
     probability: float | None = None
     guards: tuple[str, ...] | None = None
+    design: str | None = None
     selection: Selected | None = None
     status: str = ""
     replications: int = 0
@@ -114,7 +116,7 @@ class Manifest(_Part):
 
     def asks_the_same(self, other: Manifest) -> bool:
         """Does an experiment ask the same question as another, so that what is drawn of it is drawn anew?"""
-        of_question = ("precision", "precision_of", "measures", "indifference", "probability", "guards")
+        of_question = ("precision", "precision_of", "measures", "indifference", "probability", "guards", "design")
         names = ("verb", "configuration", *of_question)
         return all(getattr(self, name) == getattr(other, name) for name in names)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 
 from flowsim.folder.result import Result
@@ -94,6 +95,11 @@ def titled(result: Result, scenario: str) -> str:
     return (
         title if list(titles.values()).count(title) == 1 and len(title) <= LONGEST_TITLE else scenario.replace("_", " ")
     )
+
+
+def point_words(point: str) -> str:
+    """The name of a point or scenario with room to break it into lines; one that somebody wrote as it stands."""
+    return re.sub(r",(?=\S)", ", ", point.replace("_", " "))
 
 
 def title_and_unit(measure: str, result: Result) -> str:

@@ -22,6 +22,8 @@ from flowsim.place import PlaceError, nearest, refuse
 
 DESIGNS = ("grid", "lhs", "sobol")
 """Every combination; Latin hypercube; Sobol sequence."""
+TABLE = "table"
+"""What a sweep has whose points somebody wrote by hand."""
 MOST_POINTS = 100_000
 LONGEST_NAME = 80
 FIGURES = 6
@@ -208,7 +210,7 @@ def read_table(path: str | Path) -> Points:
     for name, made, point, line in zip(names, named(points), points, rows, strict=True):
         unique = name or free_name(made, given | set(by_name))
         by_name[unique], where[unique] = point, f"{path}, line {line}"
-    return Points(by_name, "table", where)
+    return Points(by_name, TABLE, where)
 
 
 def _check_header(path: Path, header: list[str]) -> None:

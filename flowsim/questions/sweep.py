@@ -23,7 +23,7 @@ from flowsim.folder.store import Store
 from flowsim.measures.registry import HEADLINE, MEASURES, OF_WARDS, WITHOUT_WARDS
 from flowsim.place import Place, PlaceError, refuse
 from flowsim.questions.compare import paired_differences
-from flowsim.questions.design import SCENARIO, Points, choose, plain_key, read_table, short_keys
+from flowsim.questions.design import SCENARIO, TABLE, Points, choose, plain_key, read_table, short_keys
 from flowsim.questions.guards import worse_than
 from flowsim.statistics.importance import is_full_grid, rank_settings, unrankable
 from flowsim.statistics.intervals import whole
@@ -74,6 +74,11 @@ class Sweep(Result):
         usual = DEFAULT_MEASURES if OF_WARDS in values else WITHOUT_WARDS
         there = [name for name in (*usual, *HEADLINE) if name in values]
         return tuple(name for name in usual if values.get(name, 0) > 1)[:MOST_MEASURES] or tuple(there[:1])
+
+    @property
+    def has_options(self) -> bool:
+        """Are its points options with names of their own, of a table or scenarios, rather than values of settings?"""
+        return self.manifest.design == TABLE or self.settings == (SCENARIO,)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -136,6 +141,23 @@ class Sweep(Result):
         rows = rows[rows[POINT] != self.base]
         rows = rows.sort_values("mean", ascending=HEADLINE[measure].better <= 0, kind="stable")
         return rows.sort_values("worse", key=lambda column: column != "", kind="stable", ignore_index=True)
+
+    def not_told_apart(self, measure: str | None = None) -> tuple[str, ...]:
+        """The points that the best by a measure (default: the first asked for) cannot be told from.
+
+        Those whose paired difference to it is not clear, or smaller than the smallest that matters; without the base,
+        and without those that make a guard clearly worse. None where the best itself does that.
+        """
+        measure = measure or self.asked_measures[0]
+        ranked = self.best(measure)
+        best, *others = ranked[ranked["worse"] == ""][POINT].astype(str) if len(ranked) else [""]
+        rows = whole(self.results)
+        paired = paired_differences(rows[rows["measure"] == measure], best, tuple(others)) if others else None
+        if paired is None:
+            return ()
+        least = HEADLINE[measure].matters_in(self.days)
+        told = paired["change"].isin(["more", "less"]) & (paired["difference"].abs() >= least)
+        return tuple(paired[~told]["scenario"].astype(str))
 
     def main_table(self) -> pd.DataFrame:
         """The points, the best first."""
@@ -200,7 +222,8 @@ def sweep(
         seed=settings.seed,
         scenarios_dir=scenarios_dir,
     )
-    asked = {"measures": list(measures), "guards": None if guards is None else list(guards)}
+    asked: dict[str, object] = {"measures": list(measures), "guards": None if guards is None else list(guards)}
+    asked["design"] = TABLE if table is not None else design
     result = run_all(places, settings, verb="sweep", nights=False, beside={POINTS_FILE: frame}, asked=asked)
     swept = Sweep.of(result)
     if not swept.results.empty:

@@ -1,4 +1,4 @@
-"""The answers of a run, a sweep, a selection, and of the weeks ahead of a census."""
+"""The answers of a run, a selection, and of the weeks ahead of a census."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import pandas as pd
 
 from flowsim.folder.result import Result
 from flowsim.present.pages import answer
-from flowsim.present.pages.answer import Said, changed, in_words, level, plain
+from flowsim.present.pages.answer import Said, in_words, level, plain
 from flowsim.present.pages.cells import mean_cell
 from flowsim.present.pages.page import Cell, Section
-from flowsim.present.titles import service_title, titled
+from flowsim.present.titles import point_words, service_title, titled
 from flowsim.present.words import number
 from flowsim.questions.compare import SERVICE_LOAD
 from flowsim.questions.forecast import BOARDING, DELAYED, TO_BE_SEEN, is_forecast, weekly
 from flowsim.questions.guards import guards_of
 from flowsim.questions.select import GUARDED, Selection
-from flowsim.questions.sweep import POINT, Sweep
+from flowsim.questions.sweep import Sweep
 
 MOST_POINTS = 6
 MOST_WEEKS = 12
@@ -57,68 +57,14 @@ def fullest(result: Result) -> str:
     return f"asked for, of what they can do: {in_words(named)}" if named else "no service has a limit"
 
 
-def of_sweep(result: Sweep) -> Section:
-    """Which point is best by the first measure, and what it does to those who wait at the door."""
-    first = result.asked_measures[0]
-    names = list(dict.fromkeys((first, *answer.shown_measures(result))))[:4]
-    best = result.best(first)
-    tables: dict[str, Any] = {name: result.table(name).set_index(POINT) for name in names}
-    points = [str(point) for point in best[POINT].head(MOST_POINTS)]
-    said = list(answer.range_broken(result, [result.base, *points[:1]]))
-    if points:
-        said.append(Said("What changes", _best_point(result, points[0], first)))
-    more = len(best) - len(points)
-    said += [
-        answer.how_sure(result, f"; the best of {len(best)} looks better than it is"),
-        Said("Not to be made worse", guarded(result, result.worse)),
-        answer.doubts(result, [result.base]),
-    ]
-    rows = [
-        (_named(result, point), *(_point_cell(tables[name], point, name) for name in names))
-        for point in (result.base, *points)
-    ]
-    head = f"best {len(points)} of {len(best)}" if more else "point"
-    return answer.section(said, (head, *(answer.plain_and_unit(name, result) for name in names)), rows)
-
-
-def _best_point(result: Sweep, point: str, first: str) -> str:
-    paired: Any = result.differences[result.differences["scenario"] == point]
-    paired = paired[(paired["where"] == "all") & (paired["of"] == "")].set_index("measure")
-    named = _named(result, point)
-    if first not in paired.index:
-        return f"{named} is best by {plain(first)}"
-    row = {**paired.loc[first], "measure": first}
-    size = (
-        changed(first, row["difference"]) if answer.matters(row, result) else "no difference that matters and is clear"
-    )
-    against = f"({size} against the place as it is)"
-    # the points that fail a guard come last: where the first fails one, they all do
-    worse = [f"{plain(name)} {changed(name, paired.loc[name, 'difference'])}" for name in result.worse.get(point, ())]
-    if worse:
-        alone = f"by {plain(first)} alone {named} comes first {against}"
-        return f"NO POINT IS BEST; {alone}, and makes worse {in_words(worse)}"
-    return f"by {plain(first)} {named} is best {against}"
-
-
 def guarded(result: Sweep | Selection, worse: Mapping[str, Sequence[str]]) -> str:
     """What must not become clearly worse, and which scenarios or points make something so."""
     names = guards_of(result)
     if not names:
         return "nothing is guarded (guards=[])"
-    failing = [name.replace("_", " ").replace(",", ", ") for name, measures in worse.items() if measures]
+    failing = [point_words(name) for name, measures in worse.items() if measures]
     said = f"not called best: {in_words(failing)}" if failing else "nothing shown here makes any of it clearly worse"
     return f"{', '.join(map(plain, names))} (guards=); {said}"
-
-
-def _named(result: Sweep, point: str) -> str:
-    title = result.places[point].scenario.title if point == result.base else ""
-    return title or point.replace("_", " ").replace(",", ", ")
-
-
-def _point_cell(table: Any, point: str, measure: str) -> str | Cell:
-    if point not in table.index:
-        return "-"
-    return mean_cell(table.loc[point], measure)
 
 
 def of_selection(result: Selection) -> Section:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from flowsim.folder.result import Result
 from flowsim.place import counted
-from flowsim.present.pages import answer_compare, answer_other, compare, run, selection, sweep
+from flowsim.present.pages import answer_compare, answer_other, answer_sweep, compare, run, selection, sweep
 from flowsim.present.pages.page import Page, Section
 from flowsim.present.titles import period_words, replication_count, settings_words
 
@@ -27,7 +27,7 @@ PAGES: dict[str, Builder] = {
     "run": Builder(run.subject, run.sections, answer_other.of_run),
     "compare": Builder(compare.subject, compare.sections, answer_compare.section),
     "select": Builder(compare.subject, selection.sections, answer_other.of_selection),
-    "sweep": Builder(sweep.subject, sweep.sections, answer_other.of_sweep),
+    "sweep": Builder(sweep.subject, sweep.sections, answer_sweep.of_sweep),
 }
 
 

@@ -12,8 +12,9 @@ from flowsim.measures.registry import HEADLINE
 from flowsim.place import counted
 from flowsim.present.pages import trouble, worth
 from flowsim.present.pages.page import Cell, Entry, Section
-from flowsim.present.titles import title_and_unit
+from flowsim.present.titles import point_words, title_and_unit, titled
 from flowsim.present.words import setting
+from flowsim.questions.design import SCENARIO
 from flowsim.questions.guards import in_words, told
 from flowsim.questions.sweep import POINT, Sweep
 
@@ -23,6 +24,8 @@ FITTED = " These points are no full grid, so both are from a least-squares fit w
 
 def subject(result: Sweep) -> str:
     """What was asked, for the title."""
+    if result.has_options:
+        return f"{counted(len(result.places) - 1, 'option')} compared with the place as it is"
     return f"{counted(len(result.places) - 1, 'point')} of {', '.join(result.labels.values())}"
 
 
@@ -77,6 +80,13 @@ def base_title(result: Sweep) -> str:
     return result.places[result.base].scenario.title or result.base
 
 
+def point_title(result: Sweep, point: str) -> str:
+    """What a point is called: one that is a scenario by its title, one that somebody named by that."""
+    if point == result.base:
+        return base_title(result)
+    return titled(result, point) if result.settings == (SCENARIO,) else point_words(point)
+
+
 def ranked_names(result: Sweep, measure: str) -> dict[str, str]:
     """What each point is called: the base by its title, the others by their rank in a measure and their name.
 
@@ -85,7 +95,7 @@ def ranked_names(result: Sweep, measure: str) -> dict[str, str]:
     named = {result.base: base_title(result)}
     for rank, point in enumerate(result.best(measure)[POINT].astype(str), start=1):
         place = "not ranked" if result.worse.get(point) else str(rank)
-        named[point] = f"{place}: {point.replace('_', ' ').replace(',', ', ')}"
+        named[point] = f"{place}: {point_title(result, point)}"
     return named
 
 

@@ -23,12 +23,14 @@ from flowsim.present.pictures.style import (
     GREY,
     GRID,
     LONGEST_HEADING,
+    LONGEST_LINE,
     VERMILION,
     finish,
     in_lines,
     label_scenarios,
     lines_of,
     ticks_in,
+    width_for,
 )
 from flowsim.present.titles import key_measures, period_words, settings_words, titled, unit_in
 from flowsim.present.words import interval_words, with_unit
@@ -75,15 +77,16 @@ def draw(data: Differences) -> Figure:
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
     titles = list(data.scenarios.values())
-    height = 0.8 + 0.27 * lines_of(titles)
-    figure = Figure(figsize=(3.6 * columns + 1.4, height * rows + 1.35))
+    width = width_for(titles)
+    height = 0.8 + 0.27 * lines_of(titles, width)
+    figure = Figure(figsize=(3.6 * columns + 1.4 + 0.065 * (width - LONGEST_LINE), height * rows + 1.35))
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes, name in zip(grid.flat, shown, strict=False):
         _panel(axes, data, data.frame[data.frame["measure"] == name].set_index("scenario"))
     for axes in grid.flat[len(shown) :]:
         axes.set_visible(False)
     for axes in grid[:, 0]:
-        label_scenarios(axes, titles)
+        label_scenarios(axes, titles, width)
     figure.legend(handles=_legend(), loc="lower left", ncols=4, frameon=False)
     finish(figure, data, bottom=0.3)
     return figure

@@ -33,6 +33,12 @@ SCENARIO_COLOURS = (BLACK, BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 LINE_STYLES = ("-", "--", "-.", ":")
 LONGEST_LINE, LONGEST_LABEL, LONGEST_HEADING = 24, 46, 42
 """Characters of a line of a scenario's title beside an axis, of a legend, and above one of three panels."""
+TITLE_AN_INCH = 8.5
+"""Characters of the title above a picture that find room in an inch of it."""
+MOST_TITLE_LINES = 3
+"""Lines of a scenario's title beside an axis."""
+LINE_OF_TITLE = 0.56
+"""What each of these lines needs, of the room of a scenario with a title of one."""
 MOST_BANDS = 3
 """Scenarios that have bands by night and by weekday; of more the lines alone are clearer."""
 
@@ -129,13 +135,16 @@ def in_style() -> Iterator[None]:
 def finish(figure: Figure, data: Data, bottom: float = 0.0) -> None:
     """Title above, below the legend, for which `bottom` leaves inches, the caption and what the user set."""
     width, height = figure.get_size_inches()
+    title = textwrap.wrap(data.title, int(width * TITLE_AN_INCH))
+    above = 0.2 * len(title) + 0.22
     lines = [line for words in (data.caption, data.settings) for line in textwrap.wrap(words, int(width * 17))]
     below = 0.16 * len(lines) + 0.12 + bottom
     for legend in figure.legends:
         legend.set_bbox_to_anchor((0, (0.13 * len(lines) + 0.12) / height), transform=figure.transFigure)
-    figure.suptitle(data.title, x=0.1 / width, y=1 - 0.1 / height, ha="left", va="top", fontsize=12, fontweight="bold")
+    corner = {"x": 0.1 / width, "y": 1 - 0.1 / height, "ha": "left", "va": "top"}
+    figure.suptitle("\n".join(title), **corner, fontsize=12, fontweight="bold")
     figure.text(0.1 / width, 0.06 / height, "\n".join(lines), ha="left", va="bottom", fontsize=7.5, color="#444444")
-    figure.set_layout_engine("constrained", rect=(0.005, below / height, 0.99, 1 - (below + 0.42) / height))
+    figure.set_layout_engine("constrained", rect=(0.005, below / height, 0.99, 1 - (below + above) / height))
 
 
 def in_lines(words: str, width: int = LONGEST_LINE) -> str:
@@ -143,15 +152,27 @@ def in_lines(words: str, width: int = LONGEST_LINE) -> str:
     return "\n".join(textwrap.wrap(words, width))
 
 
-def label_scenarios(axes: Axes, titles: Sequence[str]) -> None:
-    """Scenarios down the left side, the first on top."""
-    axes.set_yticks(range(len(titles)), [in_lines(title) for title in titles])
+def label_scenarios(axes: Axes, titles: Sequence[str], width: int = LONGEST_LINE) -> None:
+    """Scenarios down the left side, the first on top, in lines of so many characters."""
+    axes.set_yticks(range(len(titles)), [in_lines(title, width) for title in titles])
     axes.set_ylim(len(titles) - 0.5, -0.5)
 
 
-def lines_of(titles: Sequence[str]) -> float:
-    """How much room scenarios down a side need, in lines; a title's second line needs half of one."""
-    return sum(1 + in_lines(title).count("\n") / 2 for title in titles)
+def width_for(titles: Sequence[str]) -> int:
+    """Characters of a line beside an axis so that no title has more than `MOST_TITLE_LINES`."""
+    width = LONGEST_LINE
+    while any(in_lines(title, width).count("\n") >= MOST_TITLE_LINES for title in titles):
+        width += 2
+    return width
+
+
+def lines_of(titles: Sequence[str], width: int = LONGEST_LINE) -> float:
+    """How much room scenarios down a side need, in lines; a title's second line needs half of one.
+
+    All have as much, so that the longest does not run into the next.
+    """
+    lines = [1 + in_lines(title, width).count("\n") for title in titles]
+    return max(sum(1 + (each - 1) / 2 for each in lines), len(lines) * max(lines, default=0) * LINE_OF_TITLE)
 
 
 def legend_below(figure: Figure, handles: Sequence[Any], labels: Sequence[str], columns: int = 3) -> float:

@@ -24,12 +24,16 @@ FILE = "sweep"
 COLOURS = "cividis"
 """Dark to light in one order for everybody, whatever their colour vision."""
 MOST_LINES = len(SCENARIO_COLOURS)
+MOST_OPTIONS = 30
+"""Options that are drawn by themselves where nobody asks for a picture."""
 LONGEST_VALUE, LONGEST_TITLE = 40, 42
 """Characters of a value on an axis, in two lines, and of a line above a panel."""
 
 
 def fitting(result: Sweep) -> str:
-    """The picture for so many settings: lines, heat or parallel."""
+    """The picture for such points: options, or by the number of settings lines, heat or parallel."""
+    if result.has_options and len(result.points) - 1 <= MOST_OPTIONS:
+        return "options"
     if len(result.settings) == 1 or _one_line_a_scenario(result):
         return "lines"
     return "heat" if len(result.settings) == 2 else "parallel"
