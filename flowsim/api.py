@@ -268,10 +268,10 @@ def chart(result: Result, path: str | Path, kind: str | None = None, **options: 
     Args:
         result: what is drawn.
         path: where to.
-        kind: differences, forecast, emergency, delayed, causes, weekdays, warm_up; of a sweep options, lines,
-            heat, parallel.
+        kind: differences, forecast, emergency, delayed, causes, weekdays, warm_up; of a sweep options, path,
+            lines, heat, parallel.
             None for `main_chart` of the answer: differences; of a sweep what fits its points: options of a
-            table, else by the number of settings.
+            table, a path, else by the number of settings.
         options: of a sweep `measures`, which are drawn.
 
     Raises PlaceError for another kind or ending, or when the result has nothing to show of that kind.

@@ -177,6 +177,11 @@ class TestOptions(OfASweep):
         return other
 
 
+class TestPath(OfASweep):
+    name = "path"
+    words = (f"{SUPPORT}=path(-20%,3)",)
+
+
 class TestHeat(OfASweep):
     name = "heat"
     words = (f"{SUPPORT}=10,20", f"{WARDS}=30,40")

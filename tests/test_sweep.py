@@ -17,9 +17,10 @@ import flowsim
 from flowsim.cli import main as cli
 from flowsim.declare import hydra
 from flowsim.declare.overrides import Dimension, dimensions, sweep
+from flowsim.measures.registry import HEADLINE
 from flowsim.place import PlaceError
 from flowsim.present.pages import sweep as page_of_sweep
-from flowsim.present.pages.answer_sweep import message
+from flowsim.present.pages.answer_sweep import message, message_of_path, year_words
 from flowsim.present.pages.page import Cell
 from flowsim.present.pages.registry import page_of
 from flowsim.present.pages.sweep import best_points, what_matters
@@ -610,6 +611,95 @@ def test_what_cannot_be_told_from_the_best_is_named(tmp_path: Path, monkeypatch:
     assert found.not_told_apart() == ("As much more",)
     assert message(found, "delayed").startswith("delayed: More ")
     assert message(found, "delayed").endswith("; not told apart from it: As much more")
+
+
+# -- a path year by year ----------------------------------------------------------------------------------------------
+
+BY_AGE = "+place.streams.emergency.demand.over_85s"
+
+
+def test_a_path_is_compounded_year_by_year() -> None:
+    (one,), _ = dimensions(["place.streams.emergency.rate=path(+3%,5)"])
+    assert one.by_year
+    assert [float(value.removeprefix("*")) for value in one.values] == pytest.approx([1.03**n for n in range(1, 6)])
+    assert one.values[1] == "*1.0609"
+    (one,), _ = dimensions([f"{BY_AGE}={{by: age, 85+: path(-10%, 2), other: 1}}"])
+    assert one.key == BY_AGE
+    assert one.values == ("{by: age, 85+: 0.9, other: 1}", "{by: age, 85+: 0.81, other: 1}")
+
+
+@pytest.mark.parametrize(
+    "text", ["path(+3%)", "path(3,5)", "path(+3%,0)", "path(+3%,51)", "path(+3%,2.5)", "path(+3%,-1)", "path(,5)"]
+)
+def test_a_path_that_cannot_be_is_refused(text: str) -> None:
+    with pytest.raises(PlaceError, match=r"path\(\+3%,5\), a change such as"):
+        dimensions([f"{SUPPORT}={text}"])
+
+
+def test_paths_go_in_step_and_alone() -> None:
+    both, _ = dimensions([f"{SUPPORT}=path(+10%,3)", f"{WARDS}=path(+1%,3)"])
+    points = choose(both)
+    assert list(points.settings) == ["year_1", "year_2", "year_3"]
+    assert points.settings["year_2"] == {SUPPORT: "*1.21", WARDS: "*1.0201"}
+    assert list(points.years.values()) == [1, 2, 3]
+    for words in ([f"{SUPPORT}=path(+10%,3)", f"{WARDS}=1,2"], [f"{SUPPORT}=path(+10%,3)", f"{WARDS}=path(+1%,2)"]):
+        with pytest.raises(PlaceError, match="allowed: paths of as many years"):
+            choose(dimensions(words)[0])
+    with pytest.raises(PlaceError, match="allowed: paths of as many years"):
+        choose(both, "lhs", 4)
+    with pytest.raises(PlaceError, match="allowed: a path with `flowsim sweep`"):
+        flowsim.load("place=small", f"{SUPPORT}=path(+3%,5)", scenarios_dir=PLACES)
+
+
+def test_a_path_begins_today_in_each_scenario() -> None:
+    words = [*SMALL, f"{SUPPORT}=path(-10%,2)"]
+    places, frame = compose_sweep(words, scenarios=["baseline", "more_support"], scenarios_dir=PLACES)
+    assert frame[POINT].tolist() == [
+        "baseline", "baseline,year_1", "baseline,year_2",
+        "more_support,today", "more_support,year_1", "more_support,year_2",
+    ]  # fmt: skip
+    assert frame["year"].tolist() == [0, 1, 2, 0, 1, 2]
+    assert [place.services["support"].capacity for place in places.values()][:3] == [20, 18, 16]
+    assert places["more_support,today"].services["support"].capacity > 20
+
+
+def test_a_path_is_told_in_the_order_of_its_years(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer places of support each year: more wait on the wards; a year is told only where the table says so."""
+    monkeypatch.chdir(tmp_path)
+    Path("scenarios").symlink_to(PLACES)
+    found = flowsim.sweep(*SMALL, f"{SUPPORT}=path(-30%,4)", replications=6, jobs=1, out="out", progress=False)
+    again = flowsim.read("out")
+    assert isinstance(again, flowsim.Sweep)
+    assert again.is_path
+    assert again.settings == (SUPPORT,)
+    table = again.table("delayed_patients")
+    assert table["year"].tolist() == [0, 1, 2, 3, 4]
+    least = HEADLINE["delayed_patients"].matters_in(again.days)
+    clear = (table["difference_low"] * table["difference_high"] > 0) & (table["difference"].abs() >= least)
+    years = tuple(table.loc[clear, "year"])
+    assert years
+    assert found.years_that_matter("delayed_patients") == {"": years}
+    said = message_of_path(again, "delayed_patients", "delayed")
+    assert f"from year {years[0]} on" in said
+    answer = page_of(again).answer
+    assert answer is not None
+    assert [row[0] for row in answer.rows] == ["As things are (today)", "year 1", "year 2", "year 3", "year 4"]
+    cells = [row[1] for row in answer.rows[1:]]
+    assert [cell.low for cell in cells if isinstance(cell, Cell)] == pytest.approx(table["difference_low"].tolist()[1:])
+    drawn = named_picture("path").data(again).frame
+    drawn = drawn[(drawn["measure"] == "delayed_patients") & ~drawn["base"]].sort_values("value")
+    assert drawn["mean"].tolist() == pytest.approx(table["mean"].tolist())
+    assert "## Year by year" in summary_of(again)
+
+
+def test_years_without_a_clear_difference_are_named() -> None:
+    words = [(), (1, 2, 3), (2, 4), (0, 2)]
+    assert [year_words(years, 4) for years in words] == [
+        "in none of the 4 years clearly and by enough to matter",
+        "clearly and by enough to matter from year 1 on, but not in year 4",
+        "clearly and by enough to matter from year 2 on, but not in year 3",
+        "clearly and by enough to matter from today on, but not in year 1, 3 and 4",
+    ]
 
 
 # -- the command line --------------------------------------------------------------------------------------------------

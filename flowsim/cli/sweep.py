@@ -14,6 +14,7 @@ results with sweep.csv (a row a point and measure) and a picture. Quote what has
   KEY=60,80            these values; KEY is a place.KEY, scenario or policy_start
   KEY=range(80,161,20) from 80, in steps of 20, below 161; also choice(a,b) and scenario=glob(*)
   KEY=interval(80,160) between these, for a design: whole numbers where the setting is one now
+  KEY=path(+3%,5)      year by year: +3 %, +6.09 % and so on for five years, each a run of its own beside today
   design=lhs           points=N of a Latin hypercube over intervals; design=sobol: of a Sobol sequence, N a power of two
   table=FILE.csv       one row a scenario, one column a setting, and a column `name` if you like
   'scenarios=[a,b]'    each point in each of these; the first is compared with
@@ -24,6 +25,7 @@ results with sweep.csv (a row a point and measure) and a picture. Quote what has
 Examples:
   flowsim sweep 'place.services.reablement.capacity=range(80,161,20)' 'place.services.community_beds.capacity=60,80'
   flowsim sweep 'place.services.reablement.capacity=interval(80,160)' design=lhs points=50 replications=5
+  flowsim sweep 'place.streams.emergency.rate=path(+1%,5)' 'scenarios=[baseline,home_first]'
   flowsim sweep table=my_scenarios.csv measure=money_spent
 """
 

@@ -14,6 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Quote, QuotedString, RangeSweep
 from hydra.errors import HydraException
 
+from flowsim.declare.paths import has_path, in_quotes, values_of
 from flowsim.declare.relative import changed_by, factor_of, refuse_two_ways
 from flowsim.declare.trees import put, take_away, with_text_keys
 from flowsim.declare.yaml_and_csv import options
@@ -40,7 +41,8 @@ def parse(overrides: Sequence[str], several: bool = False) -> list[Override]:
 
 
 def _read_override(text: str, several: bool) -> Override:
-    for form in (text, _quoted(text)) if several else (_quoted(text),):
+    given = in_quotes(text) if has_path(text) else text
+    for form in (given, _quoted(given)) if several else (_quoted(given),):
         with contextlib.suppress(HydraException):
             one = OverridesParser.create().parse_override(form)
             one.input_line = text
@@ -85,6 +87,8 @@ def single_value(one: Override) -> Any:
         if one.key_or_group == "scenarios":
             allowed = "a list, in square brackets and quotes: 'scenarios=[a,b]'"
         raise PlaceError(f"{one.key_or_group}: {one.input_line!r} was given; allowed: {allowed}.")
+    if has_path(str(one.input_line)):
+        raise PlaceError(f"{one.key_or_group}: {one.input_line!r} was given; allowed: a path with `flowsim sweep`.")
     return one.value()
 
 
@@ -126,22 +130,27 @@ class Dimension:
         ends: lowest and highest of an interval.
         whole: of an interval: only whole numbers are meant (True, by ``int()``), or any (False, by an end with a
             point); None: as the setting is now.
+        by_year: its values are those of one year after the other, see `paths`.
     """
 
     key: str
     values: tuple[str, ...] = ()
     ends: tuple[float, float] | None = None
     whole: bool | None = None
+    by_year: bool = False
 
 
 def dimensions(
     overrides: Sequence[str], scenarios_dir: str | Path | None = None, several: bool = False
 ) -> tuple[tuple[Dimension, ...], tuple[str, ...]]:
-    """What overrides vary, in Hydra's grammar (``a,b``, ``choice()``, ``range()``, ``glob()``, ``interval()``), and the
-    other overrides; with `several` names of files may vary too. Raises PlaceError for what cannot be read."""
+    """What overrides vary, in Hydra's grammar (``a,b``, ``choice()``, ``range()``, ``glob()``, ``interval()``) or by a
+    ``path()``, and the other overrides; with `several` names of files may vary too. Raises PlaceError for what cannot
+    be read."""
     varied, fixed = [], []
     for text, one in zip(overrides, parse(overrides, several), strict=True):
-        if one.is_sweep_override():
+        if has_path(text):
+            varied.append(Dimension(one.get_key_element(), values_of(text), by_year=True))
+        elif one.is_sweep_override():
             varied.append(_dimension(one, scenarios_dir))
         else:
             fixed.append(text)

@@ -22,6 +22,8 @@ from flowsim.place import PlaceError, nearest, refuse
 
 DESIGNS = ("grid", "lhs", "sobol")
 """Every combination; Latin hypercube; Sobol sequence."""
+PATH, TODAY = "path", "today"
+"""What a sweep has whose points are one year after the other, and the point of a scenario without any."""
 TABLE = "table"
 """What a sweep has whose points somebody wrote by hand."""
 MOST_POINTS = 100_000
@@ -42,11 +44,13 @@ class Points:
             is in the place.
         kind: grid, lhs, sobol or table.
         lines: where a point of a table stands, by its name.
+        years: of a path, how many years from now a point is, by its name.
     """
 
     settings: dict[str, dict[str, str]]
     kind: str
     lines: Mapping[str, str] = field(default_factory=dict)
+    years: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -54,14 +58,20 @@ class Points:
         return tuple(dict.fromkeys(key for point in self.settings.values() for key in point))
 
     def in_each(self, scenarios: Sequence[str]) -> Points:
-        """The same points in each of these scenarios, which is a further dimension of them, the slowest."""
-        crossed = {
-            f"{scenario},{name}": {SCENARIO: scenario, **point}
-            for scenario in scenarios
-            for name, point in self.settings.items()
-        }
+        """The same points in each of these scenarios, which is a further dimension of them, the slowest.
+
+        A path begins with today in all but the first, in which today is the place that is compared with.
+        """
+        settings, years = self.settings, self.years
+        crossed: dict[str, dict[str, str]] = {}
+        in_years: dict[str, int] = {}
+        for scenario in scenarios:
+            crossed |= {f"{scenario},{name}": {SCENARIO: scenario, **point} for name, point in settings.items()}
+            in_years |= {f"{scenario},{name}": year for name, year in years.items()}
+            if self.years:
+                settings, years = {TODAY: {}} | self.settings, {TODAY: 0, **self.years}
         lines = {f"{scenario},{name}": line for scenario in scenarios for name, line in self.lines.items()}
-        return Points(crossed, self.kind, lines)
+        return Points(crossed, self.kind, lines, in_years)
 
 
 def plain_key(key: str) -> str:
@@ -83,8 +93,22 @@ def choose(dimensions: Sequence[Dimension], design: str = "grid", points: int | 
     if len({plain_key(key) for key in keys}) < len(keys):
         twice = next(key for key in keys if keys.count(key) > 1)
         raise PlaceError(f"{twice}: this is given twice; allowed: each setting once.")
+    if any(one.by_year for one in dimensions):
+        return _path(dimensions, design, points)
     rows = _grid(dimensions, points) if design == "grid" else _drawn(dimensions, design, points, seed)
     return Points(named([dict(zip(keys, row, strict=True)) for row in rows]), design)
+
+
+def _path(dimensions: Sequence[Dimension], design: str, points: int | None) -> Points:
+    """A point a year, in which every path has come as far."""
+    beside = [one.key for one in dimensions if not one.by_year] or [design] * (design != "grid")
+    if beside or points is not None or len({len(one.values) for one in dimensions}) > 1:
+        given = f"{beside[0]} was given beside it" if beside else "paths of unlike lengths or points were given"
+        allowed = "paths of as many years, and 'scenarios=[a,b]' for the same path in several scenarios"
+        raise PlaceError(f"{next(one.key for one in dimensions if one.by_year)}: {given}; allowed: {allowed}.")
+    years = range(1, len(dimensions[0].values) + 1)
+    settings = {f"year_{year}": {one.key: one.values[year - 1] for one in dimensions} for year in years}
+    return Points(settings, PATH, years=dict(zip(settings, years, strict=True)))
 
 
 def _grid(dimensions: Sequence[Dimension], points: int | None) -> list[tuple[str, ...]]:

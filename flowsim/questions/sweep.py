@@ -23,12 +23,14 @@ from flowsim.folder.store import Store
 from flowsim.measures.registry import HEADLINE, MEASURES, OF_WARDS, WITHOUT_WARDS
 from flowsim.place import Place, PlaceError, refuse
 from flowsim.questions.compare import paired_differences
-from flowsim.questions.design import SCENARIO, TABLE, Points, choose, plain_key, read_table, short_keys
+from flowsim.questions.design import PATH, SCENARIO, TABLE, Points, choose, plain_key, read_table, short_keys
 from flowsim.questions.guards import worse_than
 from flowsim.statistics.importance import is_full_grid, rank_settings, unrankable
 from flowsim.statistics.intervals import whole
 
 POINT = "point"
+YEAR = "year"
+"""Of a path: how many years from now a point is, a column beside its settings; 0 is today."""
 POINTS_FILE = "points.csv"
 SWEPT = ("place", SCENARIO, "policy_start")
 """What may be varied: what the same people can live through. Anything else makes another run."""
@@ -54,13 +56,14 @@ class Sweep(Result):
 
     @cached_property
     def points(self) -> pd.DataFrame:
-        """One row a point, the base first: `point` and a column a setting (what the base has now, in its row)."""
+        """One row a point, the base first: `point`, of a path `year`, and a column a setting (in the base's row what
+        it has now)."""
         return pd.read_csv(self.out / POINTS_FILE)
 
     @property
     def settings(self) -> tuple[str, ...]:
         """The settings that were varied."""
-        return tuple(name for name in self.points.columns if name != POINT)
+        return tuple(name for name in self.points.columns if name not in (POINT, YEAR))
 
     @property
     def asked_measures(self) -> tuple[str, ...]:
@@ -79,6 +82,11 @@ class Sweep(Result):
     def has_options(self) -> bool:
         """Are its points options with names of their own, of a table or scenarios, rather than values of settings?"""
         return self.manifest.design == TABLE or self.settings == (SCENARIO,)
+
+    @property
+    def is_path(self) -> bool:
+        """Are its points one year after the other?"""
+        return YEAR in self.points.columns
 
     @property
     def labels(self) -> dict[str, str]:
@@ -159,9 +167,20 @@ class Sweep(Result):
         told = paired["change"].isin(["more", "less"]) & (paired["difference"].abs() >= least)
         return tuple(paired[~told]["scenario"].astype(str))
 
+    def years_that_matter(self, measure: str | None = None) -> dict[str, tuple[int, ...]]:
+        """Of a path, by scenario (an empty name where there is one path): the years, in order, in which a measure's
+        difference from today is clear and at least the smallest that matters; default: the first asked for."""
+        measure = measure or self.asked_measures[0]
+        rows = self._tried(measure)
+        whose = rows[SCENARIO].astype(str) if SCENARIO in rows else pd.Series("", rows.index)
+        least = HEADLINE[measure].matters_in(self.days)
+        told = rows["change"].isin(["more", "less"]) & (rows["difference"].abs() >= least)
+        paths = {name: rows[YEAR].where(told)[whose == name].dropna() for name in dict.fromkeys(whose)}
+        return {name: tuple(sorted(int(year) for year in years)) for name, years in paths.items()}
+
     def main_table(self) -> pd.DataFrame:
-        """The points, the best first."""
-        return self.best()
+        """The points, the best first; of a path year by year."""
+        return self.table(self.asked_measures[0]) if self.is_path else self.best()
 
     def ranking(self, measure: str | None = None) -> pd.DataFrame:
         """How much each setting matters to a measure (default: the first asked for); see `importance.rank_settings`.
@@ -223,7 +242,7 @@ def sweep(
         scenarios_dir=scenarios_dir,
     )
     asked: dict[str, object] = {"measures": list(measures), "guards": None if guards is None else list(guards)}
-    asked["design"] = TABLE if table is not None else design
+    asked["design"] = TABLE if table is not None else PATH if YEAR in frame.columns else design
     result = run_all(places, settings, verb="sweep", nights=False, beside={POINTS_FILE: frame}, asked=asked)
     swept = Sweep.of(result)
     if not swept.results.empty:
@@ -333,6 +352,8 @@ def _frame(base_name: str, base: Composition, points: Points) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=[plain_key(key) for key in points.keys], dtype=object)
     table = table.apply(_numbers)
     table.insert(0, POINT, [base_name, *points.settings])
+    if points.years:
+        table.insert(1, YEAR, [0, *points.years.values()])
     return table
 
 

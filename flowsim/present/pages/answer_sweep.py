@@ -1,4 +1,4 @@
-"""The answers of a sweep: which point is best, or which of the options that somebody named."""
+"""The answers of a sweep: which point is best, which of the options that somebody named, or what the years bring."""
 
 from __future__ import annotations
 
@@ -6,24 +6,29 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from flowsim.measures.registry import HEADLINE
 from flowsim.present.pages import answer
-from flowsim.present.pages.answer import Said, changed, in_words, plain
+from flowsim.present.pages.answer import Said, changed, in_words, level, plain
 from flowsim.present.pages.answer_other import guarded
 from flowsim.present.pages.cells import judged, mean_cell
 from flowsim.present.pages.page import Cell, Section
-from flowsim.present.pages.sweep import point_title
-from flowsim.questions.sweep import POINT, Sweep
+from flowsim.present.pages.sweep import point_title, scenario_title
+from flowsim.questions.design import SCENARIO
+from flowsim.questions.sweep import POINT, YEAR, Sweep
 
 MOST_POINTS, MOST_OPTIONS = 6, 12
-FEW_OPTIONS = 4
+FEW_OPTIONS, FEW_YEARS = 4, 6
 """Up to which there is room on a screen for names in full, and for several measures."""
 MOST_MEASURES, LONGEST_OPTION = 4, 44
 """Columns of measures, of which options have one less or, being many, one alone; characters of the names of many."""
 
 
 def of_sweep(result: Sweep) -> Section:
-    """Which point is best by the first measure, and what it does to those who wait at the door."""
+    """Which point is best by the first measure, and what it does to those who wait at the door; of a path `of_path`."""
+    if result.is_path:
+        return of_path(result)
     first = result.asked_measures[0]
     best = [str(point) for point in result.best(first)[POINT]]
     said = list(answer.range_broken(result, [result.base, *best[:1]]))
@@ -113,6 +118,65 @@ def _beside(result: Sweep, ranked: Sequence[str]) -> str:
     return "; each other option is clearly behind it" if len(ranked) > 1 else ""
 
 
+def of_path(result: Sweep) -> Section:
+    """What the last year is like, from which year on the difference from today is one, and what becomes worse."""
+    first = result.asked_measures[0]
+    points = [str(point) for point in result.points[POINT] if point != result.base]
+    few = len(points) <= FEW_YEARS
+    names = _names(result, MOST_MEASURES - 1 if few else 1)
+    tables: dict[str, Any] = {name: result.table(name).set_index(POINT) for name in names}
+    rows = [(f"{point_title(result, result.base)} (today)", *(_mean(tables[n], result.base, n) for n in names))]
+    rows += [
+        (point_title(result, point), *(_change(tables[name], point, name, result) for name in names))
+        for point in points
+    ]
+    said = [
+        *answer.range_broken(result, result.scenarios),
+        Said("What changes", message_of_path(result, first, plain(first))),
+        Said("Worse with the years", _worse_from(result)),
+        answer.how_sure(result, "; each year is a run of its own; rows below the first are changes from today"),
+        answer.doubts(result, [result.base]),
+    ]
+    table = answer.section(said, ("year", *_columns(result, names)), rows)
+    return dataclasses.replace(table, in_a_line=not few)
+
+
+def message_of_path(result: Sweep, measure: str, words: str) -> str:
+    """From what to what a measure goes, and when its difference from today is first clear and matters: ``Delayed: from
+    132 people today to 150 in 5 years (+18 people); first clear and large enough to matter in year 3``."""
+    table: Any = result.table(measure).set_index(POINT)
+    last = int(result.points[YEAR].max())
+    said = []
+    for scenario, years in result.years_that_matter(measure).items():
+        rows = table[(table[YEAR] == last) & ((table[SCENARIO] == scenario) if scenario else True)]
+        if rows.empty or result.base not in table.index:
+            continue
+        where = f"{scenario_title(result, str(rows.index[0]))}, " if scenario else ""
+        now, then = (level(measure, float(row["mean"])) for row in (table.loc[result.base], rows.iloc[0]))
+        by = changed(measure, float(rows["difference"].iloc[0]))
+        said.append(f"{where}from {now} today to {then} in {last} years ({by}), {year_words(years, last)}")
+    return f"{words}: {'; '.join(said)}" if said else f"{words}: not known"
+
+
+def year_words(years: Sequence[int], last: int) -> str:
+    """From which year on the difference from today is clear and matters; not in all of those after it, maybe."""
+    if not years:
+        return f"in none of the {last} years clearly and by enough to matter"
+    without = [str(year) for year in range(years[0], last + 1) if year not in years]
+    but = f", but not in year {in_words(without)}" if without else ""
+    return f"clearly and by enough to matter from {f'year {years[0]}' if years[0] else 'today'} on{but}"
+
+
+def _worse_from(result: Sweep) -> str:
+    """The guards that become clearly worse, each with the first year of it."""
+    since: dict[str, int] = {}
+    for point, year in zip(result.points[POINT], result.points[YEAR], strict=True):
+        for name in result.worse.get(str(point), ()):
+            since[name] = min(int(year), since.get(name, int(year)))
+    named = [f"{plain(name)} from year {year}" for name, year in sorted(since.items(), key=lambda one: one[1])]
+    return ", ".join(named) or "nothing that is guarded (guards=) becomes clearly worse"
+
+
 def _mean(table: Any, point: str, measure: str) -> str | Cell:
     return mean_cell(table.loc[point], measure) if point in table.index else "-"
 
@@ -121,6 +185,8 @@ def _change(table: Any, point: str, measure: str, result: Sweep) -> str | Cell:
     if point not in table.index:
         return "-"
     row = table.loc[point]
+    if not np.isfinite(row["difference"]):
+        return "-"
     change = judged(str(row["change"]), float(row["difference"]), answer.least(measure, result))
     limits = float(row["difference_low"]), float(row["difference_high"])
     return Cell(float(row["difference"]), *limits, HEADLINE[measure].unit, change)

@@ -16,7 +16,7 @@ from flowsim.present.titles import point_words, title_and_unit, titled
 from flowsim.present.words import setting
 from flowsim.questions.design import SCENARIO
 from flowsim.questions.guards import in_words, told
-from flowsim.questions.sweep import POINT, Sweep
+from flowsim.questions.sweep import POINT, YEAR, Sweep
 
 MOST_POINTS_BRIEF, MOST_POINTS = 8, 50
 FITTED = " These points are no full grid, so both are from a least-squares fit with a curve for each setting."
@@ -24,6 +24,8 @@ FITTED = " These points are no full grid, so both are from a least-squares fit w
 
 def subject(result: Sweep) -> str:
     """What was asked, for the title."""
+    if result.is_path:
+        return f"{counted(int(result.points[YEAR].max()), 'year')} of {', '.join(result.labels.values())}"
     if result.has_options:
         return f"{counted(len(result.places) - 1, 'option')} compared with the place as it is"
     return f"{counted(len(result.places) - 1, 'point')} of {', '.join(result.labels.values())}"
@@ -34,7 +36,7 @@ def sections(result: Sweep, brief: bool) -> Iterator[Section]:
     yield from trouble.sections(result)
     if result.results.empty:
         return
-    yield best_points(result, brief)
+    yield year_by_year(result) if result.is_path else best_points(result, brief)
     yield from what_matters(result)
     yield from worth.sections(result)
 
@@ -67,6 +69,20 @@ def best_points(result: Sweep, brief: bool) -> Section:
     return Section("The best points", columns, rows, sentences)
 
 
+def year_by_year(result: Sweep) -> Section:
+    """Today, then every year of a path in order."""
+    tables = {name: result.table(name).set_index(POINT) for name in result.asked_measures}
+    rows = [(f"{base_title(result)} (today)", *_measured(result.base, tables))]
+    rows += [(point_title(result, point), *_measured(point, tables)) for point in result.scenarios[1:]]
+    sentence = (
+        "Each year is a run of its own, in which demand or supply has come so far along the path and all else is as "
+        "today: the mean, and the paired difference to the first row with its 95 % interval. "
+        f"Every measure: {result.out / 'sweep.csv'}."
+    )
+    columns = ("year", *(title_and_unit(name, result) for name in tables))
+    return Section("Year by year", columns, tuple(rows), (sentence,))
+
+
 def _failing(failing: int, of_them: int) -> Iterator[str]:
     """How many points fail a guard, where there are any."""
     if failing == of_them:
@@ -84,7 +100,15 @@ def point_title(result: Sweep, point: str) -> str:
     """What a point is called: one that is a scenario by its title, one that somebody named by that."""
     if point == result.base:
         return base_title(result)
+    if result.is_path and SCENARIO in result.settings:
+        return f"{scenario_title(result, point)}, {point_words(point.rpartition(',')[2])}"
     return titled(result, point) if result.settings == (SCENARIO,) else point_words(point)
+
+
+def scenario_title(result: Sweep, point: str) -> str:
+    """The title of the scenario that a point is a state of."""
+    scenario = result.places[point].scenario
+    return scenario.title or point_words(scenario.name)
 
 
 def ranked_names(result: Sweep, measure: str) -> dict[str, str]:
@@ -116,7 +140,7 @@ def _measured(point: str, tables: Mapping[str, pd.DataFrame]) -> Iterator[Entry]
 
 def what_matters(result: Sweep) -> Iterator[Section]:
     """Settings by how much of the variance each explains, where there are several."""
-    if len(result.settings) < 2:
+    if len(result.settings) < 2 or result.is_path:
         return
     first = result.asked_measures[0]
     heading = f"Which settings matter to {HEADLINE[first].title.lower()}"

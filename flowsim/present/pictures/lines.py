@@ -58,7 +58,7 @@ def data(result: Sweep, measures: Sequence[str] = ()) -> Lines:
     in_each = ", in each scenario" if several else ""
     title = "What each scenario does" if setting == SCENARIO else f"What {result.labels[setting]} does{in_each}"
     return Lines(
-        frame=pd.concat([_rows(result, measure, setting) for measure in shown], ignore_index=True),
+        frame=pd.concat([rows_over(result, measure, setting) for measure in shown], ignore_index=True),
         title=title,
         caption=caption(result, what),
         settings=settings_words(result),
@@ -66,7 +66,8 @@ def data(result: Sweep, measures: Sequence[str] = ()) -> Lines:
     )
 
 
-def _rows(result: Sweep, measure: str, setting: str) -> pd.DataFrame:
+def rows_over(result: Sweep, measure: str, setting: str) -> pd.DataFrame:
+    """What is drawn of a measure over a setting (or the years of a path): a row a point, see `Lines`."""
     table = result.table(measure)
     is_base = table[POINT] == result.base
     base = float(table.loc[is_base, "mean"].iloc[0]) if is_base.any() else np.nan

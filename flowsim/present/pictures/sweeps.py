@@ -31,7 +31,9 @@ LONGEST_VALUE, LONGEST_TITLE = 40, 42
 
 
 def fitting(result: Sweep) -> str:
-    """The picture for such points: options, or by the number of settings lines, heat or parallel."""
+    """The picture for such points: path, options, or by the number of settings lines, heat or parallel."""
+    if result.is_path:
+        return "path"
     if result.has_options and len(result.points) - 1 <= MOST_OPTIONS:
         return "options"
     if len(result.settings) == 1 or _one_line_a_scenario(result):
