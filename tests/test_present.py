@@ -139,7 +139,8 @@ def test_the_emergency_department_of_each_scenario(comparison: flowsim.Compariso
     figure = figure_of(with_more(comparison, boarding_hours_mean=2.0), "emergency")
     titles = [axes.get_title().replace("\n", " ") for axes in figure.axes]
     assert titles == [HEADLINE[name].title for name in emergency.EMERGENCY]
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["As things are", "More support"]
+    labels = [label.get_text().replace("\n", " ") for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["As things are, with your settings", "More support"]
     without = comparison.results[~comparison.results["measure"].isin(emergency.EMERGENCY)]
     with pytest.raises(PlaceError, match="'emergency' has nothing to show"):
         figure_of(with_results(comparison, without), "emergency")
@@ -235,7 +236,7 @@ def test_the_first_scenario_is_called_by_its_name_and_not_now(comparison: flowsi
     """It is `now` only where the first scenario is, and that is what it is called then."""
     turned = flowsim.Comparison(comparison.out, dict(reversed(comparison.places.items())))
     turned.__dict__["results"] = comparison.results
-    for one, name in ((comparison, "As things are"), (turned, "More support")):
+    for one, name in ((comparison, "As things are, with your settings"), (turned, "More support")):
         titles = [axes.get_title() for axes in figure_of(one, "differences").axes if axes.get_visible()]
         assert all(f"({name}: " in title.replace("\n", " ") for title in titles)
 
@@ -459,7 +460,7 @@ def test_titles_are_not_cut_short(comparison: flowsim.Comparison) -> None:
     other = flowsim.Comparison(comparison.out, {"baseline": comparison.places["baseline"], "more": long})
     assert title in compare.differences(other, brief=True).columns
     labels = [label.get_text() for label in figure_of(other, "emergency").axes[0].get_yticklabels()]
-    assert [label.replace("\n", " ") for label in labels] == ["As things are", title]
+    assert [label.replace("\n", " ") for label in labels] == ["As things are, with your settings", title]
     assert max(len(line) for label in labels for line in label.split("\n")) <= style.LONGEST_LINE
 
 
@@ -505,7 +506,7 @@ def test_the_terminal_is_brief_but_keeps_the_warnings(comparison: flowsim.Compar
     console = Console(width=100, record=True, file=io.StringIO())
     terminal.show(page_of(comparison, brief=True), console)
     text = console.export_text()
-    assert "What changes, compared with As things are" in text
+    assert "What changes, compared with As things are, with your settings" in text
     assert "Hidden wait" in text
     assert "EV-01" in text
     assert "would show" not in text

@@ -27,7 +27,7 @@ from flowsim.present import answer
 from flowsim.present.pages import national, run
 from flowsim.present.pictures import registry, style
 from flowsim.present.pictures.picture import Data
-from flowsim.present.titles import settings_words
+from flowsim.present.titles import settings_words, titled
 from flowsim.present.trace import story, why_the_same
 from flowsim.present.writers.terminal import in_parts
 from flowsim.questions import precision as precise
@@ -90,7 +90,7 @@ def test_a_place_knows_what_was_set(overrides: tuple[str, ...], told: list[str])
 def test_settings_stand_above_the_results(capsys: pytest.CaptureFixture[str], folder: Path) -> None:  # noqa: F811
     words = ("place.services.support.capacity=25", "policy_start=2024-04-11", "seed=7")
     printed = told(capsys, "compare", TWO, *SMALL, *words, "replications=1", "jobs=1", "out=set", "detail=all")
-    set_all = "place.services.support.capacity=25 (20 in the place) in As things are"
+    set_all = "place.services.support.capacity=25 (20 in the place) in As things are, with your settings"
     for text in (printed, (folder / "set" / "summary.md").read_text(encoding="utf-8")):
         (line,) = (line for line in text.splitlines() if line.startswith("Your settings: "))
         assert set_all in line
@@ -100,6 +100,29 @@ def test_settings_stand_above_the_results(capsys: pytest.CaptureFixture[str], fo
         assert "out" not in line
         assert text.index("Your settings") < text.index("What changes")
     assert set_all in settings_words(flowsim.read(folder / "set"))
+
+
+def test_as_things_are_is_not_said_where_the_user_sets_a_number_for_all(
+    capsys: pytest.CaptureFixture[str],
+    folder: Path,  # noqa: F811
+) -> None:
+    """Not on the terminal, not in the summary, not under a picture; and of a point that is varied its name is said."""
+    words = ("place.services.wards.capacity=38", "replications=1", "jobs=1", "out=set", "detail=all")
+    printed = told(capsys, "compare", TWO, *SMALL, *words)
+    result = flowsim.read(folder / "set")
+    assert titled(result, "baseline") == "As things are, with your settings"
+    assert titled(result, "more_support") == "More support"
+    summary = (folder / "set" / "summary.md").read_text(encoding="utf-8")
+    for text in (printed, summary):
+        assert "compared with As things are, with your settings" in " ".join(text.split())
+    assert not re.search("As things are(?!, with your settings)", summary)
+    data = registry.picture("differences", "compare").data(result)
+    assert data.baseline == "As things are, with your settings"
+    assert load("place=small", "days=20", scenarios_dir=PLACES).scenario.title == "As things are"
+    (folder / "one.csv").write_text("name,place.services.support.capacity\nfive more,25\n", encoding="utf-8")
+    told(capsys, "sweep", "table=one.csv", *SMALL, "replications=1", "jobs=1", "out=swept")
+    point = flowsim.read(folder / "swept")
+    assert [titled(point, name) for name in point.scenarios] == ["As things are", "five more"]
 
 
 def test_settings_stand_below_every_picture(tmp_path: Path) -> None:

@@ -39,7 +39,17 @@ from flowsim.declare.yaml_and_csv import (
     options,
     read_yaml,
 )
-from flowsim.place import Place, PlaceError, Run, ScenarioInfo, kept_notices, notice, refuse, with_years
+from flowsim.place import (
+    WITH_SETTINGS,
+    Place,
+    PlaceError,
+    Run,
+    ScenarioInfo,
+    kept_notices,
+    notice,
+    refuse,
+    with_years,
+)
 from flowsim.place.before import check_scenario
 
 if TYPE_CHECKING:
@@ -355,9 +365,12 @@ def _scenario_info(
     chosen: Sequence[str], scenarios: Mapping[str, ScenarioFile], changed: dict[str, Any], user: User
 ) -> ScenarioInfo:
     named = [scenarios[name] for name in chosen if name in scenarios]
+    title = " + ".join(s.title for s in named) or ScenarioInfo().title
+    # nothing is as it is where the user says otherwise, whatever the file's title
+    set_otherwise = not changed and any(key.startswith(("place.", "scale")) for key in user.words)
     return ScenarioInfo(
         name="+".join(chosen),
-        title=" + ".join(s.title for s in named) or ScenarioInfo().title,
+        title=title + (WITH_SETTINGS if set_otherwise else ""),
         rationale=" ".join(s.rationale for s in named if s.rationale),
         evidence={k: v for s in scenarios.values() for k, v in s.evidence.items()},
         changes=changed,

@@ -6,7 +6,7 @@ about time passing, random numbers or engines. Every mistake becomes a `PlaceErr
 what was given and what is allowed.
 """
 
-from flowsim.place.configuration import SITE_MARK, Place, Run, ScenarioInfo
+from flowsim.place.configuration import SITE_MARK, WITH_SETTINGS, Place, Run, ScenarioInfo
 from flowsim.place.dates import with_years
 from flowsim.place.demand import LARGEST_DEMAND, Choice, OperatingList, Period, Planned, Stream, period_levels, spans_on
 from flowsim.place.once import once_a_place
@@ -47,6 +47,7 @@ __all__ = [
     "SITE_MARK",
     "UNIT_MINUTES",
     "WEEKDAYS",
+    "WITH_SETTINGS",
     "Block",
     "Calendar",
     "Choice",

@@ -107,6 +107,10 @@ class Run(Model):
         return self.first_date + dt.timedelta(days=minute // 1440)
 
 
+WITH_SETTINGS = ", with your settings"
+"""Ends the title of a scenario that changes nothing, where the user does."""
+
+
 class ScenarioInfo(Model):
     """What there is to say of a place and its scenario, for people: no number depends on it."""
 

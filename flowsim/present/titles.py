@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from flowsim.folder.result import Result
 from flowsim.measures.registry import MEASURES, OF_WARDS, WITHOUT_WARDS
-from flowsim.place import Place
+from flowsim.place import WITH_SETTINGS, Place
 
 LONGEST_TITLE = 70
 """Of a scenario: tables and pictures break it into lines; a longer one is a sentence, and its name stands instead."""
@@ -89,8 +89,14 @@ def _date(date: dt.date) -> str:
 
 
 def titled(result: Result, scenario: str) -> str:
-    """A scenario's own title, unless another has the same or it is too long for a column: then its name."""
+    """A scenario's own title, unless another has the same or it is too long for a column: then its name.
+
+    So too where it was given a name, as points are by what is varied in them: that says more than "with your settings".
+    """
     titles = {name: place.scenario.title or name for name, place in result.places.items()}
+    place = result.places[scenario]
+    if place.scenario.title.endswith(WITH_SETTINGS) and scenario != place.scenario.name:
+        return scenario.replace("_", " ")
     title = titles[scenario]
     return (
         title if list(titles.values()).count(title) == 1 and len(title) <= LONGEST_TITLE else scenario.replace("_", " ")
