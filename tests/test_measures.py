@@ -1038,22 +1038,24 @@ def test_capacity_is_paid_for_whether_used_or_not() -> None:
 
 
 def test_a_closed_bed_saves_no_money_and_a_bed_not_in_use_is_shown_apart() -> None:
-    def values(stay: int, **more: Any) -> dict[tuple[str, ...], Any]:
+    def values(stay: int, open_: int = 40, **more: Any) -> dict[tuple[str, ...], Any]:
         b = Builder(days=10)
-        b.service("ward", 40)
+        b.service("ward", open_)
         b.spell(0, [{"service": "ward", "duration": stay * DAY}])
         beds = service("ward", cost={"amount": 400, "per": "day", "payer": "NHS"}, **more)
         return Case(b, {"ward": beds}).values()
 
     block = {"from": MONDAY, "to": MONDAY + dt.timedelta(10), "add": -20}
-    as_it_is, closed = values(6, capacity=40), values(6, capacity=40, blocks={"shut": block})
+    as_it_is, closed = values(6, capacity=40), values(6, open_=20, capacity=40, blocks={"shut": block})
     assert closed["money_spent", "all"] == as_it_is["money_spent", "all"] == 40 * 400 * 10
+    for shut in (closed, values(6, open_=20, capacity=20, funded=40)):  # closed, and so not freed
+        assert shut["capacity_freed", "all"] == as_it_is["capacity_freed", "all"] - 20 * 400 * 10
     assert values(6, capacity=20, funded=40)["money_spent", "all"] == 40 * 400 * 10
     assert values(6, capacity=50, funded=40)["money_spent", "all"] == 50 * 400 * 10
     sooner = values(4, capacity=40)
     assert sooner["money_spent", "all"] == as_it_is["money_spent", "all"]
     assert sooner["capacity_freed", "all"] - as_it_is["capacity_freed", "all"] == pytest.approx(2 * 400)
-    assert values(4, capacity=50, funded=40)["capacity_freed", "all"] == sooner["capacity_freed", "all"]
+    assert values(4, open_=50, capacity=50, funded=40)["capacity_freed", "all"] == sooner["capacity_freed", "all"]
 
 
 def test_a_move_pound_for_pound_spends_nothing() -> None:

@@ -3,7 +3,7 @@
 What is paid is capacity, whether used or not: every unit that is there, at its service's price; a unit priced by use is
 priced as if it were used all the time. Three things are no money. A hospital or care home that closes units still pays
 for them (`STANDING`): staff and building stay. A shock that closes some does not send its staff home without pay. And a
-bed that nobody lies in is freed, which is worth something, but buys nothing until a bed is taken away by a move.
+open bed that nobody lies in is freed, which is worth something, but buys nothing until a bed is taken away by a move.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ Levels = tuple[np.ndarray, np.ndarray]
     ),
     Measure(
         "capacity_freed", "Acute beds not in use, what they are worth", "£",
-        "Acute beds that there are as things are, less those in use, times the price of a bed-day: no money, and never "
-        "taken from the money spent; beds that were added are not among them, beds moved elsewhere no longer.",
+        "Open acute beds, at most as many as there are as things are, less those in use, times the price of a bed-day: "
+        "no money, and never taken from the money spent; a bed that is closed or moved elsewhere is not freed, and "
+        "beds that were added are not among them.",
         FLOWSIM, 1, adds_up=True, headline=True, matters=MATTERS,
     ),
     Measure(
@@ -72,8 +73,11 @@ def paid(history: History, start: int, end: int) -> list[Spent]:
 
 
 def freed(history: History, start: int, end: int) -> float:
-    """Pounds that acute beds not in use within [start, end) are worth; below nought where more are in use than there
-    are as things are."""
+    """Pounds that open acute beds not in use within [start, end) are worth; below nought where more are in use than
+    there are as things are, or than are still open.
+
+    Beds closed are fewer in use, since nobody can lie in them: counted from what there was, closing would free them.
+    """
     use, pounds = history.use.area(start, end), 0.0
     for k, kind in enumerate(history.kind_names):
         service = history.service_of(kind)
@@ -82,9 +86,24 @@ def freed(history: History, start: int, end: int) -> float:
         assert service.cost is not None
         price = service.cost.a_week or 0.0
         queues = np.flatnonzero((history.kind == k) & ~history.is_neighbour)
-        unused = area(standing_levels(history.place, kind), start, end) - float(use[queues].sum())
+        there = least_of(standing_levels(history.place, kind), open_levels(history, queues))
+        unused = area(there, start, end) - float(use[queues].sum())
         pounds += price * unused / WEEK / service.units_each
     return pounds
+
+
+def open_levels(history: History, queues: np.ndarray) -> Levels:
+    """How much is open in all of these queues, without what is closed by plan or by a shock; escalation apart."""
+    every = [history.planned_capacity.of(queue) for queue in queues]
+    minute = np.unique(np.concatenate([np.zeros(1, dtype=np.int64), *(one[0] for one in every)]))
+    return minute, sum((history.planned_capacity.at(np.full(len(minute), q), minute) for q in queues), np.zeros(1))
+
+
+def least_of(first: Levels, second: Levels) -> Levels:
+    """The lower of two levels at each minute."""
+    minute = np.union1d(first[0], second[0])
+    levels = (level[np.searchsorted(at, minute, side="right") - 1] for at, level in (first, second))
+    return minute, np.minimum(*levels)
 
 
 def _has_priced_beds(service: Service) -> bool:

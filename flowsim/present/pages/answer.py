@@ -212,7 +212,9 @@ def money_words(result: Result, rows: pd.DataFrame) -> str:
         words = f"{titled(result, str(scenario))} {_money(its.loc[measure])}"
         beside = ["not all of it costed"] if not_costed(result.places[str(scenario)]) else []
         if "capacity_freed" in its.index and its.loc["capacity_freed", "change"] in ("more", "less"):
-            beside.append(f"beds worth {_money(its.loc['capacity_freed'])} freed, no cash")
+            worth = float(its.loc["capacity_freed", "difference"])
+            freed = "freed, no cash" if worth > 0 else "no longer free"
+            beside.append(f"beds worth {with_unit(abs(worth), '£')} {freed}")
         said.append(words + (f" ({', '.join(beside)})" if beside else ""))
     what = "" if measure == "money_spent" else "cost, every bed in use counted: "
     return f"{what}{in_words(said)}, {unit_in(measure, result).removeprefix('£').strip() or 'in all'}"

@@ -52,7 +52,7 @@ def _sentences(result: Comparison, money: pd.DataFrame) -> Iterator[str]:
     saved = "nothing" if shares == [0] else " or ".join(f"{share:.0%}" for share in shares)
     yield (
         "Money spent is capacity at its price, whether used or not, with staff and schemes; beds that are closed are "
-        "paid for all the same. What beds freed are worth is no money and is not taken from it: "
+        "paid for all the same, and are not freed. What beds freed are worth is no money and is not taken from it: "
         f"{saved} of it is saved (place.metrics.cashable)."
     )
     yield (
