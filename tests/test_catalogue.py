@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -13,13 +14,14 @@ import pytest
 
 from flowsim.cells import replicate
 from flowsim.cli import main as cli
+from flowsim.cli.results import two_of
 from flowsim.declare.composition import load
 from flowsim.declare.settings import Settings
 from flowsim.folder.catalogue import ask, catalogue, rebuild
 from flowsim.folder.result import Result
 from flowsim.folder.store import Store
 from flowsim.place import Place, PlaceError
-from flowsim.questions.compare import compare
+from flowsim.questions.compare import Comparison, compare
 
 PLACES = Path(__file__).parent / "places"
 
@@ -201,3 +203,49 @@ def test_an_older_configuration_stays_in_the_catalogue(out: Path) -> None:
     assert len(cells) == 6
     done, _ = rebuild(Store(out))
     assert sorted(done) == ["base", "more", "more_2"]
+
+
+# -- two of them -------------------------------------------------------------------------------------------------------
+
+
+def test_two_scenarios_are_asked_for(kept: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The second is compared with the first, as after a comparison of these two; nothing is run or written."""
+    before = {path: path.stat().st_mtime_ns for path in kept.rglob("*")}
+    assert cli.main(["results", str(kept), "pair=more,base"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert printed.startswith("A small place: As things are against More support. Measured from ")
+    assert "in More support" in printed
+    assert "What changes: " in printed
+    assert "summary.md" not in printed  # which tells of more than these
+    assert cli.main(["results", str(kept), "pair=more,base", "detail=all"]) == 0
+    assert "What changes, compared with More support" in capsys.readouterr().out
+    path = tmp_path / "pair.csv"
+    assert cli.main(["results", str(kept), "pair=more,base", f"to={path}"]) == 0
+    written, whole = pd.read_csv(path), Comparison.read(kept).table()
+    assert written["difference"].to_numpy() == pytest.approx(-whole["difference"].to_numpy(), nan_ok=True)
+    assert before == {path: path.stat().st_mtime_ns for path in kept.rglob("*")}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("pair=base,mor",), "pair: 'mor' was given; allowed: two of base, more .did you mean 'more'"),
+        (("pair=more",), "pair: 'more' was given; allowed: A,B, two of base, more"),
+        (("pair=more,more",), "pair: 'more' was given twice"),
+        (("pair=a,b", "pair=base,more"), "pair: 'base,more' was given a second time"),
+        (("pair=base,more", "detail=some"), "detail: 'some' was given"),
+        (("detail=all",), "detail: 'all' was given; allowed: beside pair=A,B"),
+        (("pair=base,more", "select 1"), "allowed: OUT, SQL in quotes or pair=A,B"),
+    ],
+)
+def test_two_that_cannot_be(
+    kept: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], sentence: str
+) -> None:
+    assert cli.main(["results", str(kept), *words]) == cli.MISTAKE
+    assert re.search(sentence, capsys.readouterr().err)
+
+
+def test_names_may_have_commas_of_their_own() -> None:
+    names = ["baseline", "support=10,wards=30", "support=20,wards=30"]
+    assert two_of(",".join(names[1:]), names) == tuple(names[1:])
+    assert two_of(",".join(names[:2]), names) == tuple(names[:2])

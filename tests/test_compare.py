@@ -10,9 +10,11 @@ import pytest
 from scipy import stats
 
 import flowsim
-from flowsim.declare.composition import load
+from flowsim.declare.composition import load, load_scenarios
 from flowsim.declare.settings import Settings
 from flowsim.place import PlaceError
+from flowsim.present.pages import answer_compare, parts
+from flowsim.present.words import number, signed
 from flowsim.questions.compare import (
     MONEY_SPENT,
     NO_CLEAR_CHANGE,
@@ -20,10 +22,13 @@ from flowsim.questions.compare import (
     SERVICE_LOAD,
     SERVICE_WAIT,
     Comparison,
+    Stack,
+    against_the_sum,
     compare,
     cost_of_released_bed_days,
     name_places,
     paired_differences,
+    stacks,
     what_breaks_next,
 )
 from flowsim.statistics.intervals import mean_interval, ratio_interval, smallest_detectable
@@ -230,3 +235,127 @@ def test_settings_of_the_run_are_taken_and_others_refused_in_one_sentence() -> N
         flowsim.compare(["baseline", "seven_day_working"], dayz=20)
     with pytest.raises(PlaceError, match="days=20 was given beside places"):
         flowsim.compare([flowsim.load(), flowsim.load("scenario=seven_day_working")], days=20)
+
+
+# -- any two of them, and the sum of the parts -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    """A base, two scenarios, a stack of them by a file and one by a plus sign; four replications."""
+    chosen = "scenarios=[baseline,more_support,less_support,both]"
+    places = load_scenarios(chosen, "place=small", "days=40", "warm_up_days=20", scenarios_dir=PLACES)
+    out = tmp_path_factory.mktemp("several") / "out"
+    return compare(places, Settings(replications=4, jobs=1, out=out, progress=False))
+
+
+def test_any_two_are_compared_as_if_they_alone_had_been_run(several: Comparison, tmp_path: Path) -> None:
+    pair = Comparison.read(several.out).between("more_support", "less_support")
+    places = {name: several.places[name] for name in ("more_support", "less_support")}
+    alone = compare(places, Settings(replications=4, jobs=1, out=tmp_path / "out", progress=False))
+    pd.testing.assert_frame_equal(pair.differences, alone.differences)
+    pd.testing.assert_frame_equal(pair.table(), alone.table())
+    assert set(pair.results["scenario"].astype(str)) == set(pair.nights["scenario"].astype(str)) == set(pair.places)
+    row = pair.table().set_index("measure").loc["delayed_patients"]
+    assert row["low"] <= row["difference"] <= row["high"]
+    assert row["change"] == "more"
+    assert pair.is_part
+    assert not several.is_part
+
+
+def test_two_that_are_not_there_or_one_twice(several: Comparison) -> None:
+    with pytest.raises(PlaceError, match=r"pair: 'mor_support' was given.*did you mean 'more_support'"):
+        several.between("baseline", "mor_support")
+    with pytest.raises(PlaceError, match="'both' was given twice"):
+        several.between("both", "both")
+
+
+def test_a_whole_less_the_sum_of_its_parts_is_paired() -> None:
+    random = np.random.default_rng(5)
+    base = random.normal(100, 20, 12)
+    noise = [random.normal(0, 1, 12) for _ in range(4)]
+    values = {"base": base, "a": base - 10 + noise[0], "b": base - 5 + noise[1], "c": base - 2 + noise[2]}
+    values["abc"] = base - 13 + noise[3]
+    results = pd.concat([tidy(name, "delayed_patients", list(each)) for name, each in values.items()])
+    stack = Stack(("a", "b", "c"), ("a", "b", "c"))
+    row = against_the_sum(results, "base", {"abc": stack}).set_index("measure").loc["delayed_patients"]
+    parts = sum(values[name] - base for name in "abc")
+    expected = stats.ttest_rel(values["abc"] - base, parts).confidence_interval(0.95)
+    assert row["together"] == pytest.approx((values["abc"] - base).mean())
+    assert row["parts"] == pytest.approx(parts.mean())
+    assert row["difference"] == pytest.approx(row["together"] - row["parts"])
+    assert (row["low"], row["high"]) == (pytest.approx(expected.low), pytest.approx(expected.high))
+    assert row["change"] == "more"
+    missing = Stack(("a", "b", "c"), ("a", "b", None))
+    assert against_the_sum(results, "base", {"abc": missing}).empty
+
+
+def test_what_is_a_stack_of_what() -> None:
+    def named(*scenarios: str, place: str = "small", folder: Path | None = PLACES) -> dict[str, Stack]:
+        given = ("days=400", "start_date=2024-04-01") if folder is None else ()
+        chosen = f"scenarios=[{','.join(scenarios)}]"
+        return stacks(name_places(load_scenarios(chosen, f"place={place}", *given, scenarios_dir=folder)))
+
+    both = Stack(("more_support", "less_support"), ("more_support", "less_support"))
+    assert named("baseline", "more_support", "less_support", "both") == {"both": both}
+    one = {"both": Stack(both.names, ("more_support", None))}
+    assert named("baseline", "more_support", "both") == one
+    assert named("more_support", "more_support+less_support") == {}  # what the first has is no part
+    # seven-day working with another switch is another scenario, though the file is the same
+    weekends = ("weekend_hospital_only", "home_first")
+    stacked = "+".join(weekends)
+    found = named("baseline", "seven_day_working", "home_first", stacked, place="sefton", folder=None)
+    assert found == {stacked: Stack(weekends, (None, "home_first"))}
+    found = named("baseline", *weekends, stacked, place="sefton", folder=None)
+    assert found == {stacked: Stack(weekends, weekends)}
+    assert named("baseline", "winter_normal", "winter_severe", place="sefton", folder=None) == {}
+
+
+def test_the_screen_sets_the_whole_against_its_parts(several: Comparison) -> None:
+    rows = several.parts().set_index("measure")
+    row = rows.loc["delayed_patients"]
+    assert row["change"] == "more"
+    said = answer_compare.section(several).sentences
+    (sentence,) = (one for one in said if "its parts add up to" in one)
+    assert f"Both at once {signed(row['together'])} people" in sentence
+    limits = f"({number(row['low'])} to {number(row['high'])})"
+    assert f"its parts add up to {signed(row['parts'])}: {number(row['difference'])} above it {limits}" in sentence
+    (table,) = parts.sections(several, brief=True)
+    assert table.rows[0][:2] == ("Both at once", "Delayed patients (people)")
+    assert [cell.value for cell in table.rows[0][2:]] == [row["together"], row["parts"], row["difference"]]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "spread", "words"),
+    [
+        ((-10.0, -5.0, -12.0), 1.0, "its parts add up to -15.0: they overlap by 3.00 (1.70 to 4.30)"),
+        ((-10.0, -5.0, -18.0), 1.0, "its parts add up to -15.0: together it is more by 3.00 (1.70 to 4.30)"),
+        ((-10.0, -5.0, -14.0), 1.0, "its parts add up to -15.0: no clear difference from the sum"),
+        ((-10.0, -5.0, -14.5), 0.1, "its parts add up to -15.0: no difference that matters from the sum"),
+        ((-10.0, -5.0, -15.0), 0.0, "its parts add up to -15.0: no difference from the sum"),
+        ((-10.0, 10.0, 3.0), 1.0, "its parts add up to 0: 3.00 above it (1.70 to 4.30)"),
+    ],
+)
+def test_what_lies_between_a_whole_and_its_sum_in_words(
+    several: Comparison, sizes: tuple[float, float, float], spread: float, words: str
+) -> None:
+    base = np.array([100.0, 130.0, 90.0, 105.0])
+    values = {"baseline": base, "more_support": base + sizes[0], "less_support": base + sizes[1]}
+    values["both"] = base + sizes[2] + spread * np.array([0.6, -0.6, 0.8, -0.8])
+    changed = Comparison(several.out, several.places)
+    changed.__dict__["results"] = pd.concat(
+        [tidy(name, "delayed_patients", each.tolist()) for name, each in values.items()]
+    )
+    assert parts.against_the_sum(changed, "delayed_patients") == {"both": words}
+
+
+def test_a_part_that_is_missing_is_named_with_what_to_type(several: Comparison, tmp_path: Path) -> None:
+    places = {name: place for name, place in several.places.items() if name != "less_support"}
+    without = compare(places, Settings(replications=2, jobs=1, out=tmp_path / "out", progress=False))
+    typed = "'scenarios=[baseline,more_support,less_support,both]'"
+    said = answer_compare.section(without).sentences
+    assert any(f"for the sum of its parts: the same command with {typed}" in sentence for sentence in said)
+    (section,) = parts.sections(without, brief=True)
+    assert section.rows == ()
+    assert f"the same command with {typed} and out={tmp_path / 'out'}" in section.sentences[0]
+    assert list(parts.sections(several.between("baseline", "both"), brief=True)) == []

@@ -26,18 +26,22 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_verb_is_shown() -> None:
-    assert {shlex.split(line)[1] for line in COMMANDS} == {"sweep", "run", "compare", "select"}
+    assert {shlex.split(line)[1] for line in COMMANDS} == {"sweep", "run", "compare", "select", "results"}
 
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_of_the_page(line: str, folder: Path) -> None:
+    if line.startswith("flowsim results"):  # of the folder that the command above it left
+        above = COMMANDS[COMMANDS.index(line) - 1]
+        assert cli.main(small(above)) == cli.main(small(line)) == 0
+        return
     assert cli.main([*small(line), "out=out"]) == 0
     assert (folder / "out" / "summary.md").is_file()
 
 
 @pytest.mark.parametrize("snippet", blocks(PAGE, "python"))
 def test_a_snippet_of_the_page(snippet: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sweep, select = flowsim.sweep, flowsim.select
+    sweep, select, compare = flowsim.sweep, flowsim.select, flowsim.compare
 
     def quick_sweep(*words: str, replications: int) -> flowsim.Sweep:
         return sweep(*words, *SMALL, replications=1, jobs=1, progress=False)
@@ -45,6 +49,10 @@ def test_a_snippet_of_the_page(snippet: str, folder: Path, monkeypatch: pytest.M
     def quick_select(*given: object, **settings: object) -> flowsim.Selection:
         return select(*given, **settings, overrides=SMALL, most=4, jobs=1, progress=False)  # type: ignore[arg-type]
 
+    def quick_compare(scenarios: list[str], replications: int) -> flowsim.Comparison:
+        return compare(scenarios, 2, overrides=SMALL, jobs=1, progress=False)
+
     monkeypatch.setattr("flowsim.api.sweep", quick_sweep)
+    monkeypatch.setattr("flowsim.api.compare", quick_compare)
     monkeypatch.setattr("flowsim.api.select", quick_select)
     exec(snippet, {})

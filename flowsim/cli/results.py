@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from flowsim.cli.common import Verb
+from flowsim.cli.common import DETAIL, Verb
 from flowsim.place import PlaceError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 HELP = """\
 Usage: flowsim results OUT ['SQL'] [to=FILE.csv|FILE.parquet]
+       flowsim results OUT pair=A,B [detail=all] [to=FILE.csv|FILE.parquet]
        flowsim results OUT rebuild
 
-Asks a results folder. Without SQL: the headline measures of every scenario. In SQL (DuckDB's) there are the views
+Asks a results folder. Without SQL: the headline measures of every scenario. pair= compares B with A, any two scenarios
+of a comparison; nothing is run again, and since the same people came in both, the differences are of pairs.
+In SQL (DuckDB's) there are the views
 
   totals       scenario, replication, measure, "where", "of", unit, value: what holds of the whole place
   results      the same, and beside it each site and locality ("where"), service, pathway, cause and so on ("of")
@@ -28,19 +36,25 @@ Examples:
   flowsim results outputs/mine
   flowsim results outputs/mine "select scenario, avg(value) from totals where measure='delayed_patients' group by 1"
   flowsim results outputs/mine "select * from cells where state = 'failed'" to=failed.csv
+  flowsim results outputs/mine pair=seven_day_working,discharge_to_assess
   flowsim results outputs/mine rebuild
 """
 
 
 def do(words: list[str]) -> int:
-    to = [word.removeprefix("to=") for word in words if word.startswith("to=")]
-    out, *rest = [word for word in words if not word.startswith("to=")] or [""]
-    if not out or len(rest) > 1 or len(to) > 1:
-        raise PlaceError(f"results: {' '.join(words)!r} was given; allowed: OUT, and SQL in quotes, and to=FILE.")
+    keys, plain = _keys(words)
+    out, *rest = plain or [""]
+    if not out or len(rest) > 1 or (rest and "pair" in keys):
+        raise PlaceError(f"results: {' '.join(words)!r} was given; allowed: OUT, SQL in quotes or pair=A,B, and to=.")
+    if "detail" in keys and "pair" not in keys:
+        raise PlaceError(f"detail: {keys['detail']!r} was given; allowed: beside pair=A,B.")
     if not Path(out).is_dir():
         raise PlaceError(
             f"results: {out!r} was given, where no folder is; allowed: one that run, compare, sweep or select wrote."
         )
+    to = Path(keys["to"]) if "to" in keys else None
+    if "pair" in keys:
+        return _pair(out, keys["pair"], keys.get("detail", "answer"), to)
     from flowsim.folder import catalogue
     from flowsim.folder.result import Result
     from flowsim.folder.store import Store
@@ -54,12 +68,55 @@ def do(words: list[str]) -> int:
     answers = catalogue.ask(store, rest[0]) if rest else answer.headline(Result.read(out))
     if rest and (said := answer.remark(rest[0], answers, store)):
         print(said, file=sys.stderr)
-    if to:
-        catalogue.write(answers, Path(to[0]))
-        print(f"Written: {to[0]} ({len(answers):,} row{'' if len(answers) == 1 else 's'})")
-    else:
+    if to is None:
         answer.show(answers)
+    else:
+        _write(answers, to)
     return 0
+
+
+def _keys(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """What stands behind ``pair=``, ``detail=`` and ``to=``, and the other words. Raises PlaceError for one twice."""
+    keys: dict[str, str] = {}
+    plain = []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or key not in ("pair", DETAIL, "to"):
+            plain.append(word)
+        elif key in keys:
+            raise PlaceError(f"{key}: {value!r} was given a second time; allowed: once.")
+        else:
+            keys[key] = value
+    return keys, plain
+
+
+def _pair(out: str, pair: str, detail: str, to: Path | None) -> int:
+    """Two scenarios of a comparison side by side, on the screen or as a table of differences in a file."""
+    from flowsim.api import Comparison, read
+
+    compared = Comparison.of(read(out))
+    chosen = compared.between(*two_of(pair, compared.scenarios))
+    if to is None:
+        chosen.show(detail)
+    else:
+        _write(chosen.table(), to)
+    return 0
+
+
+def two_of(pair: str, names: Sequence[str]) -> tuple[str, str]:
+    """The two names in ``a,b``, either of which may have commas of its own. Raises PlaceError unless there are two."""
+    at = [i for i, sign in enumerate(pair) if sign == ","]
+    halves = [(pair[:i].strip(), pair[i + 1 :].strip()) for i in at]
+    if not halves:
+        raise PlaceError(f"pair: {pair!r} was given; allowed: A,B, two of {', '.join(names)}.")
+    return next((both for both in halves if set(both) <= set(names)), halves[len(halves) // 2])
+
+
+def _write(answers: pd.DataFrame, to: Path) -> None:
+    from flowsim.folder import catalogue
+
+    catalogue.write(answers, to)
+    print(f"Written: {to} ({len(answers):,} row{'' if len(answers) == 1 else 's'})")
 
 
 VERB = Verb(do, "ask a results folder, in SQL if you like; rebuild its catalogue", HELP, overrides=False)

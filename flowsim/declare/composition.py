@@ -9,6 +9,7 @@ before the policies start.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -361,6 +362,12 @@ def _with_years(
     return place, before
 
 
+def _digest(scenario: ScenarioFile) -> str:
+    """What a scenario says of the place, in eight letters: another scenario may switch its parts."""
+    said = scenario.model_dump_json(include={"place", "parts"})
+    return hashlib.sha256(said.encode("utf-8")).hexdigest()[:8]
+
+
 def _scenario_info(
     chosen: Sequence[str], scenarios: Mapping[str, ScenarioFile], changed: dict[str, Any], user: User
 ) -> ScenarioInfo:
@@ -370,6 +377,7 @@ def _scenario_info(
     set_otherwise = not changed and any(key.startswith(("place.", "scale")) for key in user.words)
     return ScenarioInfo(
         name="+".join(chosen),
+        stacks={name: _digest(s) for name, s in scenarios.items() if s.place or s.parts},
         title=title + (WITH_SETTINGS if set_otherwise else ""),
         rationale=" ".join(s.rationale for s in named if s.rationale),
         evidence={k: v for s in scenarios.values() for k, v in s.evidence.items()},

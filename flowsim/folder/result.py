@@ -107,6 +107,11 @@ class Result:
         return Store(self.out).manifest
 
     @property
+    def is_part(self) -> bool:
+        """Is it of some of the folder's scenarios, or with another one first, as `Comparison.between` gives it?"""
+        return self.scenarios != tuple(self.manifest.keys)
+
+    @property
     def span(self) -> tuple[int, int]:
         """First minute measured and the first after."""
         minutes = self.manifest.configuration.window_minutes
@@ -123,19 +128,20 @@ class Result:
     @cached_property
     def results(self) -> pd.DataFrame:
         """Columns scenario, replication, measure, where, of, unit, value."""
-        return Store(self.out).results()
+        return Store(self.out).results(scenarios=self.scenarios if self.is_part else None)
 
     @cached_property
     def nights(self) -> pd.DataFrame:
         """Columns scenario, replication, date, where, of, state, count: every night at 23:59, warm-up included."""
-        return Store(self.out).nights()
+        return self.nights_of()
 
     def nights_of(self, **only: Any) -> pd.DataFrame:
         """The rows of `nights` with these states, where, of, scenarios or of the first replications: `Store.nights`.
 
         No others are read into memory, of which a large experiment has more than there is.
         """
-        return Store(self.out).nights(**only)
+        theirs = {"scenarios": self.scenarios} if self.is_part else {}
+        return Store(self.out).nights(**theirs | only)
 
     @cached_property
     def delayed_nights(self) -> pd.DataFrame:

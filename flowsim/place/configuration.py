@@ -116,6 +116,9 @@ class ScenarioInfo(Model):
 
     name: str = "baseline"
     title: str = "As things are"
+    stacks: dict[str, str] = Field(
+        default_factory=dict, description="the files that change it, by name -> a digest of what each says"
+    )
     rationale: str = ""
     evidence: dict[str, str] = Field(default_factory=dict, description="source id -> what it says about the size")
     changes: dict[str, Any] = Field(default_factory=dict, description="key -> [before, after]")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import ClassVar, Self, get_args
+from typing import ClassVar, NamedTuple, Self, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,15 @@ from flowsim.folder.configuration import free_name
 from flowsim.folder.result import Result
 from flowsim.measures.registry import HEADLINE, MEASURES
 from flowsim.place import Payer, Place, PlaceError, refuse
-from flowsim.statistics.intervals import endless, ratio_interval, smallest_detectable, t_interval, whole, wide_values
+from flowsim.statistics.intervals import (
+    KEYS,
+    endless,
+    ratio_interval,
+    smallest_detectable,
+    t_interval,
+    whole,
+    wide_values,
+)
 
 NO_CLEAR_CHANGE = "no clear change"
 NO_INTERVAL = "one replication: no interval"
@@ -27,6 +35,8 @@ CAPACITY_FREED = "capacity_freed"
 DELAYED_BED_DAYS = "delayed_bed_days"
 FEWEST_TO_JUDGE = 5
 """Replications below which a ratio of variances says nothing."""
+NO_SCENARIO = "baseline"
+"""The scenario that changes nothing."""
 ROUNDING = 1e-20
 """Of two variances: below this share the smaller is nought but for rounding."""
 
@@ -34,7 +44,8 @@ ROUNDING = 1e-20
 class Comparison(Result):
     """A result of several scenarios, the first of which is the one compared with.
 
-    It has `differences`, `table()`, `what_breaks_next()`, `released_bed_days()` and `money()`.
+    It has `differences`, `table()`, `what_breaks_next()`, `released_bed_days()`, `money()`, `parts()`, and `between()`
+    for two of its scenarios.
     """
 
     question: ClassVar[str] = "compare"
@@ -55,6 +66,21 @@ class Comparison(Result):
         if len(result.places) < 2:
             raise PlaceError(f"{result.out}: this folder holds one scenario; a comparison needs two.")
         return super().of(result)
+
+    def between(self, first: str, second: str) -> Comparison:
+        """Two of the scenarios side by side, the second compared with the first; nothing is run again.
+
+        The same people came in both, so differences and intervals are of pairs. Raises PlaceError for a name that is
+        not there, with the nearest, and for one scenario twice.
+        """
+        for name in (first, second):
+            if name not in self.places:
+                raise refuse("pair", name, "two of", self.scenarios)
+        if first == second:
+            raise PlaceError(f"pair: {first!r} was given twice; allowed: two scenarios that differ.")
+        places = {name: self.places[name] for name in (first, second)}
+        failures = tuple(one for one in self.failures if one.scenario in places)
+        return Comparison(self.out, places, failures, self.notices, self.interrupted)
 
     @cached_property
     def differences(self) -> pd.DataFrame:
@@ -86,6 +112,10 @@ class Comparison(Result):
     def released_bed_days(self) -> pd.DataFrame:
         """What a released bed-day costs in each scenario; see `cost_of_released_bed_days`."""
         return cost_of_released_bed_days(self.results, self.baseline, self.others)
+
+    def parts(self) -> pd.DataFrame:
+        """Scenarios stacked of others, against the sum of their parts; see `against_the_sum`."""
+        return against_the_sum(self.results, self.baseline, stacks(self.places))
 
     def money(self, cashable: float | None = None) -> pd.DataFrame:
         """What each scenario spends more or less, by payer, and apart from it what the beds it frees are worth.
@@ -155,7 +185,7 @@ def _differences_of(before: pd.DataFrame, after: pd.DataFrame, scenario: str) ->
     """The rows of one scenario; both frames have one row a (measure, where, of, unit) and one column a replication."""
     rows = before.index.union(after.index)
     replications = before.columns.intersection(after.columns)
-    counts = rows.get_level_values("measure").isin([name for name, measure in MEASURES.items() if measure.adds_up])
+    counts = _adding_up(rows)
     old, new = (_values(wide, rows, replications, counts) for wide in (before, after))
     both = np.isfinite(old) & np.isfinite(new)
     with np.errstate(invalid="ignore"):  # a service closed in both
@@ -175,6 +205,11 @@ def _differences_of(before: pd.DataFrame, after: pd.DataFrame, scenario: str) ->
     differences["change"] = _change(differences)
     _with_the_closed(differences, old, new)
     return differences[(differences["n"] > 0) | differences["difference"].notna()]
+
+
+def _adding_up(rows: pd.Index) -> np.ndarray:
+    """(rows,) bool: those of measures that are sums."""
+    return rows.get_level_values("measure").isin([name for name, measure in MEASURES.items() if measure.adds_up])
 
 
 def _with_the_closed(differences: pd.DataFrame, old: np.ndarray, new: np.ndarray) -> None:
@@ -202,6 +237,93 @@ def _change(differences: pd.DataFrame) -> np.ndarray:
         ["no change", NO_INTERVAL, "more", "less"],
         NO_CLEAR_CHANGE,
     )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The whole and the sum of its parts
+
+
+class Stack(NamedTuple):
+    """A scenario that stacks others on what the first has.
+
+    Attributes:
+        names: what it stacks, each as `scenarios=` would name it beside the first.
+        parts: the scenarios compared that have each of them alone; None of one that is not among them.
+    """
+
+    names: tuple[str, ...]
+    parts: tuple[str | None, ...]
+
+
+def stacks(places: Mapping[str, Place]) -> dict[str, Stack]:
+    """The scenarios that stack two others or more on what the first has, by name.
+
+    What the first stacks itself is in all of them and no part: beside ``winter``, ``winter+a+b`` is made of ``a`` and
+    ``b``, which ``winter+a`` and ``winter+b`` have alone. A scenario that changes the place itself, besides what it
+    stacks, is none: what it adds cannot be had alone.
+    """
+    first, *_ = places.values()
+    under, base = first.scenario.stacks.items(), first.scenario.name.split("+")
+    said = {
+        name: dict(place.scenario.stacks.items() - under)
+        for name, place in places.items()
+        if under <= place.scenario.stacks.items()
+    }
+    typed = {name: [one for one in places[name].scenario.name.split("+") if one not in base] for name in said}
+    alone = {"+".join(names): name for name, names in reversed(typed.items())}
+    found = {}
+    for name, files in said.items():
+        own = typed[name]
+        wanted = own if len(own) > 1 else [one for one in places[name].scenario.stacks if one in files]
+        if len(wanted) < 2 or (len(own) == 1 and own[0] in files):
+            continue
+        parts = [alone.get(one) for one in wanted]
+        held = [one for part in parts if part is not None for one in said[part].items()]
+        if len(set(held)) == len(held) and (set(held) == set(files.items()) if None not in parts else True):
+            before = [] if base == [NO_SCENARIO] else base
+            found[name] = Stack(tuple("+".join([*before, one]) for one in wanted), tuple(parts))
+    return found
+
+
+def against_the_sum(results: pd.DataFrame, baseline: str, whole_ones: Mapping[str, Stack]) -> pd.DataFrame:
+    """What stacks of scenarios change, less the sum of what their parts change alone, replication by replication.
+
+    One row a (scenario, headline measure) of the whole place, of stacks whose parts are all there. Columns scenario,
+    measure, unit, n, together (what the stack changes, mean), parts (the sum of what its parts change, mean),
+    parts_low, parts_high, difference (together less parts: nought where they do not meddle with each other), low, high
+    (95 % t intervals), sd, smallest_detectable and change, all of the difference as in `paired_differences`.
+    """
+    headline = whole(results[results["measure"].isin(list(HEADLINE))])
+    frames = []
+    for scenario, stack in whole_ones.items():
+        parts = [name for name in stack.parts if name is not None]
+        if len(parts) < len(stack.names):
+            continue
+        each = {name: wide_values(headline, name) for name in (baseline, scenario, *parts)}
+        rows = each[baseline].index
+        for wide in each.values():
+            rows = rows.union(wide.index)
+        filled = {name: _filled(wide, rows) for name, wide in each.items()}
+        before = filled[baseline]
+        alone = sum(filled[name] - before for name in parts)
+        of_parts = _differences_of(before, before + alone, scenario).set_index(KEYS)
+        together = _differences_of(before, filled[scenario], scenario).set_index(KEYS)["difference"]
+        beyond = _differences_of(before + alone, filled[scenario], scenario).set_index(KEYS)
+        added = of_parts[["difference", "low", "high"]].set_axis(["parts", "parts_low", "parts_high"], axis=1)
+        beyond = beyond.drop(columns=["baseline", "value"]).join(added).assign(together=together)
+        frames.append(beyond.reset_index().drop(columns=["where", "of"]))
+    columns = ["scenario", "measure", "unit", "n", "together", "parts", "parts_low", "parts_high", "difference"]
+    columns += ["low", "high", "sd", "smallest_detectable", "change"]
+    if not frames:
+        return pd.DataFrame(columns=columns)
+    order = {measure: at for at, measure in enumerate(HEADLINE)}
+    found = pd.concat([frame.sort_values("measure", key=lambda c: c.map(order)) for frame in frames])
+    return found[columns].reset_index(drop=True)
+
+
+def _filled(wide: pd.DataFrame, rows: pd.Index) -> pd.DataFrame:
+    """With all of the rows; what adds up and is absent is nought."""
+    return pd.DataFrame(_values(wide, rows, wide.columns, _adding_up(rows)), rows, wide.columns)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

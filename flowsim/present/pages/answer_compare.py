@@ -16,6 +16,7 @@ from flowsim.present.pages import answer
 from flowsim.present.pages.answer import Said, changed, in_words, least, plain
 from flowsim.present.pages.cells import difference_cell, mean_cell
 from flowsim.present.pages.page import Cell, Entry, Section
+from flowsim.present.pages.parts import against_the_sum
 from flowsim.present.titles import service_title, titled
 from flowsim.present.words import NO_MATTER, number
 from flowsim.questions.compare import NO_CLEAR_CHANGE, Comparison
@@ -76,6 +77,7 @@ def what_changes(result: Comparison, table: pd.DataFrame, names: tuple[str, ...]
     first = names[0]
     rows = table[table["measure"] == first].set_index("scenario")
     words, nothing = [], []
+    sums = against_the_sum(result, first)
     order = (rows["difference"] * -MEASURES[first].better).sort_values(kind="stable").index if len(rows) else rows.index
     for scenario in order:
         row: Any = rows.loc[scenario]
@@ -83,7 +85,8 @@ def what_changes(result: Comparison, table: pd.DataFrame, names: tuple[str, ...]
         real = answer.matters({**row, "measure": first}, result)
         if real or hidden:
             size = changed(first, float(row["difference"])) if real else "no difference that matters"
-            words.append(f"{titled(result, str(scenario))} {size}{hidden}")
+            of_parts = f", {sums[str(scenario)]}" if str(scenario) in sums else ""
+            words.append(f"{titled(result, str(scenario))} {size}{hidden}{of_parts}")
         else:
             nothing.append(titled(result, str(scenario)))
     start = rows["baseline"].iloc[0] if len(rows) else float("nan")
@@ -118,15 +121,16 @@ def unclear(result: Comparison, table: pd.DataFrame, names: tuple[str, ...]) -> 
 def fills_next(result: Comparison) -> str:
     """The service whose load or wait rises most in each scenario, where that matters and its wait does not fall."""
     rows = risen(result)
-    words = []
+    by_service: dict[str, list[str]] = {}
     for scenario in result.others:
         its = rows[rows["scenario"] == scenario]
         if len(its):
             row = its.iloc[0]
-            wait = f"wait {changed('delay_days_mean', row['wait_difference']).removesuffix(' days')} days"
-            named = wait if row["wait_change"] == "more" else "busier"
-            words.append(f"{service_title(result, row['service'])} ({named}) in {titled(result, scenario)}")
-    return in_words(words) or "no service is clearly busier by an amount that matters"
+            longer = row["wait_change"] == "more"
+            rise = f"wait {changed('delay_days_mean', row['wait_difference'])}" if longer else "busier"
+            by_service.setdefault(row["service"], []).append(f"{rise} in {titled(result, scenario)}")
+    words = [f"{service_title(result, service)} {in_words(rises)}" for service, rises in by_service.items()]
+    return "; ".join(words[: answer.MOST_NAMED]) or "no service is clearly busier by an amount that matters"
 
 
 def risen(result: Comparison) -> pd.DataFrame:

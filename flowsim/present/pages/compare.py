@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from flowsim.measures.registry import HEADLINE
-from flowsim.present.pages import costs, forecast, national, trouble, worth
+from flowsim.present.pages import costs, forecast, national, parts, trouble, worth
 from flowsim.present.pages.answer import least
 from flowsim.present.pages.answer_compare import risen, where_it_differs
 from flowsim.present.pages.cells import CLOSED, difference_cell, mean_cell, more_than_full
@@ -36,6 +36,8 @@ DEATHS_MOVE = (
 
 def subject(result: Comparison) -> str:
     """What was asked, for the title."""
+    if result.is_part:
+        return f"{titled(result, result.others[0])} against {titled(result, result.baseline)}"
     return f"{len(result.places)} scenarios compared"
 
 
@@ -52,6 +54,7 @@ def sections(result: Comparison, brief: bool) -> Iterator[Section]:
 def what_changes(result: Comparison, brief: bool) -> Iterator[Section]:
     """The answer of a comparison, without trouble and the weeks ahead."""
     yield differences(result, brief)
+    yield from parts.sections(result, brief)
     yield from breaks_next(result)
     yield from costs.sections(result, brief)
     yield from evidence(result)

@@ -70,6 +70,7 @@ class Page:
         answer: before them the answer in a few sentences and one small table; None where nothing was found.
         settings: what the user set, in a sentence; empty where all is as usual.
         folder: where the results are.
+        written: does the folder's summary tell of the same? Not of some of its scenarios.
         pictures: those that are in `folder`, relative to it, the most important first.
     """
 
@@ -79,3 +80,4 @@ class Page:
     folder: Path = Path()
     pictures: tuple[str, ...] = ()
     answer: Section | None = None
+    written: bool = True

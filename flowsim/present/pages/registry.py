@@ -43,7 +43,8 @@ def page_of(result: Result, pictures: Sequence[str] = (), brief: bool = False) -
     builder = PAGES[result.question]
     answer = None if result.results.empty else builder.answer(result)
     sections = tuple(builder.sections(result, brief))
-    return Page(title(result), sections, settings_words(result), result.out, tuple(pictures), answer)
+    written = not result.is_part
+    return Page(title(result), sections, settings_words(result), result.out, tuple(pictures), answer, written)
 
 
 def title(result: Result) -> str:

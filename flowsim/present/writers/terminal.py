@@ -54,7 +54,8 @@ def show(page: Page, console: Console | None = None) -> None:
             console.print(Text(sentence, style="red" if section.loud else ""))
     console.print()
     rest = "All measures, definitions and charts" if page.pictures else "All measures and definitions"
-    console.print(Text(f"{rest}: {page.folder / 'summary.md'}"), soft_wrap=True)
+    if page.written:
+        console.print(Text(f"{rest}: {page.folder / 'summary.md'}"), soft_wrap=True)
     console.print(Text(f"Results: {page.folder}"), soft_wrap=True)
 
 
@@ -93,7 +94,8 @@ def _print_answer(page: Page, answer: Section, kept: int, console: Console) -> N
         _print_section(dataclasses.replace(answer, rows=answer.rows[:kept]), console, lines=kept <= FEW_ROWS)
     if more := len(answer.rows) - kept:
         console.print(Text(f"{counted(more, 'more row')} in the summary."))
-    console.print(Text(f"The rest (detail=all prints it): {page.folder / 'summary.md'}"), soft_wrap=True)
+    where = f" (detail=all prints it): {page.folder / 'summary.md'}" if page.written else ": detail=all prints it"
+    console.print(Text(f"The rest{where}"), soft_wrap=True)
     console.print(Text(f"Results: {page.folder}"), soft_wrap=True)
 
 
