@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -94,17 +95,82 @@ def test_whoever_was_behind_a_place_that_fails_a_guard_is_in_again() -> None:
 def test_clearly_worse_is_beyond_chance_and_matters() -> None:
     rows = pd.DataFrame(
         [
-            ("boarding_hours_mean", 2.0, 1.0, 3.0, True),
-            ("boarding_hours_mean", 2.0, -1.0, 5.0, False),  # may be chance
-            ("boarding_hours_mean", 0.001, 0.0005, 0.0015, False),  # too small to matter
-            ("boarding_hours_mean", 2.0, np.nan, np.nan, False),  # one replication
-            ("boarding_hours_mean", -2.0, -3.0, -1.0, False),  # better
-            ("ed_four_hour_share", -4.0, -6.0, -2.0, True),
-            ("ed_four_hour_share", 4.0, 2.0, 6.0, False),
+            ("boarding_hours_mean", 9.0, 2.0, 1.0, 3.0, True),
+            ("boarding_hours_mean", 9.0, 2.0, -1.0, 5.0, False),  # may be chance
+            ("boarding_hours_mean", 9.0, 0.001, 0.0005, 0.0015, False),  # too small to matter
+            ("boarding_hours_mean", 9.0, 2.0, np.nan, np.nan, False),  # one replication
+            ("boarding_hours_mean", 9.0, -2.0, -3.0, -1.0, False),  # better
+            ("ed_four_hour_share", 70.0, -4.0, -6.0, -2.0, True),
+            ("ed_four_hour_share", 70.0, 4.0, 2.0, 6.0, False),
         ],
-        columns=["measure", "difference", "low", "high", "worse"],
+        columns=["measure", "baseline", "difference", "low", "high", "worse"],
     )
     assert clearly_worse(rows, 365).tolist() == rows["worse"].tolist()
+
+
+def test_unmet_need_has_to_rise_by_a_tenth_and_deaths_by_what_the_end_of_a_run_moves() -> None:
+    """Who is sent on sooner gives up elsewhere in proportion; who dies just after the end is no effect on deaths."""
+    rows = pd.DataFrame(
+        [
+            ("unmet_need_people", 44.0, 4.0, 1.0, 7.0, False),  # of 44, while more are discharged
+            ("unmet_need_people", 44.0, 5.0, 1.0, 9.0, True),
+            ("unmet_need_people", 0.0, 4.0, 1.0, 7.0, True),  # where nobody did: more than ten a year
+            ("unmet_need_people", 5.0, 2.0, 1.0, 3.0, False),  # fewer than that
+            ("deaths_in_hospital", 640.0, 5.7, 3.0, 8.3, False),  # in a quarter of a year as in a year
+            ("deaths_in_hospital", 640.0, 11.0, 3.0, 19.0, True),
+        ],
+        columns=["measure", "baseline", "difference", "low", "high", "worse"],
+    )
+    assert clearly_worse(rows, 91).tolist() == rows["worse"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [
+        (("sweep", "replications=1"), "from one replication no guard can fail, so nothing was guarded"),
+        (("select", "indifference=0.5", "most=3"), "from 3 replications a guard fails only where the harm is gross"),
+        (("select", "indifference=0.5", "most=5"), ""),
+    ],
+)
+def test_too_few_replications_for_the_guards_are_told(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verb: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.chdir(home)
+    out = f"few_{'_'.join(verb)}"
+    words = [*verb, *RUN, "place.services.reablement.capacity=80,90", "jobs=1", "charts=false", f"out={out}"]
+    assert cli.main(words) == 0
+    screen, page = capsys.readouterr().out, (home / out / "summary.md").read_text(encoding="utf-8")
+    for text in (screen, page.partition("\nGuards: ")[2] or page.partition("- Guards: ")[2]):
+        assert said in " ".join(text.split())
+        assert said or "a guard fails" not in text
+
+
+def test_schemes_ranked_by_money_are_all_shown_with_what_is_freed_apart(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All nine on one screen, the closed beds last."""
+    monkeypatch.chdir(home)
+    folder = home / "scenarios" / "scenario"
+    folder.mkdir(parents=True, exist_ok=True)
+    for n in range(8):
+        text = f"title: Scheme {n}\nplace: {{services: {{acute_beds: {{capacity: {191 + n}}}}}}}\n"
+        (folder / f"scheme_{n}.yaml").write_text(text, encoding="utf-8")
+    text = "title: Beds shut\nplace: {services: {acute_beds: {capacity: 150}}}\n"
+    (folder / "shut.yaml").write_text(text, encoding="utf-8")
+    names = ",".join(["baseline", *(f"scheme_{n}" for n in range(8)), "shut"])
+    words = ["select", *RUN, f"scenarios=[{names}]", "measure=money_spent", "indifference=1", "most=6"]
+    assert cli.main([*words, "jobs=1", "charts=false", "out=nine"]) == 0
+    screen = capsys.readouterr().out
+    table = [line.split("│") for line in screen.splitlines() if re.match("│ .: ", line)]
+    assert len(table) == 10
+    assert "more rows in the summary" not in screen
+    ranked = [row[1].strip() for row in table]
+    assert ranked[0] == "1: As things"  # and on the next line "are"
+    assert ranked[1:9] == [f"{n + 2}: Scheme {n}" for n in range(8)]  # each a bed dearer than the last
+    assert ranked[9] == "-: Beds shut"
+    spent, freed = ([row[at].strip() for row in table] for at in (2, 3))
+    assert spent[1].startswith("+£")
+    assert (spent[9], freed[9][0]) == ("none", "-")  # closed beds are paid for, and not freed
 
 
 def test_guards_that_cannot_be_are_refused() -> None:

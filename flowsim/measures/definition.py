@@ -64,6 +64,9 @@ class Measure:
         theme: of the national measures, under which a report lists it; none where it is no national measure.
         matters: the smallest difference that matters, in its unit; below it a difference is no difference that matters.
             Of a sum, in a year: see `matters_in`. What is not said is `MATTERS` of its unit.
+        matters_share: the smallest part that matters of what there was, from 0 to 1: a difference has to reach both.
+        at_the_end: what moves it by chance or by counting happens at the end of the days measured, so that the smallest
+            difference that matters is the same in few days as in many.
     """
 
     id: str
@@ -76,14 +79,21 @@ class Measure:
     headline: bool = False
     theme: str = ""
     matters: float = math.nan
+    matters_share: float = 0.0
+    at_the_end: bool = False
 
     def __post_init__(self) -> None:
         if math.isnan(self.matters):
             object.__setattr__(self, "matters", MATTERS.get(self.unit, NO_LEAST))
 
-    def matters_in(self, days: float) -> float:
-        """The smallest difference that matters in so many days: of a sum in proportion, of all else as it is."""
-        return self.matters * days / YEAR_DAYS if self.adds_up else self.matters
+    def matters_in(self, days: float, there: float = 0.0) -> float:
+        """The smallest difference that matters in so many days: of a sum in proportion, of all else as it is.
+
+        `there`: how much of it there is in what is compared with, for measures with a `matters_share`.
+        """
+        least = self.matters * days / YEAR_DAYS if self.adds_up and not self.at_the_end else self.matters
+        part = self.matters_share * abs(there)
+        return max(least, part) if part > 0 else least
 
 
 @dataclass(frozen=True)

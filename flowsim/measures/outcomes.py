@@ -62,7 +62,7 @@ def coming_back(window: Window) -> Iterator[Value]:
         "deaths_in_hospital", "Deaths in hospital", "people",
         "Deaths in acute beds, emergency departments and same-day units.",
         FLOWSIM, -1, adds_up=True, headline=True, theme="Deaths",
-        matters=10,  # in a year: no effect on deaths is built in, and who dies just after the end moves it by so many
+        matters=10, at_the_end=True,  # no effect on deaths is built in; who dies just after the end moves it by so many
     ),
     needs=("ward or ed or same_day",),
 )  # fmt: skip
@@ -145,6 +145,9 @@ def after_reablement(window: Window) -> Iterator[Value]:
         "services left out of the whole.",
         FLOWSIM, -1, adds_up=True, headline=True,
         matters=10,  # in a year: one a month, less than a service would hear of
+        # and a tenth of those there are: a scheme that sends more people to a service, or sooner, has in proportion
+        # more who give up there, though nobody's own chance of the care waited for is worse
+        matters_share=0.1,
     ),
     needs=("community or home_care or care_home",),
 )  # fmt: skip

@@ -25,6 +25,9 @@ DEFAULT_GUARDS = (
     "readmission_30_day_share",
 )
 """What must not become clearly worse where nobody says."""
+ENOUGH = 5
+"""Replications from which guards see more than gross harm: with four, a 95 % interval reaches 1.6 sd of a difference to
+either side, with two nine."""
 
 
 def as_guards(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
@@ -64,10 +67,19 @@ def worse_than(result: Result, base: str) -> dict[str, tuple[str, ...]]:
 def clearly_worse(differences: pd.DataFrame, days: float) -> pd.Series:
     """Which rows of `compare.paired_differences` are clearly worse; `days`: how many the period has."""
     better = differences["measure"].map({name: one.better for name, one in HEADLINE.items()})
-    matters = differences["measure"].map({name: one.matters_in(days) for name, one in HEADLINE.items()})
+    there = zip(differences["measure"], differences["baseline"], strict=True)
+    matters = [HEADLINE[str(name)].matters_in(days, float(mean)) for name, mean in there]
     # an interval of one replication is none, and says nothing is clear; an exact change has limits alike
     nearest = differences["low"].where(better < 0, -differences["high"])
     return (nearest > 0) & (differences["difference"].abs() >= matters)
+
+
+def blind(result: Result) -> str:
+    """What too few replications keep the guards from seeing, in a clause; empty where they see."""
+    n = int(result.results.groupby("scenario")["replication"].nunique().min()) if len(result.results) else 0
+    if n < 2:
+        return "from one replication no guard can fail, so nothing was guarded"
+    return f"from {n} replications a guard fails only where the harm is gross" if n < ENOUGH else ""
 
 
 def in_words(names: Sequence[str]) -> str:
@@ -80,7 +92,8 @@ def told(result: Result, base: str) -> str:
     names = guards_of(result)
     if not names:
         return "No guards (guards=[]): what else becomes worse does not keep a point from being called best."
+    unseen = blind(result)
     return (
         f"Guards: no point is called best where one of these is clearly worse than in {base}: {in_words(names)} "
-        "(guards=[...] sets them)."
+        f"(guards=[...] sets them){f'; BUT {unseen}' if unseen else ''}."
     )

@@ -244,13 +244,11 @@ class Selection(Comparison):
         if asked["best"] is None:
             return None
         unit = unit_of_difference(asked["measure"], asked["indifference"])
-        worth = (
-            f"Where the best of these is better than each other by {asked['indifference']:g} {unit} or more, "
+        by = f"£{asked['indifference']:,g}" if unit == "£" else f"{asked['indifference']:g} {unit}"
+        return (
+            f"Where the best of these is better than each other by {by} or more, "
             f"this names it at least {100 * asked['probability']:g} times in 100; closer ones count as equally good."
         )
-        if asked["worse"]:
-            worth += " That promise is of the ranking; a guard is judged anew each round, by a plain 95 % interval."
-        return worth
 
     @property
     def took(self) -> str:
@@ -268,6 +266,8 @@ class Selection(Comparison):
         base = self.baseline
         sentences = [told(self, base)]
         sentences += [f"Not selected: {name}, where worse: {in_words(worse)}." for name, worse in failing.items()]
+        if failing and self.promise is not None:
+            sentences.append("Guards are no part of the promise: they go by plain 95 % intervals, each round anew.")
         if failing and len(failing) == len(self.scenarios) - 1:
             sentences.append(f"Every other fails a guard: {base}, with which they are compared, is what is left.")
         return sentences

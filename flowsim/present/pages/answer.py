@@ -20,6 +20,7 @@ from flowsim.present.pages.trouble import failed_checks
 from flowsim.present.titles import replication_count, service_title, titled, unit_in
 from flowsim.present.words import number, signed, with_unit
 from flowsim.questions.compare import not_costed
+from flowsim.statistics.intervals import whole
 
 MOST_SENTENCES = 5
 MOST_NAMED = 3
@@ -52,6 +53,7 @@ HEADS = {
     "ed_queue_mean": "waiting to be seen",
     "ed_left_unseen_share": "left A&E unseen",
     "boarding_hours_mean": "wait for a bed",
+    "capacity_freed": "beds freed",
 }
 """What stands above a column of the first table, where there is less room than in a sentence."""
 OUT_OF_RANGE = "out_of_range_queues"
@@ -93,7 +95,12 @@ def plain_and_unit(measure: str, result: Result) -> str:
 
 def least(measure: str, result: Result) -> float:
     """The smallest difference of a measure that matters in the time measured."""
-    return MEASURES[measure].matters_in(result.days)
+    one = MEASURES[measure]
+    if not one.matters_share:
+        return one.matters_in(result.days)
+    rows = whole(result.results)
+    rows = rows[(rows["measure"] == measure) & (rows["scenario"] == result.scenarios[0])]
+    return one.matters_in(result.days, float(rows["value"].mean()) if len(rows) else 0.0)
 
 
 def shown_measures(result: Result) -> tuple[str, ...]:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from flowsim.folder.result import Result
+from flowsim.measures.registry import MEASURES
 from flowsim.present.pages import answer
-from flowsim.present.pages.answer import Said, in_words, level, plain
-from flowsim.present.pages.cells import mean_cell
-from flowsim.present.pages.page import Cell, Section
+from flowsim.present.pages.answer import MOST_NAMED, Said, in_words, level, plain
+from flowsim.present.pages.cells import judged, mean_cell
+from flowsim.present.pages.page import Cell, Entry, Section
 from flowsim.present.titles import point_words, service_title, titled
-from flowsim.present.words import number
-from flowsim.questions.compare import SERVICE_LOAD
+from flowsim.present.words import NO_CHANGE, NO_MATTER, number, signed
+from flowsim.questions.compare import CAPACITY_FREED as FREED
+from flowsim.questions.compare import NO_CLEAR_CHANGE, SERVICE_LOAD, not_costed
 from flowsim.questions.forecast import BOARDING, DELAYED, TO_BE_SEEN, is_forecast, weekly
-from flowsim.questions.guards import guards_of
+from flowsim.questions.guards import blind, guards_of
 from flowsim.questions.select import GUARDED, Selection
 from flowsim.questions.sweep import Sweep
 
-MOST_POINTS = 6
+MOST_OPTIONS = 12
+MOST_COLUMNS = 4
 MOST_WEEKS = 12
 SHORT = {DELAYED: "ready to leave, in hospital", BOARDING: "in A&E for a bed", TO_BE_SEEN: "to be seen in A&E"}
 
@@ -62,33 +66,65 @@ def guarded(result: Sweep | Selection, worse: Mapping[str, Sequence[str]]) -> st
     names = guards_of(result)
     if not names:
         return "nothing is guarded (guards=[])"
-    failing = [point_words(name) for name, measures in worse.items() if measures]
-    said = f"not called best: {in_words(failing)}" if failing else "nothing shown here makes any of it clearly worse"
-    return f"{', '.join(map(plain, names))} (guards=); {said}"
+    named = point_words if isinstance(result, Sweep) else partial(titled, result)
+    failing = [named(name) for name, measures in worse.items() if measures]
+    nobody = blind(result) or "nothing shown here makes any of it clearly worse"
+    several = f"{len(failing)} of {len(result.scenarios) - 1}, shown last"
+    said = f"not called best: {in_words(failing) if len(failing) <= MOST_NAMED else several}" if failing else nobody
+    plainly = ", by plain 95 % intervals" if isinstance(result, Selection) else ""
+    return f"{', '.join(map(plain, names))} (guards={plainly}); {said}"
 
 
 def of_selection(result: Selection) -> Section:
-    """Which was selected, with what promise, and who waits at the door in each."""
-    names = [name for name in answer.shown_measures(result) if name != result.asked["measure"]][:3]
-    summary: Any = result.summary().set_index(["scenario", "measure"])
+    """Which was selected, with what promise; every scenario, ranked, with its money and with who waits at the door."""
     said = [*answer.range_broken(result), Said("Which is best", _in_titles(result, result.outcome))]
     said += [Said("How sure", result.promise)] if result.promise is not None else []
-    said += [Said("Not to be made worse", guarded(result, result.asked["worse"])), answer.doubts(result)]
-    rows = [
-        (
-            f"{'-' if row['ended'] == GUARDED else row['rank']}: {titled(result, row['scenario'])}",
-            mean_cell(row, result.asked["measure"]),
-            *(
-                mean_cell(summary.loc[(row["scenario"], name)], name)
-                if (row["scenario"], name) in summary.index
-                else "-"
-                for name in names
-            ),
-        )
-        for row in result.ranking.head(MOST_POINTS).to_dict("records")
-    ]
-    columns = ("", *(answer.plain_and_unit(name, result) for name in (result.asked["measure"], *names)))
-    return answer.section(said, columns, rows)
+    said += [Said("Not to be made worse", guarded(result, result.asked["worse"]))]
+    doubt = answer.doubts(result)
+    unpriced = sum(bool(not_costed(result.places[name])) for name in result.others)
+    too_well = f"{unpriced} of {len(result.others)} need what has no price, so they rank too well by money; "
+    by_money = result.asked["measure"] in answer.MONEY and unpriced > 0
+    said.append(Said(doubt.about, (too_well if by_money else "") + doubt.words))
+    names = _beside(result)
+    rows = [_option(result, row, names) for row in result.ranking.head(MOST_OPTIONS).to_dict("records")]
+    return answer.section(said, ("rank: change", *(answer.plain_and_unit(name, result) for name in names)), rows)
+
+
+def _beside(result: Selection) -> list[str]:
+    """What is ranked by, then money and who is delayed or waits at the door.
+
+    What is ranked by money has the worth of what is freed next to it, and neither is taken from the other.
+    """
+    asked, there = result.asked["measure"], answer.shown_measures(result)
+    freed = [FREED] if asked in answer.MONEY and FREED in set(result.results["measure"]) else []
+    money = [name for name in there if name in answer.MONEY]
+    return list(dict.fromkeys((asked, *freed, *money, *there)))[:MOST_COLUMNS]
+
+
+def _option(result: Selection, row: Mapping[Hashable, Any], names: Sequence[str]) -> tuple[Entry, ...]:
+    """A scenario with its rank: the means of the first, and what each other changes."""
+    scenario, asked = str(row["scenario"]), result.asked["measure"]
+    first = scenario == result.baseline
+    every: Any = (result.summary() if first else result.table()).set_index(["scenario", "measure"])
+    rank = "-" if row["ended"] == GUARDED else row["rank"]
+    cells: list[Entry] = []
+    for name in names:
+        if (scenario, name) not in every.index:
+            cells.append("-")
+            continue
+        its, unit = every.loc[(scenario, name)], MEASURES[name].unit
+        words = Cell(float(its["mean"]), unit=unit) if first else _change(its, name, result)
+        part = not first and name == asked and name in answer.MONEY and not_costed(result.places[scenario])
+        cells.append((f"over {words}" if its["difference"] else "not costed") if part else words)
+    return f"{rank}: {titled(result, scenario)}", *cells
+
+
+def _change(row: Any, measure: str, result: Result) -> str:
+    """A paired difference in the fewest words: the page has its interval."""
+    change = judged(str(row["change"]), float(row["difference"]), answer.least(measure, result))
+    if change == NO_CLEAR_CHANGE:
+        return "unclear"
+    return "none" if change in (NO_CHANGE, NO_MATTER) else signed(float(row["difference"]), MEASURES[measure].unit)
 
 
 def _in_titles(result: Selection, sentence: str) -> str:

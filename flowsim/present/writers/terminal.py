@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ LINES = 40
 """Of a screen, that hold the answer: title, sentences, table and where the rest is."""
 FEW_ROWS = 4
 """Of an answer's table, that may have lines between them."""
+NARROWEST = 10
+"""Characters of a column whose heading is broken."""
 LONGEST_SETTINGS = 230
 """Characters of the user's settings that stand above an answer."""
 
@@ -67,13 +70,33 @@ def show_answer(page: Page, console: Console | None = None) -> None:
     if page.answer is None:
         show(page, console)
         return
-    rows = page.answer.rows
-    for kept in range(len(rows), 0, -1):
+    answer, rows = page.answer, len(page.answer.rows)
+    kept = _rows_kept(page, answer, console.width)
+    if kept < rows and (more := _rows_kept(page, narrow := _with_narrow_heads(answer), console.width)) > kept:
+        answer, kept = narrow, more
+    _print_answer(page, answer, kept, console)
+
+
+def _rows_kept(page: Page, answer: Section, width: int) -> int:
+    """How many of the first rows there is room for; one at least, where there is any."""
+    from rich.console import Console
+
+    for kept in range(len(answer.rows), 0, -1):
         file = io.StringIO()
-        _print_answer(page, page.answer, kept, Console(file=file, width=console.width))
+        _print_answer(page, answer, kept, Console(file=file, width=width))
         if file.getvalue().count("\n") <= LINES - 1:
-            break
-    _print_answer(page, page.answer, max(1, kept) if rows else 0, console)
+            return kept
+    return min(1, len(answer.rows))
+
+
+def _with_narrow_heads(answer: Section) -> Section:
+    """The same with its headings broken to the width of the numbers below: the names of the rows have the room."""
+    columns = [answer.columns[0]]
+    for at, head in enumerate(answer.columns[1:], start=1):
+        texts = [entry_words(row[at], answer.in_a_line, answer.half) for row in answer.rows]
+        width = max(NARROWEST, *(len(line) for text in texts for line in text.split("\n")))
+        columns.append("\n".join(textwrap.wrap(head, width, break_long_words=False)))
+    return dataclasses.replace(answer, columns=tuple(columns))
 
 
 def _print_answer(page: Page, answer: Section, kept: int, console: Console) -> None:
