@@ -269,10 +269,10 @@ def chart(result: Result, path: str | Path, kind: str | None = None, **options: 
         result: what is drawn.
         path: where to.
         kind: differences, forecast, emergency, delayed, causes, weekdays, warm_up; of a sweep options, path,
-            lines, heat, parallel.
+            lines, heat, parallel; of several points or scenarios against.
             None for `main_chart` of the answer: differences; of a sweep what fits its points: options of a
             table, a path, else by the number of settings.
-        options: of a sweep `measures`, which are drawn.
+        options: of a sweep `measures`, which are drawn; of against the two.
 
     Raises PlaceError for another kind or ending, or when the result has nothing to show of that kind.
     """

@@ -198,6 +198,17 @@ class TestParallel(OfASweep):
         return other
 
 
+class TestAgainst(OfASweep):
+    name = "against"
+    words = (f"{WARDS}=30,40,50",)
+
+    @pytest.fixture
+    def nothing(self, result: flowsim.Sweep) -> Result:
+        other = flowsim.Sweep(result.out, result.places)
+        other.__dict__["results"] = result.results[:0]
+        return other
+
+
 def test_every_picture_is_tested_by_the_contract() -> None:
     kinds = [PictureContract]
     for kind in kinds:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 HELP = """\
 Usage: flowsim results OUT ['SQL'] [to=FILE.csv|FILE.parquet]
        flowsim results OUT pair=A,B [detail=all] [to=FILE.csv|FILE.parquet]
+       flowsim results OUT against=MEASURE,MEASURE [to=FILE.png|FILE.csv|FILE.parquet]
        flowsim results OUT rebuild
 
 Asks a results folder. Without SQL: the headline measures of every scenario. pair= compares B with A, any two scenarios
@@ -29,14 +30,16 @@ In SQL (DuckDB's) there are the views
   scenarios    scenario, key, replications, title, changes
   settings     scenario, key, value: every number of every place
 
-`where` is a word of SQL, so the column needs its quotes. rebuild makes manifest and tables anew from the cells alone
-and sets aside those that are damaged.
+`where` is a word of SQL, so the column needs its quotes. against= says where, over the points of a sweep (or the
+scenarios of a comparison), the second measure becomes worse fastest as the first rises; charts/against.png shows it.
+rebuild makes manifest and tables anew from the cells alone and sets aside those that are damaged.
 
 Examples:
   flowsim results outputs/mine
   flowsim results outputs/mine "select scenario, avg(value) from totals where measure='delayed_patients' group by 1"
   flowsim results outputs/mine "select * from cells where state = 'failed'" to=failed.csv
   flowsim results outputs/mine pair=seven_day_working,discharge_to_assess
+  flowsim results outputs/mine against=acute_occupancy,ed_four_hour_share
   flowsim results outputs/mine rebuild
 """
 
@@ -44,8 +47,9 @@ Examples:
 def do(words: list[str]) -> int:
     keys, plain = _keys(words)
     out, *rest = plain or [""]
-    if not out or len(rest) > 1 or (rest and "pair" in keys):
-        raise PlaceError(f"results: {' '.join(words)!r} was given; allowed: OUT, SQL in quotes or pair=A,B, and to=.")
+    if not out or len(rest) + sum(key in keys for key in ("pair", "against")) > 1:
+        allowed = "OUT, SQL in quotes or pair=A,B or against=A,B, and to="
+        raise PlaceError(f"results: {' '.join(words)!r} was given; allowed: {allowed}.")
     if "detail" in keys and "pair" not in keys:
         raise PlaceError(f"detail: {keys['detail']!r} was given; allowed: beside pair=A,B.")
     if not Path(out).is_dir():
@@ -55,6 +59,8 @@ def do(words: list[str]) -> int:
     to = Path(keys["to"]) if "to" in keys else None
     if "pair" in keys:
         return _pair(out, keys["pair"], keys.get("detail", "answer"), to)
+    if "against" in keys:
+        return _against(out, keys["against"], to)
     from flowsim.folder import catalogue
     from flowsim.folder.result import Result
     from flowsim.folder.store import Store
@@ -76,12 +82,12 @@ def do(words: list[str]) -> int:
 
 
 def _keys(words: list[str]) -> tuple[dict[str, str], list[str]]:
-    """What stands behind ``pair=``, ``detail=`` and ``to=``, and the other words. Raises PlaceError for one twice."""
+    """What stands behind the keys, such as ``pair=`` and ``to=``, and the other words. Raises PlaceError for one twice."""
     keys: dict[str, str] = {}
     plain = []
     for word in words:
         key, equals, value = word.partition("=")
-        if not equals or key not in ("pair", DETAIL, "to"):
+        if not equals or key not in ("pair", "against", DETAIL, "to"):
             plain.append(word)
         elif key in keys:
             raise PlaceError(f"{key}: {value!r} was given a second time; allowed: once.")
@@ -117,6 +123,29 @@ def _write(answers: pd.DataFrame, to: Path) -> None:
 
     catalogue.write(answers, to)
     print(f"Written: {to} ({len(answers):,} row{'' if len(answers) == 1 else 's'})")
+
+
+def _against(out: str, pair: str, to: Path | None) -> int:
+    """One measure against another: a sentence, a table, and a picture in the folder or what `to` says."""
+    from flowsim.api import read
+    from flowsim.present import answer
+    from flowsim.present.pages import against as told
+    from flowsim.questions.against import against
+
+    names = [name.strip() for name in pair.strip("[] ").split(",")]
+    if len(names) != 2:
+        raise PlaceError(f"against: {pair!r} was given; allowed: two measures with a comma between them.")
+    result = read(out)
+    first, second = names
+    table = against(result, first, second)
+    print(told.sentence(table, first, second))
+    answer.show(told.in_words(result, table, first, second))
+    if to is not None and to.suffix not in (".png", ".svg"):
+        _write(table, to)
+        return 0
+    drawn = result.chart(to or result.out / "charts" / "against.png", "against", measures=names)
+    print(f"Written: {drawn}")
+    return 0
 
 
 VERB = Verb(do, "ask a results folder, in SQL if you like; rebuild its catalogue", HELP, overrides=False)

@@ -16,6 +16,7 @@ from flowsim.folder.configuration import free_name
 from flowsim.folder.result import Result
 from flowsim.measures.registry import HEADLINE, MEASURES
 from flowsim.place import Payer, Place, PlaceError, refuse
+from flowsim.questions.against import against
 from flowsim.statistics.intervals import (
     KEYS,
     endless,
@@ -104,6 +105,10 @@ class Comparison(Result):
     def pairing_gain(self) -> pd.DataFrame:
         """What it gains that the same people come in every scenario; see `pairing_gain`."""
         return pairing_gain(self.results, self.baseline, self.others)
+
+    def against(self, first: str, second: str) -> pd.DataFrame:
+        """One measure against another, a row a scenario; see `against.against`."""
+        return against(self, first, second)
 
     def what_breaks_next(self) -> pd.DataFrame:
         """Services ranked by the change in their load and wait; see `what_breaks_next`."""

@@ -22,6 +22,7 @@ from flowsim.folder.result import Result
 from flowsim.folder.store import Store
 from flowsim.measures.registry import HEADLINE, MEASURES, OF_WARDS, WITHOUT_WARDS
 from flowsim.place import Place, PlaceError, refuse
+from flowsim.questions.against import against
 from flowsim.questions.compare import paired_differences
 from flowsim.questions.design import PATH, SCENARIO, TABLE, Points, choose, plain_key, read_table, short_keys
 from flowsim.questions.guards import worse_than
@@ -177,6 +178,10 @@ class Sweep(Result):
         told = rows["change"].isin(["more", "less"]) & (rows["difference"].abs() >= least)
         paths = {name: rows[YEAR].where(told)[whose == name].dropna() for name in dict.fromkeys(whose)}
         return {name: tuple(sorted(int(year) for year in years)) for name, years in paths.items()}
+
+    def against(self, first: str, second: str) -> pd.DataFrame:
+        """One measure against another, a row a point; see `against.against`."""
+        return against(self, first, second)
 
     def main_table(self) -> pd.DataFrame:
         """The points, the best first; of a path year by year."""
