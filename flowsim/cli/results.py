@@ -82,7 +82,7 @@ def do(words: list[str]) -> int:
 
 
 def _keys(words: list[str]) -> tuple[dict[str, str], list[str]]:
-    """What stands behind the keys, such as ``pair=`` and ``to=``, and the other words. Raises PlaceError for one twice."""
+    """What stands behind the keys, such as ``pair=`` and ``to=``, and the others. Raises PlaceError for one twice."""
     keys: dict[str, str] = {}
     plain = []
     for word in words:
