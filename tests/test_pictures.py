@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from presenting import PictureContract, figure_of, in_words
 
@@ -18,11 +21,14 @@ from flowsim.folder.result import Result
 from flowsim.measures.registry import HEADLINE
 from flowsim.place import FlowsimNotice, PlaceError
 from flowsim.present import pictures
+from flowsim.present.pages.answer import changed, matters
 from flowsim.present.pages.compare import differences
 from flowsim.present.pages.page import Cell
 from flowsim.present.pages.registry import PAGES
+from flowsim.present.pictures import causes, emergency, registry, style
 from flowsim.present.pictures import differences as picture_of_differences
-from flowsim.present.pictures import emergency, registry, style
+from flowsim.present.titles import titled
+from flowsim.present.words import number, signed
 
 PLACES = Path(__file__).parent / "places"
 SMALL = ("place=small", "days=28", "warm_up_days=14")
@@ -72,6 +78,28 @@ class TestDifferences(OfAComparison):
             frame[["difference", "low", "high", "change"]].itertuples(index=False, name=None)
         )
 
+    def test_its_title_has_the_numbers_and_claims_nothing_that_is_not_clear(self, result: flowsim.Comparison) -> None:
+        """It said what kind of picture it is, not what was found."""
+        shown = picture_of_differences.data(result)
+        first = shown.frame["measure"].iloc[0]
+        (row,) = result.table().query("measure == @first").to_dict("records")
+        base = titled(result, result.baseline)
+        now, then = number(row["baseline"]), number(row["baseline"] + row["difference"])
+        assert shown.title.startswith(f"{HEADLINE[first].title}: {base} {now} people; More support {then} (")
+        assert matters(row, result)
+        assert f"({changed(first, row['difference'])})" in shown.title
+        other = flowsim.Comparison(result.out, result.places)
+        other.__dict__["differences"] = result.differences.assign(change="no clear change")
+        unclear = picture_of_differences.data(other).title
+        assert unclear.endswith(f"More support {then} (not clearly different)")
+
+    def test_each_difference_can_be_read(self, result: flowsim.Comparison) -> None:
+        frame = picture_of_differences.data(result).frame
+        panels = [axes for axes in figure_of(result, self.name).axes if axes.get_visible()]
+        for axes, (_, rows) in zip(panels, frame.groupby("measure", sort=False), strict=True):
+            numbers = [signed(row["difference"], row["unit"]) for row in rows.to_dict("records")]
+            assert [text.get_text() for text in axes.texts] == numbers
+
 
 def test_a_place_without_wards_is_compared_by_who_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its first measures were those of wards, which it has not, and delay was to be read together with none."""
@@ -88,21 +116,37 @@ def test_a_place_without_wards_is_compared_by_who_waits_for_it(tmp_path: Path, m
     assert set(picture_of_differences.data(result).frame["measure"]) >= {"care_queue_mean", "care_wait_days_mean"}
 
 
+def with_an_emergency_department(compared: flowsim.Comparison) -> flowsim.Comparison:
+    """As if somebody was in an emergency department, which the small place has not: each measure is about 1."""
+    other = flowsim.Comparison(compared.out, compared.places)
+    usual = compared.results[compared.results["measure"] == "delayed_patients"]
+    values = np.where(usual["scenario"] == "baseline", 1.0, 1.02)
+    added = [usual.assign(measure=name, value=values) for name in emergency.EMERGENCY]
+    rest = compared.results[~compared.results["measure"].isin(emergency.EMERGENCY)]
+    other.__dict__["results"] = pd.concat([rest, *added], ignore_index=True)
+    return other
+
+
 class TestEmergency(OfAComparison):
     name = "emergency"
 
     @pytest.fixture
     def result(self, compared: flowsim.Comparison) -> Result:
-        """Where somebody was in an emergency department, which the small place has none of."""
-        other = flowsim.Comparison(compared.out, compared.places)
-        other.__dict__["results"] = compared.results.fillna({"value": 1.0})
-        return other
+        return with_an_emergency_department(compared)
 
     @pytest.fixture
     def nothing(self, compared: flowsim.Comparison) -> Result:
         other = flowsim.Comparison(compared.out, compared.places)
         other.__dict__["results"] = compared.results[~compared.results["measure"].isin(emergency.EMERGENCY)]
         return other
+
+    def test_it_begins_with_who_waits_at_the_door(self, result: Result) -> None:
+        """It had those who wait for a bed alone: hundreds outside were not seen."""
+        panels = [axes.get_title().replace("\n", " ") for axes in figure_of(result, self.name).axes]
+        assert panels[:2] == ["Waiting to be seen in the emergency department", "Left the emergency department unseen"]
+        shown = emergency.data(result)
+        base = titled(result, result.scenarios[0])
+        assert shown.title.startswith(f"Waiting to be seen in the emergency department: {base} 1.00 people; ")
 
 
 class TestDelayed(OfAComparison):
@@ -111,6 +155,61 @@ class TestDelayed(OfAComparison):
 
 class TestCauses(OfAComparison):
     name = "causes"
+
+    def test_its_title_has_the_largest_and_what_it_is_of(self, result: Result) -> None:
+        frame = causes.data(result).frame
+        first = frame[frame["scenario"] == result.scenarios[0]]
+        largest = first.loc[first["bed_days"].idxmax()]
+        total = first["bed_days"].sum()
+        title = causes.data(result).title
+        share = f"{largest['title'][1:]} {100 * largest['bed_days'] / total:.0f} %"
+        assert share in title
+        assert f"of {total:,.0f} delayed bed-days" in title
+
+    def test_two_that_are_not_clearly_apart_are_both_named(self, result: Result) -> None:
+        other = flowsim.Comparison(result.out, result.places)
+        rows = result.results[result.results["measure"] == "delayed_bed_days_by_cause"]
+        names = ["task: referral", "capacity: support"]
+        rows = rows.drop_duplicates(["scenario", "replication"])
+        level = [rows.assign(of=name, where="all", value=100.0 + at * (rows["replication"] % 2 - 0.4))
+                 for at, name in enumerate(names)]  # fmt: skip
+        other.__dict__["results"] = pd.concat(level, ignore_index=True)
+        assert causes.data(other).title.endswith("neither clearly ahead of the other")
+        other.__dict__["results"] = pd.concat([level[0].assign(value=900.0), level[1]], ignore_index=True)
+        assert "neither" not in causes.data(other).title
+
+
+def test_causes_drawn_together_are_told_apart() -> None:
+    """Closed and at work, an assessment was in one blue, with other hatches: as good as the same beside each other."""
+    known = causes.subjects_of(flowsim.Result(Path(), {"one": load()}))
+    pair = [known["calendar: assessment"], known["task: assessment"]]
+    assert style.distance(*(causes.colour_and_hatch(one)[0] for one in pair)) >= causes.TOLD_APART
+    names, draws = sorted(known), np.random.default_rng(1)
+    sets = [[known[name] for name in draws.choice(names, causes.MOST_CAUSES, replace=False)] for _ in range(40)]
+    for subjects in [pair, *sets]:
+        looks = causes.colours_and_hatches([*subjects, causes.Subject("")])
+        assert len(set(looks.values())) == len(looks)
+        colours = [colour for colour, _ in looks.values()]
+        assert min(style.distance(*two) for two in itertools.combinations(colours, 2)) >= causes.TOLD_APART
+    assert style.distance(style.GREEN, style.GREY) < causes.TOLD_APART < style.distance(style.BLUE, style.ORANGE)
+
+
+@pytest.mark.parametrize("name", ["differences", "emergency"])
+def test_no_line_runs_through_a_number(name: str, compared: flowsim.Comparison) -> None:
+    """The dotted line of things as they are ran through the numbers of the scenarios."""
+    with style.in_style():
+        canvas = style.laid_out(figure_of(with_an_emergency_department(compared), name))
+        canvas.draw()
+    crossed = 0
+    for axes in canvas.figure.axes:
+        for text in axes.texts:
+            box = text.get_window_extent()
+            for line in axes.lines:
+                if line.get_transform().transform_path(line.get_path()).intersects_bbox(box, filled=False):
+                    crossed += 1
+                    assert text.get_bbox_patch().get_facecolor() == (1, 1, 1, 1)
+                    assert text.zorder > line.zorder
+    assert crossed
 
 
 class TestWeekdays(OfAComparison):

@@ -138,7 +138,8 @@ def test_the_summary_shows_the_most_important_chart_first(comparison: flowsim.Co
 def test_the_emergency_department_of_each_scenario(comparison: flowsim.Comparison) -> None:
     figure = figure_of(with_more(comparison, boarding_hours_mean=2.0), "emergency")
     titles = [axes.get_title().replace("\n", " ") for axes in figure.axes]
-    assert titles == [HEADLINE[name].title for name in emergency.EMERGENCY]
+    there = [name for name in emergency.EMERGENCY if (comparison.results["measure"] == name).any()]
+    assert titles == [HEADLINE[name].title for name in there]
     labels = [label.get_text().replace("\n", " ") for label in figure.axes[0].get_yticklabels()]
     assert labels == ["As things are, with your settings", "More support"]
     without = comparison.results[~comparison.results["measure"].isin(emergency.EMERGENCY)]

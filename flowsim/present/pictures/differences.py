@@ -16,10 +16,12 @@ from flowsim.measures.registry import HEADLINE
 from flowsim.place import PlaceError
 from flowsim.present.pages.answer import least
 from flowsim.present.pages.cells import judged
+from flowsim.present.pictures.message import of_measure
 from flowsim.present.pictures.picture import Data, Picture
 from flowsim.present.pictures.style import (
     BLACK,
     BLUE,
+    DARK,
     GREY,
     GRID,
     LONGEST_HEADING,
@@ -29,11 +31,12 @@ from flowsim.present.pictures.style import (
     in_lines,
     label_scenarios,
     lines_of,
+    number_beside,
     ticks_in,
     width_for,
 )
 from flowsim.present.titles import key_measures, period_words, settings_words, titled, unit_in
-from flowsim.present.words import interval_words, with_unit
+from flowsim.present.words import interval_words, signed, with_unit
 from flowsim.questions.compare import Comparison
 
 
@@ -57,14 +60,16 @@ def data(result: Comparison) -> Differences:
     rows = zip(frame["change"], frame["difference"], frame["measure"], strict=True)
     frame = frame.assign(
         change=[judged(change, difference, least(measure, result)) for change, difference, measure in rows],
-        axis=frame["measure"].map(axis), better=frame["measure"].map({name: HEADLINE[name].better for name in axis})
+        axis=frame["measure"].map(axis),
+        better=frame["measure"].map({name: HEADLINE[name].better for name in axis}),
     )
     columns = ["measure", "title", "unit", "axis", "better", "scenario", "baseline"]
     intervals = interval_words(int(table["n"].max()), "paired ")
     return Differences(
         frame=frame[[*columns, "difference", "low", "high", "change"]].reset_index(drop=True),
-        title=f"What each scenario changes, compared with: {titled(result, result.baseline)}",
-        caption=f"Points: mean paired difference; bars: {intervals}. {period_words(result)}",
+        title=of_measure(result, shown[0]),
+        caption=f"Points and numbers: mean paired difference to {titled(result, result.baseline)}; bars: {intervals}. "
+        f"{period_words(result)}",
         settings=settings_words(result),
         scenarios={name: titled(result, name) for name in result.others},
         baseline=titled(result, result.baseline),
@@ -78,7 +83,7 @@ def draw(data: Differences) -> Figure:
     rows = -(-len(shown) // columns)
     titles = list(data.scenarios.values())
     width = width_for(titles)
-    height = 0.8 + 0.27 * lines_of(titles, width)
+    height = 0.8 + 0.35 * lines_of(titles, width)
     figure = Figure(figsize=(3.6 * columns + 1.4 + 0.065 * (width - LONGEST_LINE), height * rows + 1.35))
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes, name in zip(grid.flat, shown, strict=False):
@@ -94,6 +99,8 @@ def draw(data: Differences) -> Figure:
 
 def _panel(axes: Axes, data: Differences, rows: pd.DataFrame) -> None:
     axes.axvline(0, color=GREY, linewidth=1)
+    first = rows.iloc[0]
+    unit = str(first["unit"])
     for at, scenario in enumerate(data.scenarios):
         if scenario not in rows.index:
             continue
@@ -104,8 +111,8 @@ def _panel(axes: Axes, data: Differences, rows: pd.DataFrame) -> None:
         axes.plot(
             row["difference"], at, marker, color=colour, markersize=6.5, markerfacecolor=colour if filled else "white"
         )
-    first = rows.iloc[0]
-    unit = str(first["unit"])
+        words, ink = signed(float(row["difference"]), unit), DARK if colour == GREY else colour
+        number_beside(axes, words, (row["difference"], at), (0, 6.5), ha="center", color=ink)
     of_the_first = f"({data.baseline}: {with_unit(float(first['baseline']), unit)})"
     axes.set_title(f"{in_lines(str(first['title']), LONGEST_HEADING)}\n{in_lines(of_the_first, LONGEST_HEADING)}")
     axes.set_xlabel(f"change, {first['axis']}", fontsize=8)
