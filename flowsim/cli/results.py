@@ -17,6 +17,7 @@ HELP = """\
 Usage: flowsim results OUT ['SQL'] [to=FILE.csv|FILE.parquet]
        flowsim results OUT pair=A,B [detail=all] [to=FILE.csv|FILE.parquet]
        flowsim results OUT against=MEASURE,MEASURE [to=FILE.png|FILE.csv|FILE.parquet]
+       flowsim results OUT who[=SCENARIO]
        flowsim results OUT rebuild
 
 Asks a results folder. Without SQL: the headline measures of every scenario. pair= compares B with A, any two scenarios
@@ -32,6 +33,8 @@ In SQL (DuckDB's) there are the views
 
 `where` is a word of SQL, so the column needs its quotes. against= says where, over the points of a sweep (or the
 scenarios of a comparison), the second measure becomes worse fastest as the first rises; charts/against.png shows it.
+who: who waits longest to leave hospital and why, by age, pathway, locality, days of delay and cause; of the first
+scenario, or of the one that is named.
 rebuild makes manifest and tables anew from the cells alone and sets aside those that are damaged.
 
 Examples:
@@ -40,6 +43,8 @@ Examples:
   flowsim results outputs/mine "select * from cells where state = 'failed'" to=failed.csv
   flowsim results outputs/mine pair=seven_day_working,discharge_to_assess
   flowsim results outputs/mine against=acute_occupancy,ed_four_hour_share
+  flowsim results outputs/mine who
+  flowsim results outputs/mine who=winter_severe
   flowsim results outputs/mine rebuild
 """
 
@@ -47,8 +52,9 @@ Examples:
 def do(words: list[str]) -> int:
     keys, plain = _keys(words)
     out, *rest = plain or [""]
-    if not out or len(rest) + sum(key in keys for key in ("pair", "against")) > 1:
-        allowed = "OUT, SQL in quotes or pair=A,B or against=A,B, and to="
+    asked = len(rest) + sum(key in keys for key in ("pair", "against", "who"))
+    if not out or asked > 1 or {"who", "to"} <= set(keys):
+        allowed = "OUT, SQL in quotes or pair=A,B or against=A,B, and to=; or who alone"
         raise PlaceError(f"results: {' '.join(words)!r} was given; allowed: {allowed}.")
     if "detail" in keys and "pair" not in keys:
         raise PlaceError(f"detail: {keys['detail']!r} was given; allowed: beside pair=A,B.")
@@ -71,6 +77,9 @@ def do(words: list[str]) -> int:
         done, notices = catalogue.rebuild(store)
         print(*notices, *(f"{name}: {cells} cells" for name, cells in done.items()), sep="\n")
         return 0
+    if "who" in keys:
+        answer.who_waits(Result.read(out), keys["who"])
+        return 0
     answers = catalogue.ask(store, rest[0]) if rest else answer.headline(Result.read(out))
     if rest and (said := answer.remark(rest[0], answers, store)):
         print(said, file=sys.stderr)
@@ -87,7 +96,7 @@ def _keys(words: list[str]) -> tuple[dict[str, str], list[str]]:
     plain = []
     for word in words:
         key, equals, value = word.partition("=")
-        if not equals or key not in ("pair", "against", DETAIL, "to"):
+        if word != "who" and (not equals or key not in ("pair", "against", "who", DETAIL, "to")):
             plain.append(word)
         elif key in keys:
             raise PlaceError(f"{key}: {value!r} was given a second time; allowed: once.")

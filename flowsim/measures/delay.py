@@ -44,7 +44,7 @@ def delayed_bed_days(window: Window) -> Iterator[Value]:
     pathway = window.pathway_of(window.history.spell.take(charges.row))
     by_cause = _by_site(window, site.take(charges.case), charges.cause, len(charges.names), charges.minutes)
     by_pathway = _by_site(window, site, pathway, len(pathways), charges.total)
-    shown = np.flatnonzero(_can_hold_up(window, charges.names) | (by_cause[0] > 0))
+    shown = np.flatnonzero(can_hold_up(window, charges.names) | (by_cause[0] > 0))
     for i, where in enumerate([ALL, *window.sites]):
         yield "delayed_bed_days", where, WHOLE, float(by_cause[i].sum()) / 1440
         for cause in shown:
@@ -61,7 +61,7 @@ def _by_site(window: Window, site: np.ndarray, group: np.ndarray, n: int, minute
     return np.vstack([by_site.sum(axis=0), by_site[:-1]])
 
 
-def _can_hold_up(window: Window, causes: tuple[str, ...]) -> np.ndarray:
+def can_hold_up(window: Window, causes: tuple[str, ...]) -> np.ndarray:
     """(C,) bool: which causes can delay people in wards; the others are shown only where they did."""
     history, place = window.history, window.history.place
     tasks, pools = _tasks_of_wards(place)

@@ -1,4 +1,4 @@
-"""Who is delayed longest, and how long: by age, pathway and locality, and by bands of days."""
+"""Who is delayed longest, how long and by what: by age, pathway, locality, cause and bands of days."""
 
 from __future__ import annotations
 
@@ -7,52 +7,92 @@ from collections.abc import Iterator
 import numpy as np
 
 from flowsim.measures.definition import ALL, FLOWSIM, READY_DATE, Measure, Value, computes
-from flowsim.measures.ratios import mean
+from flowsim.measures.delay import can_hold_up
+from flowsim.measures.ratios import mean, ratio
 from flowsim.measures.window import NO_PATHWAY, Window
 
 BANDS = {"0 days": 0, "1 day": 1, "2-3 days": 2, "4-6 days": 4, "7-13 days": 7, "14-20 days": 14, "21+ days": 21}
 """Of the discharge ready date collection, and the days each begins with."""
 
 
+OF_PEOPLE = ("age", "pathway", "locality")
+"""Attributes by which the delayed are told apart."""
+OF_DELAY = "days"
+"""The kind of delay by its days, in `BANDS`."""
+KINDS = {"age": "age", "pathway": "pathway", "locality": "locality", OF_DELAY: "days of delay"}
+"""The kinds of delayed people there are measures of, in words."""
+AND = " | "
+"""Between a kind of people and a cause in `of`: ``85+ | capacity: reablement``."""
+
+
+def _of_each(name: str, title: str, unit: str, definition: str, adds_up: bool = True) -> Iterator[Measure]:
+    """A measure of each of `KINDS`: ``name_by_age`` and so on."""
+    for kind, words in KINDS.items():
+        told = definition.replace("{}", words)
+        yield Measure(f"{name}_by_{kind}", f"{title} by {words}", unit, told, FLOWSIM, -1, adds_up=adds_up)
+
+
 @computes(
-    Measure(
-        "delay_days_by_age", "Mean delay of the delayed, by age", "days",
-        "The mean delay of the delayed of each age band, the days so far of those still delayed at the end counted.",
-        FLOWSIM, -1,
+    *_of_each(
+        "delay_days", "Mean delay of the delayed,", "days",
+        "The mean delay of the delayed by {}, the days so far of those still delayed at the end counted.",
+        adds_up=False,
     ),
-    Measure(
-        "delay_days_by_pathway", "Mean delay of the delayed, by pathway", "days",
-        "The same, by discharge pathway.",
-        FLOWSIM, -1,
+    *_of_each(
+        "delayed_people", "People delayed,", "people",
+        "People who left acute beds on a later date than they were recognised, or are still delayed at the end, by {}.",
     ),
-    Measure(
-        "delay_days_by_locality", "Mean delay of the delayed, by locality", "days",
-        "The same, by where people live.",
-        FLOWSIM, -1,
+    *_of_each(
+        "delayed_still", "Still delayed at the end,", "people",
+        "Those of them who are still in the bed when the period ends, by {}.",
     ),
-    Measure(
-        "delayed_bed_days_by_age", "Delayed bed-days by age", "bed-days",
-        "Delayed bed-days of the people of each age band.",
-        FLOWSIM, -1, adds_up=True,
+    *(
+        one for one in _of_each("delayed_bed_days", "Delayed bed-days", "bed-days", "Delayed bed-days by {}.")
+        if one.id != "delayed_bed_days_by_pathway"  # a headline measure, of `delay`
     ),
-    Measure(
-        "delayed_bed_days_by_locality", "Delayed bed-days by locality", "bed-days",
-        "Delayed bed-days by where people live.",
-        FLOWSIM, -1, adds_up=True,
+    *_of_each(
+        "delayed_causes", "Delayed bed-days by cause and", "bed-days",
+        "Delayed bed-days by {} and cause: which cause is whose.",
     ),
     needs=("ward",),
 )  # fmt: skip
 def who_waits_longest(window: Window) -> Iterator[Value]:
-    """How long each kind of people is delayed, and what it comes to; `of` is the kind."""
+    """How many of each kind of people are delayed, how long, by what, and what it comes to; `of` is the kind.
+
+    Which cause is whose is told where there is any: of all that could be there are hundreds of rows.
+    """
     late, charges = window.late_people, window.charges
-    delayed = np.flatnonzero(late.days >= 1)
-    days, spell, charged = late.days.take(delayed), late.spell.take(delayed), window.history.spell.take(charges.row)
-    for name in ("age", "pathway", "locality"):
+    delayed = late.days >= 1
+    for name, kind, people, held in _kinds_of_delayed(window):
+        here = delayed & people
+        yield f"delay_days_by_{name}", ALL, kind, mean(late.days[here])
+        yield f"delayed_people_by_{name}", ALL, kind, float(np.count_nonzero(here))
+        yield f"delayed_still_by_{name}", ALL, kind, float(np.count_nonzero(here & late.still))
+        if name != "pathway":
+            yield f"delayed_bed_days_by_{name}", ALL, kind, float(charges.total[held].sum()) / 1440
+        piece = np.flatnonzero(held[charges.case])
+        minutes = np.bincount(charges.cause[piece], weights=charges.minutes[piece], minlength=len(charges.names))
+        for cause in np.flatnonzero(minutes):
+            yield f"delayed_causes_by_{name}", ALL, f"{kind}{AND}{charges.names[cause]}", float(minutes[cause]) / 1440
+
+
+def _kinds_of_delayed(window: Window) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
+    """Each kind and level of it: whose among the late people it is, and which rows with charges; (n,) and (D,) bool."""
+    late, charges, history = window.late_people, window.charges, window.history
+    charged = history.spell.take(charges.row)
+    for name in OF_PEOPLE:
         for kind, one in _kinds(window, name):
-            yield f"delay_days_by_{name}", ALL, kind, mean(days[one[spell]])
-            if name != "pathway":  # whose bed-days are a headline measure
-                minutes = float(charges.total[one[charged]].sum())
-                yield f"delayed_bed_days_by_{name}", ALL, kind, minutes / 1440
+            yield name, kind, one[late.spell], one[charged]
+    until = np.minimum(history.left.take(charges.row), window.end)
+    days = until // 1440 - history.stamps.recognised.take(charges.row) // 1440
+    band_of_people, band_of_rows = _band(late.days), _band(days)
+    for number, kind in enumerate(BANDS):
+        yield OF_DELAY, kind, band_of_people == number, band_of_rows == number
+
+
+def _band(days: np.ndarray) -> np.ndarray:
+    """(n,) which of `BANDS` each number of days is in."""
+    return np.searchsorted(np.array([*BANDS.values()]), np.maximum(days, 0), side="right") - 1
 
 
 def _kinds(window: Window, name: str) -> Iterator[tuple[str, np.ndarray]]:
@@ -63,6 +103,33 @@ def _kinds(window: Window, name: str) -> Iterator[tuple[str, np.ndarray]]:
             yield level, journeys.attributes[name] == code
         if name == "pathway":
             yield NO_PATHWAY, journeys.attributes[name] < 0
+
+
+@computes(
+    Measure(
+        "delayed_people_by_cause", "People delayed, by cause", "people",
+        "People in acute beds of whose delay some minute is charged to the cause; one person may have several.",
+        FLOWSIM, -1, adds_up=True,
+    ),
+    Measure(
+        "delay_days_by_cause", "Mean delay by cause", "days",
+        "Delayed bed-days charged to the cause, over the people of whose delay some is.",
+        FLOWSIM, -1,
+    ),
+    needs=("ward",),
+)  # fmt: skip
+def what_they_wait_for(window: Window) -> Iterator[Value]:
+    """How many wait for what, and how long."""
+    charges = window.charges
+    some = np.flatnonzero(charges.minutes > 0)
+    spell = window.history.spell.take(charges.row).take(charges.case.take(some))
+    cause = charges.cause.take(some)
+    each = np.unique(np.stack([cause, spell]), axis=1)
+    people = np.bincount(each[0], minlength=len(charges.names))
+    days = np.bincount(cause, weights=charges.minutes.take(some), minlength=len(charges.names)) / 1440
+    for number in np.flatnonzero(can_hold_up(window, charges.names) | (people > 0)):
+        yield "delayed_people_by_cause", ALL, charges.names[number], float(people[number])
+        yield "delay_days_by_cause", ALL, charges.names[number], ratio(float(days[number]), float(people[number]))
 
 
 @computes(
@@ -80,12 +147,12 @@ def _kinds(window: Window, name: str) -> Iterator[tuple[str, np.ndarray]]:
 )  # fmt: skip
 def bands(window: Window) -> Iterator[Value]:
     """People and their days by band, everywhere and by site; those still delayed are not among them."""
-    late, begins = window.late_people, np.array([*BANDS.values()])
-    band = np.searchsorted(begins, np.maximum(late.days, 0), side="right") - 1
+    late = window.late_people
+    band = _band(late.days)
     for where, here in window.everywhere(late.row):
         left = here & ~late.still
-        people = np.bincount(band[left], minlength=len(begins))
-        bed_days = np.bincount(band[left], weights=late.days[left], minlength=len(begins))
+        people = np.bincount(band[left], minlength=len(BANDS))
+        bed_days = np.bincount(band[left], weights=late.days[left], minlength=len(BANDS))
         for name, n, days in zip(BANDS, people.tolist(), bed_days.tolist(), strict=True):
             yield "delay_band_people", where, name, float(n)
             yield "delay_band_bed_days", where, name, days

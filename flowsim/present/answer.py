@@ -11,11 +11,12 @@ import pandas as pd
 from flowsim.folder.result import Result
 from flowsim.folder.store import Store
 from flowsim.measures.registry import HEADLINE, MEASURES
-from flowsim.place import nearest
+from flowsim.place import PlaceError, nearest
+from flowsim.present.pages import who_waits as pages_who_waits
 from flowsim.present.pages.page import Cell
 from flowsim.present.titles import title_and_unit
 from flowsim.present.words import entry_words
-from flowsim.present.writers.terminal import in_parts, print_table
+from flowsim.present.writers.terminal import in_parts, print_body, print_table
 
 MOST_ROWS = 200
 """Rows that are printed; `to=` writes all of them."""
@@ -71,6 +72,23 @@ def show(answer: pd.DataFrame) -> None:
         print_table(columns, part, console, width)
     if len(answer) > MOST_ROWS:
         console.print(f"{MOST_ROWS} of {len(answer):,} rows; to=FILE.csv writes all of them.", soft_wrap=True)
+
+
+def who_waits(result: Result, scenario: str = "") -> None:
+    """Print who waits longest to leave hospital, and why: of the first scenario, or of one.
+
+    Raises PlaceError: there is no such scenario, or nobody can be delayed in it.
+    """
+    from rich.console import Console
+
+    if scenario and scenario not in result.scenarios:
+        allowed = ", ".join(result.scenarios)
+        raise PlaceError(f"who: {scenario!r} was given{nearest(scenario, result.scenarios)}; allowed: {allowed}.")
+    told = list(pages_who_waits.sections(result, scenario))
+    if not told:
+        raise PlaceError(f"who: {result.out} was given, where nobody can be delayed; allowed: a result with wards.")
+    for section in told:
+        print_body(section, Console())
 
 
 def _cell(value: Any) -> str:

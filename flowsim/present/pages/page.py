@@ -48,6 +48,7 @@ class Section:
         columns, rows: the table; each row has as many entries as there are columns.
         loud: it is a warning.
         in_a_line: numbers and what stands beside them are read in one line, such as ``12.3 (11.9 to 12.7)``.
+        told_first: its sentences are the answer, and stand before the table.
         half: numbers stand with half of their interval alone, where there is little room: ``12.3 ±0.4``.
     """
 
@@ -58,6 +59,7 @@ class Section:
     loud: bool = False
     in_a_line: bool = False
     half: bool = False
+    told_first: bool = False
 
 
 @dataclass(frozen=True)

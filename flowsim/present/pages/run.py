@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from flowsim.folder.result import Result
 from flowsim.measures.registry import HEADLINE
-from flowsim.present.pages import forecast, national, trouble, worth
+from flowsim.present.pages import forecast, national, trouble, who_waits, worth
 from flowsim.present.pages.cells import mean_cell, more_than_full, number_or_closed
 from flowsim.present.pages.page import Entry, Section
 from flowsim.present.titles import service_title, titled, unit_in
@@ -25,6 +25,7 @@ def sections(result: Result, brief: bool) -> Iterator[Section]:
         return
     yield from forecast.sections(result)
     yield measures(result)
+    yield from who_waits.sections(result)
     yield from services(result)
     yield from payers(result)
     yield from worth.sections(result)

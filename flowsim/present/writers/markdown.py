@@ -22,7 +22,8 @@ def text(page: Page) -> str:
         parts.append(f"## {section.heading}")
         sentences = [f"- {sentence}" if len(section.sentences) > 1 else sentence for sentence in section.sentences]
         table = [_table(section)] if section.rows else []
-        parts += [*sentences, *table] if section is page.answer else [*table, *sentences]
+        first = section is page.answer or section.told_first
+        parts += [*sentences, *table] if first else [*table, *sentences]
     parts += [f"![{Path(picture).stem}]({picture})" for picture in page.pictures]
     return "\n\n".join(parts).replace("\n\n- ", "\n- ") + "\n"
 

@@ -51,15 +51,24 @@ def show(page: Page, console: Console | None = None) -> None:
     for section in ([page.answer] if page.answer else []) + list(page.sections):
         console.print()
         console.print(Text(section.heading, style="bold red" if section.loud else "bold"))
-        if section.rows:
-            _print_section(section, console)
-        for sentence in section.sentences:
-            console.print(Text(sentence, style="red" if section.loud else ""))
+        print_body(section, console)
     console.print()
     rest = "All measures, definitions and charts" if page.pictures else "All measures and definitions"
     if page.written:
         console.print(Text(f"{rest}: {page.folder / 'summary.md'}"), soft_wrap=True)
     console.print(Text(f"Results: {page.folder}"), soft_wrap=True)
+
+
+def print_body(section: Section, console: Console) -> None:
+    """The table and the sentences of a section, in its order."""
+    from rich.text import Text
+
+    if section.rows and not section.told_first:
+        _print_section(section, console)
+    for sentence in section.sentences:
+        console.print(Text(sentence, style="red" if section.loud else ""))
+    if section.rows and section.told_first:
+        _print_section(section, console, lines=False)
 
 
 def show_answer(page: Page, console: Console | None = None) -> None:
