@@ -317,7 +317,7 @@ def deaths(window: Window) -> Iterator[Value]:
         "from arrival, and one for every 72 after longer (8 to 12 hours in the study), within 30 days: an association "
         "of published evidence, with the ends of its own 95 % interval beside it; nobody in the model dies of it.",
         "Jones and others, Emergency Medicine Journal 2022;39:168 (HA-01, HA-02, HA-10, ASM-154)", -1, adds_up=True,
-        theme="Deaths",
+        headline=True, theme="Deaths",
         matters=10,  # in a year, as deaths in hospital
     ),
     needs=("ward or ed",),

@@ -30,7 +30,8 @@ _HEADLINE = (
     "delayed_share", "delay_days_mean", "delayed_still_people", "hidden_wait_days_mean", "los_days_mean",
     "los_days_median", "los_21_plus_share", "acute_occupancy", "discharges_by_weekday", "ed_queue_mean",
     "ed_left_unseen_share", "ed_four_hour_share", "boarding_hours_mean", "trolley_12_hour_count", "ed_12_hour_share",
-    "usual_residence_share", "readmission_30_day_share", "deaths_in_hospital", "hospital_still_people",
+    "usual_residence_share", "readmission_30_day_share", "deaths_in_hospital",
+    "expected_extra_deaths_of_waiting", "hospital_still_people",
     "care_queue_mean", "care_wait_days_mean", "unmet_need_people", "money_spent", "capacity_freed",
     "out_of_range_queues",
 )  # fmt: skip

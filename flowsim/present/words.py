@@ -111,6 +111,11 @@ def entry_words(entry: Entry, in_a_line: bool = False, half: bool = False) -> st
     """
     if isinstance(entry, str):
         return entry
+    words = _cell_words(entry, in_a_line, half)
+    return f"{words}{', ' if in_a_line else chr(10)}{entry.beside}" if entry.beside else words
+
+
+def _cell_words(entry: Cell, in_a_line: bool, half: bool) -> str:
     if half and entry.value is not None:
         return _with_half(entry)
     limits = interval(entry.low, entry.high, entry.unit, sign=bool(entry.change))

@@ -20,7 +20,7 @@ from flowsim.present.pages.trouble import failed_checks
 from flowsim.present.titles import replication_count, service_title, titled, unit_in
 from flowsim.present.words import number, signed, with_unit
 from flowsim.questions.compare import not_costed
-from flowsim.statistics.intervals import whole
+from flowsim.statistics.intervals import replications_to_tell, whole
 
 MOST_SENTENCES = 5
 MOST_NAMED = 3
@@ -40,6 +40,7 @@ PLAIN = {
     "trolley_12_hour_count": "waits of 12 hours or more for a bed",
     "unmet_need_people": "went without care they waited for",
     "deaths_in_hospital": "deaths in hospital",
+    "expected_extra_deaths_of_waiting": "deaths expected of long waits for a bed",
     "readmission_30_day_share": "back within 30 days",
     "acute_occupancy": "hospital beds full",
     "los_days_mean": "days in hospital",
@@ -196,8 +197,8 @@ def how_sure(result: Result, unclear: str = "") -> Said:
 def runs_to_tell(row: Any, result: Result) -> int:
     """Replications after which a difference of the size seen, or of the smallest that matters, would be clear."""
     size = max(abs(float(row["difference"])), least(str(row["measure"]), result))
-    shown = float(row["smallest_detectable"])
-    return math.ceil(int(row["n"]) * (shown / size) ** 2) if size > 0 and math.isfinite(shown) else 0
+    needed = replications_to_tell(size, float(row["sd"]))
+    return int(needed) if math.isfinite(needed) else 0
 
 
 def matters(row: Any, result: Result) -> bool:

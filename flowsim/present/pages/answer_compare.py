@@ -14,12 +14,15 @@ from flowsim.measures.registry import HEADLINE, MEASURES
 from flowsim.place import Place
 from flowsim.present.pages import answer
 from flowsim.present.pages.answer import Said, changed, in_words, least, plain
+from flowsim.present.pages.answer_other import SHORT, peak
 from flowsim.present.pages.cells import difference_cell, mean_cell
 from flowsim.present.pages.page import Cell, Entry, Section
 from flowsim.present.pages.parts import against_the_sum
+from flowsim.present.pages.unfinished import still_there
 from flowsim.present.titles import service_title, titled
 from flowsim.present.words import NO_MATTER, number
 from flowsim.questions.compare import NO_CLEAR_CHANGE, Comparison
+from flowsim.questions.forecast import is_forecast, weekly
 
 MOST_ROWS = 8
 SPLIT = ("delayed_patients", "acute_occupancy", "boarding_hours_mean", "ed_queue_mean")
@@ -52,13 +55,24 @@ def _rows(result: Comparison, table: pd.DataFrame, names: tuple[str, ...]) -> It
     summary = result.summary()
     first: Any = summary[summary["scenario"] == result.baseline].set_index("measure")
     paired: Any = table.set_index(["measure", "scenario"])
-    yield titled(result, result.baseline), *(mean_cell(first.loc[n], n) if n in first.index else "-" for n in names)
+    still = still_there(result)
+    base = result.baseline
+    means = (mean_cell(first.loc[n], n, still.get((base, n), "")) if n in first.index else "-" for n in names)
+    yield titled(result, base), *means
     for scenario in result.others[:MOST_ROWS]:
         keys = [(name, scenario) for name in names]
         yield (
             titled(result, scenario),
             *(
-                _brief(difference_cell(paired.loc[key], HEADLINE[key[0]].unit, True, least(key[0], result)))
+                _brief(
+                    difference_cell(
+                        paired.loc[key],
+                        HEADLINE[key[0]].unit,
+                        True,
+                        least(key[0], result),
+                        still.get((scenario, key[0]), ""),
+                    )
+                )
                 if key in paired.index
                 else "-"
                 for key in keys
@@ -84,7 +98,8 @@ def what_changes(result: Comparison, table: pd.DataFrame, names: tuple[str, ...]
         hidden = hidden_queue(result, table, str(scenario))
         real = answer.matters({**row, "measure": first}, result)
         if real or hidden:
-            size = changed(first, float(row["difference"])) if real else "no difference that matters"
+            small = NO_CLEAR_CHANGE if row["change"] == NO_CLEAR_CHANGE else NO_MATTER
+            size = changed(first, float(row["difference"])) if real else small
             of_parts = f", {sums[str(scenario)]}" if str(scenario) in sums else ""
             words.append(f"{titled(result, str(scenario))} {size}{hidden}{of_parts}")
         else:
@@ -96,7 +111,19 @@ def what_changes(result: Comparison, table: pd.DataFrame, names: tuple[str, ...]
     if apart := list(by_site(result)):
         said += f"; hospitals or areas differ: {apart[0][0]}"
     same = f"; no clear difference that matters: {in_words(nothing)}" if words and nothing else ""
-    return f"{plain(first)} ({number(float(start))} in {titled(result, result.baseline)}): {said}{same}"
+    base = f"{number(float(start))} in {titled(result, result.baseline)}"
+    return f"{plain(first)} ({base}): {said}{same}{worst_week(result)}"
+
+
+def worst_week(result: Comparison) -> str:
+    """Of the weeks ahead of a census, the worst in each scenario, with the middle 80 % of runs."""
+    if not is_forecast(result):
+        return ""
+    bands = weekly(result)
+    title = next((one for one in SHORT if bands.loc[bands["series"] == one, "high_90"].any()), None)
+    by_scenario = bands[bands["series"] == title].groupby("scenario", sort=False)
+    each = [f"{titled(result, str(name))} {peak(rows.set_index('week'))}" for name, rows in by_scenario]
+    return f"; worst week, {SHORT[title]}, eight runs in ten: {in_words(each)}" if title else ""
 
 
 def hidden_queue(result: Comparison, table: pd.DataFrame, scenario: str) -> str:
@@ -111,7 +138,7 @@ def unclear(result: Comparison, table: pd.DataFrame, names: tuple[str, ...]) -> 
     """Of the first measure, where nothing is clear: how many runs would tell."""
     rows = table[(table["measure"] == names[0]) & (table["change"] == "no clear change")]
     said = [
-        f"{titled(result, str(row['scenario']))} would take about {runs:,}"
+        f"{titled(result, str(row['scenario']))} would take about {runs:,} runs"
         for row in rows.to_dict("records")
         if (runs := answer.runs_to_tell(row, result)) > row["n"]
     ]

@@ -14,6 +14,7 @@ from flowsim.present.pages import answer
 from flowsim.present.pages.answer import MOST_NAMED, Said, in_words, level, plain
 from flowsim.present.pages.cells import judged, mean_cell
 from flowsim.present.pages.page import Cell, Entry, Section
+from flowsim.present.pages.unfinished import still_there
 from flowsim.present.titles import point_words, service_title, titled
 from flowsim.present.words import NO_CHANGE, NO_MATTER, number, signed
 from flowsim.questions.compare import CAPACITY_FREED as FREED
@@ -23,6 +24,8 @@ from flowsim.questions.guards import blind, guards_of
 from flowsim.questions.select import GUARDED, Selection
 from flowsim.questions.sweep import Sweep
 
+DEATHS = ("deaths_in_hospital", "expected_extra_deaths_of_waiting")
+"""Never the one without the other: who is counted moves with who is there, what waiting does is in the expected."""
 MOST_OPTIONS = 12
 MOST_COLUMNS = 4
 MOST_WEEKS = 12
@@ -38,12 +41,12 @@ def of_run(result: Result) -> Section:
     levels = [f"{plain(name)} {_level(summary.loc[name], name)}" for name in names if name in summary.index]
     said = [*answer.range_broken(result), Said("What there is", "; ".join(levels[:3]))]
     said += [answer.how_sure(result), Said("Fullest", fullest(result)), answer.doubts(result)]
-    shown = [
-        n
-        for n in dict.fromkeys((*names, "acute_occupancy", "los_days_mean", "deaths_in_hospital"))
-        if n in summary.index
+    shown = [n for n in dict.fromkeys((*names, "acute_occupancy", "los_days_mean", *DEATHS)) if n in summary.index]
+    still = still_there(result)
+    rows = [
+        (answer.plain_and_unit(n, result), mean_cell(summary.loc[n], n, still.get((result.scenarios[0], n), "")))
+        for n in shown
     ]
-    rows = [(answer.plain_and_unit(n, result), mean_cell(summary.loc[n], n)) for n in shown]
     return _in_a_line(answer.section(said, ("", "mean (range)"), rows))
 
 
@@ -143,7 +146,10 @@ def of_forecast(result: Result) -> Section:
     bands = bands[(bands["scenario"] == scenario) & bands["series"].isin(list(SHORT))]
     wide = {str(title): rows.set_index("week") for title, rows in bands.groupby("series", sort=False)}
     wide = {title: wide[title] for title in SHORT if title in wide and wide[title]["high_90"].any()}
-    said = [*answer.range_broken(result), Said("The worst weeks", "; ".join(_peak(*one) for one in wide.items()))]
+    said = [
+        *answer.range_broken(result),
+        Said("The worst weeks", "; ".join(f"{SHORT[title]} {peak(rows)}" for title, rows in wide.items())),
+    ]
     if opens := list(what_opens(result, scenario)):
         said.append(Said("Planned beds", in_words(opens)))
     said.append(_bands_of(int(bands["n"].max()) if len(bands) else 0))
@@ -160,11 +166,12 @@ def _bands_of(n: int) -> Said:
     return Said("How sure", f"ranges hold eight of ten of the {n} runs made, as if every number set were right")
 
 
-def _peak(title: str, rows: pd.DataFrame) -> str:
+def peak(rows: pd.DataFrame) -> str:
+    """The worst of the weeks of one series, by week: ``137 (120 to 150) in the week from 3 December``."""
     week: Any = rows["median"].idxmax()
     top = rows.loc[week]
     limits = f" ({number(float(top['low_10']))} to {number(float(top['high_90']))})" if top["n"] > 1 else ""
-    return f"{SHORT[title]} {number(float(top['median']))}{limits} in the week from {_day(week)}"
+    return f"{number(float(top['median']))}{limits} in the week from {_day(week)}"
 
 
 def _band(rows: pd.DataFrame, week: Any) -> str | Cell:

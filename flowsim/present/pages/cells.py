@@ -27,13 +27,13 @@ def number_or_closed(value: float) -> Entry:
     return CLOSED if math.isinf(value) else Cell(value)
 
 
-def mean_cell(row: Any, measure: str) -> Cell:
+def mean_cell(row: Any, measure: str, beside: str = "") -> Cell:
     """The mean of a measure with its interval, of a row of `Result.summary`; what cannot be is cut off."""
     low, high = np.clip([row["low"], row["high"]], *possible(measure))
-    return Cell(float(row["mean"]), float(low), float(high), MEASURES[measure].unit)
+    return Cell(float(row["mean"]), float(low), float(high), MEASURES[measure].unit, beside=beside)
 
 
-def difference_cell(row: Any, unit: str, brief: bool = False, least: float = 0.0) -> Cell:
+def difference_cell(row: Any, unit: str, brief: bool = False, least: float = 0.0, beside: str = "") -> Cell:
     """A paired difference with its interval, of a row of `compare.paired_differences`.
 
     Unless `brief`, with the smallest that would have shown. `least`: the smallest that matters, see `answer.least`.
@@ -41,7 +41,7 @@ def difference_cell(row: Any, unit: str, brief: bool = False, least: float = 0.0
     would_show = None if brief else float(row["smallest_detectable"])
     limits = float(row["low"]), float(row["high"])
     change = judged(str(row["change"]), float(row["difference"]), least)
-    return Cell(float(row["difference"]), *limits, unit, change, would_show=would_show)
+    return Cell(float(row["difference"]), *limits, unit, change, would_show=would_show, beside=beside)
 
 
 def judged(change: str, difference: float, least: float) -> str:

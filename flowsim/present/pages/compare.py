@@ -14,6 +14,7 @@ from flowsim.present.pages.answer import least
 from flowsim.present.pages.answer_compare import risen, where_it_differs
 from flowsim.present.pages.cells import CLOSED, difference_cell, mean_cell, more_than_full
 from flowsim.present.pages.page import Cell, Entry, Section
+from flowsim.present.pages.unfinished import still_there, still_waiting
 from flowsim.present.titles import key_measures, replication_count, service_title, title_and_unit, titled, unit_in
 from flowsim.present.words import NO_CHANGE, number, signed
 from flowsim.questions.compare import NO_CLEAR_CHANGE, Comparison, where_pairing_does_not_help
@@ -28,9 +29,15 @@ READ_TOGETHER_OF = {"delay_days_mean", "hidden_wait_days_mean"}
 IN_THE_EMERGENCY_DEPARTMENT = ("boarding_hours_mean", "trolley_12_hour_count", "ed_12_hour_share")
 """Measures that show people who wait in the emergency department and so cannot be delayed on a ward."""
 DEATHS = "deaths_in_hospital"
+EXPECTED_DEATHS = "expected_extra_deaths_of_waiting"
 DEATHS_MOVE = (
-    "No effect on deaths is built in: a scenario moves them only by who is in hospital, for how long, and whose stay "
-    "ends within the time measured."
+    "Read the two lines on deaths together. No effect on deaths in hospital is built in: a scenario moves them only by "
+    "who is in hospital, for how long, and whose stay ends within the time measured. What long waits for a bed do is "
+    "in the deaths expected of them by published evidence, among those admitted alone; nobody here dies of it."
+)
+STILL_THERE = (
+    "Who is still there at the end stands beside what they could turn: their stay or wait counts only so far, or not "
+    "yet, and a scenario that keeps more of them may look shorter for it."
 )
 
 
@@ -71,25 +78,28 @@ def differences(result: Comparison, brief: bool) -> Section:
     summary = result.summary()
     first = summary[summary["scenario"] == result.baseline].set_index("measure")
     table: Any = result.table().set_index(["measure", "scenario"])
-    rows = []
+    rows: list[tuple[Entry, ...]] = []
+    still = still_there(result)
     for name in key_measures(result) if brief else HEADLINE:
         if name not in first.index:
             continue
-        keys = [(name, scenario) for scenario in result.others]
-        unit = HEADLINE[name].unit
-        cells = [
-            difference_cell(table.loc[key], unit, brief, least(name, result)) if key in table.index else "-"
-            for key in keys
-        ]
-        rows.append((title_and_unit(name, result), mean_cell(first.loc[name], name), *cells))
+        cells: list[Entry] = [mean_cell(first.loc[name], name, still.get((result.baseline, name), ""))]
+        for scenario in result.others:
+            row = table.loc[name, scenario] if (name, scenario) in table.index else None
+            beside = still.get((scenario, name), "")
+            unit, matters = HEADLINE[name].unit, least(name, result)
+            cells.append("-" if row is None else difference_cell(row, unit, brief, matters, beside))
+        rows.append((title_and_unit(name, result), *cells))
     columns = ("", titled(result, result.baseline), *(titled(result, name) for name in result.others))
     heading = f"What changes, compared with {titled(result, result.baseline)}"
-    deaths_move = not brief and result.table().query("measure == @DEATHS")["change"].isin(["more", "less"]).any()
+    deaths = result.table().query("measure in [@DEATHS, @EXPECTED_DEATHS]")
+    deaths_move = not brief and deaths["change"].isin(["more", "less"]).any()
     sentences = (
         *_waiting_elsewhere(result),
         _how_to_read(result, brief),
         *([READ_TOGETHER] if set(first.index) >= READ_TOGETHER_OF else []),
         *([DEATHS_MOVE] if deaths_move else []),
+        *([STILL_THERE] if still else []),
         *more_than_full(result),
         *forecast.not_beside_others(result),
     )
@@ -136,6 +146,7 @@ def breaks_next(result: Comparison) -> Iterator[Section]:
     if ranked.empty:
         return
     clear = pd.Series(ranked.index.isin(risen(result).index), ranked.index)
+    still = still_waiting(result)
     rows: list[tuple[Entry, ...]] = []
     for scenario in result.others:
         name = titled(result, scenario)
@@ -145,7 +156,8 @@ def breaks_next(result: Comparison) -> Iterator[Section]:
         for row in services.to_dict("records"):
             load = _load(row)
             waits = Cell(row["wait_difference"], change=_side(row["wait_change"]))
-            wait = Cell(row["wait"], unit=row["wait_unit"], note=f"{{}} {row['wait_unit']}", difference=waits)
+            words, beside = f"{{}} {row['wait_unit']}", still.get((scenario, "all", row["service"]), "")
+            wait = Cell(row["wait"], unit=row["wait_unit"], note=words, difference=waits, beside=beside)
             rows.append((name, service_title(result, row["service"]), load, wait))
             name = ""
     columns = ("scenario", "service", "offered load (change)", "mean wait (change)")

@@ -9,6 +9,7 @@ import pandas as pd
 from flowsim.folder.result import Result
 from flowsim.measures.national import EVIDENCE, missing
 from flowsim.measures.registry import MEASURES, NATIONAL
+from flowsim.present.pages.answer import least
 from flowsim.present.pages.cells import difference_cell, mean_cell
 from flowsim.present.pages.page import Entry, Section
 from flowsim.present.titles import title_and_unit, titled
@@ -34,7 +35,10 @@ def section(result: Result, differences: pd.DataFrame | None = None) -> Section:
             unit = MEASURES[name].unit
             title = title_and_unit(name, result) if not of else f"{MEASURES[name].title}: {of}"
             keys = [(scenario, name, "all", of) for scenario in others]
-            cells = [difference_cell(changes.loc[key], unit) if key in changes.index else "-" for key in keys]
+            matters = least(name, result)
+            cells = [
+                difference_cell(changes.loc[key], unit, least=matters) if key in changes.index else "-" for key in keys
+            ]
             rows.append(("" if at else theme, title, mean_cell(means.loc[(name, "all", of)], name), *cells))
     sentences = [
         f"Not measured: {MEASURES[name].title}; the place would have to declare "

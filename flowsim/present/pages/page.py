@@ -24,6 +24,7 @@ class Cell:
         note: words that stand with the number, with ``{}`` in its place: ``costs {}``, ``{} times``.
         would_show: of a difference the smallest that would have shown, where that is to be told.
         difference: how the value differs from another, to stand beside it.
+        beside: words below it, such as on those whom a mean leaves out.
     """
 
     value: float | None = None
@@ -34,6 +35,7 @@ class Cell:
     note: str = "{}"
     would_show: float | None = None
     difference: Cell | None = None
+    beside: str = ""
 
 
 Entry = str | Cell

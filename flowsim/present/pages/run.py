@@ -8,7 +8,8 @@ from flowsim.folder.result import Result
 from flowsim.measures.registry import HEADLINE
 from flowsim.present.pages import forecast, national, trouble, who_waits, worth
 from flowsim.present.pages.cells import mean_cell, more_than_full, number_or_closed
-from flowsim.present.pages.page import Entry, Section
+from flowsim.present.pages.page import Cell, Entry, Section
+from flowsim.present.pages.unfinished import still_there, still_waiting
 from flowsim.present.titles import service_title, titled, unit_in
 from flowsim.questions.compare import SERVICE_LOAD, SERVICE_WAIT
 
@@ -37,8 +38,13 @@ def sections(result: Result, brief: bool) -> Iterator[Section]:
 def measures(result: Result) -> Section:
     """The headline measures."""
     summary = result.summary().set_index("measure")
+    still = still_there(result)
     rows = tuple(
-        (measure.title, unit_in(name, result), mean_cell(summary.loc[name], name))
+        (
+            measure.title,
+            unit_in(name, result),
+            mean_cell(summary.loc[name], name, still.get((result.scenarios[0], name), "")),
+        )
         for name, measure in HEADLINE.items()
         if name in summary.index
     )
@@ -54,8 +60,13 @@ def services(result: Result) -> Iterator[Section]:
     wide = table[table["measure"].isin(shown)].pivot(index=["where", "of"], columns="measure", values="mean")
     wide = wide.reindex(columns=list(shown)).sort_values(SERVICE_LOAD, ascending=False, kind="stable")
     wide = wide[wide[SERVICE_LOAD].notna()]
+    still = still_waiting(result)
     rows: tuple[tuple[Entry, ...], ...] = tuple(
-        (service_title(result, of, where), *(number_or_closed(float(value)) for value in values))
+        (
+            service_title(result, of, where),
+            *(number_or_closed(float(value)) for value in values[:-1]),
+            Cell(float(values[-1]), beside=still.get((result.scenarios[0], where, of), "")),
+        )
         for (where, of), values in zip(wide.index, wide.to_numpy(), strict=True)
     )
     if rows:
