@@ -1,4 +1,5 @@
-"""Every night at 23:59: who is in acute beds, who of them is delayed, and what each queue has in use and waiting."""
+"""Every night at 23:59: who is in acute beds, who of them is delayed, what each queue has in use and waiting, and which
+beds are open because people queued for one."""
 
 from __future__ import annotations
 
@@ -45,13 +46,25 @@ def _in_queues(window: Window) -> _Series:
     history, series = window.history, []
     in_use, queueing, boarding = history.use.each_day(), history.queue_length.each_day(), _boarding(window)
     is_ed = history.queues_with("ed")
+    extra = np.maximum(history.capacity.each_day() - history.planned_capacity.each_day(), 0)
+    may_open = history.queues_with("ward") & np.isin(history.kind, _with_escalation(window))
     for q, kind in enumerate(history.kind):
         where, service = history.unit_name[q] or ALL, history.kind_names[kind]
         series.append((where, service, "in use", in_use[q] / history.service_of(service).units_each))
         series.append((where, service, "waiting", queueing[q]))
         if is_ed[q]:
             series.append((where, service, "boarding", boarding[q]))
+        if may_open[q]:
+            series.append((where, service, "extra beds", extra[q] / history.service_of(service).units_each))
     return series
+
+
+def _with_escalation(window: Window) -> list[int]:
+    """The kinds of services that open more when people queue, before the scenario or with it."""
+    history = window.history
+    places = [place for place in (history.place, history.place.before) if place is not None]
+    names = {name for place in places for name, service in place.services.items() if service.escalation}
+    return [number for number, kind in enumerate(history.kind_names) if kind in names]
 
 
 def _boarding(window: Window) -> np.ndarray:

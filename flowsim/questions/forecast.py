@@ -76,6 +76,26 @@ def open_beds(place: Place, capacities: pd.DataFrame) -> dict[str, np.ndarray]:
     return beds
 
 
+def extra_beds(result: Result, scenario: str) -> pd.DataFrame:
+    """Beds that opened on wards because people queued, within the time measured, whenever that was in any replication.
+
+    Columns where (a site, or "all"), of (the service), replication, nights (on which some were open), first (date; NaT
+    where there was no such night) and most (beds). No rows of wards that never open more.
+    """
+    run = result.places[scenario].run
+    start, end = (pd.Timestamp(run.date_of(minute)) for minute in result.span)
+    nights = result.nights_of(states=["extra beds"], scenarios=[scenario])
+    nights = nights[(nights["date"] >= start) & (nights["date"] < end)]
+    rows = []
+    for (where, of), queue in nights.astype({"where": str, "of": str}).groupby(["where", "of"]):
+        if not queue["count"].any():
+            continue
+        for replication, its in queue.groupby("replication"):
+            some = its[its["count"] > 0]
+            rows.append((where, of, replication, len(some), some["date"].min(), its["count"].max()))
+    return pd.DataFrame(rows, columns=["where", "of", "replication", "nights", "first", "most"])
+
+
 def weekly(result: Result) -> pd.DataFrame:
     """Each week's mean night, as bands over replications.
 

@@ -19,7 +19,7 @@ from flowsim.present.titles import point_words, service_title, titled
 from flowsim.present.words import NO_CHANGE, NO_MATTER, number, signed
 from flowsim.questions.compare import CAPACITY_FREED as FREED
 from flowsim.questions.compare import NO_CLEAR_CHANGE, SERVICE_LOAD, not_costed
-from flowsim.questions.forecast import BOARDING, DELAYED, TO_BE_SEEN, is_forecast, weekly
+from flowsim.questions.forecast import BOARDING, DELAYED, TO_BE_SEEN, extra_beds, is_forecast, weekly
 from flowsim.questions.guards import blind, guards_of
 from flowsim.questions.select import GUARDED, Selection
 from flowsim.questions.sweep import Sweep
@@ -150,8 +150,8 @@ def of_forecast(result: Result) -> Section:
         *answer.range_broken(result),
         Said("The worst weeks", "; ".join(f"{SHORT[title]} {peak(rows)}" for title, rows in wide.items())),
     ]
-    if opens := list(what_opens(result, scenario)):
-        said.append(Said("Planned beds", in_words(opens)))
+    opens = [*what_opens(result, scenario), *beds_that_open(result, scenario)]
+    said.append(Said("What opens when", "; ".join(opens[: answer.MOST_NAMED]) or "no ward opens or closes beds"))
     said.append(_bands_of(int(bands["n"].max()) if len(bands) else 0))
     said.append(answer.doubts(result))
     weeks = list(dict.fromkeys(bands["week"]))
@@ -191,7 +191,33 @@ def what_opens(result: Result, scenario: str) -> Iterator[str]:
     steps = table.assign(step=table.groupby(["where", "of"])["open"].diff())
     for date, step in steps.groupby("date")["step"].sum().items():
         if step and abs(step) >= 1:
-            yield f"{abs(step):,.0f} {'open' if step > 0 else 'close'} on {_day(date)}"
+            yield f"{abs(step):,.0f} beds {'open' if step > 0 else 'close'} on {_day(date)}"
+
+
+def beds_that_open(result: Result, scenario: str) -> Iterator[str]:
+    """Beds that open when people queue, by hospital: how many, from when, on how many nights, in how many runs."""
+    table = extra_beds(result, scenario)
+    for (where, of), rows in table.groupby(["where", "of"], sort=False):
+        some = rows[rows["nights"] > 0]
+        n, days = len(rows), round(result.days)
+        often = "" if n < 2 or len(some) == n else f" in {len(some)} of {n} runs"
+        nights = f"{rows['nights'].median():,.0f}{_range(rows['nights'])} of {days} nights"
+        yield (
+            f"up to {some['most'].max():,.0f} extra beds in {service_title(result, str(of), str(where))}{often}, from "
+            f"{_dates(some['first'])}, open on {nights}"
+        )
+
+
+def _range(values: pd.Series) -> str:
+    """`` (3 to 9)`` of eight in ten runs, where there is more than one."""
+    low, high = values.quantile(0.1), values.quantile(0.9)
+    return f" ({low:,.0f} to {high:,.0f})" if len(values) > 1 and high > low else ""
+
+
+def _dates(first: pd.Series) -> str:
+    """The middle one of some dates, and the first and last of eight in ten where they differ."""
+    low, middle, high = (first.quantile(part, interpolation="nearest") for part in (0.1, 0.5, 0.9))
+    return f"{_day(middle)} ({_day(low)} to {_day(high)})" if _day(low) != _day(high) else _day(middle)
 
 
 def _day(date: Any) -> str:
