@@ -157,6 +157,7 @@ def people_who_started(done: Simulated, stage: str) -> np.ndarray:
         ("bridging", {"bridged": 10, "reablement_in_turn": 10, "home_from_hospital": 6}, "reablement"),
         ("care_home_pressure", {"nursing_offer": 15, "residential_offer": 15, "dementia_offer": 8}, ""),
         ("care_home_pressure", {"care_home_found_again": 10}, ""),
+        ("care_home_of_60_closes", {"care_home_found_again": 3}, ""),  # a tenth of 51 people
         ("right_sized_packages", {"home_care_reviewed": 5}, ""),
         ("end_of_life", {"hospice_care": 6}, ""),
         ("home_care_market", {"home_care_found_again": 5}, ""),
