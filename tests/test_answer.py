@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
-from test_cli import SHORT, folder, told  # noqa: F401
+from test_cli import ROOT, SHORT, folder, told  # noqa: F401
 
 import flowsim
 from flowsim.cli import main as cli
+from flowsim.declare.composition import load_scenarios
 from flowsim.measures.definition import Measure
 from flowsim.present.pages.cells import difference_cell
 from flowsim.present.pages.registry import page_of
@@ -82,3 +83,34 @@ def test_a_trifle_is_said_to_be_one():
     assert entry_words(difference_cell(row, "people", True, measure.matters)).startswith(NO_MATTER)
     row["difference"] = 2.0
     assert entry_words(difference_cell(row, "people", True, measure.matters)).startswith("+2.00")
+
+
+SHUT = """
+title: Six places closed
+place:
+  services: {support: {blocks: {shut: {from: 2024-04-11, to: 2024-04-21, add: -6}}}}
+"""
+
+
+def test_what_closes_by_date_says_on_how_many_days_and_that_nobody_is_moved(tmp_path, capsys):
+    """Beside the number on the first screen, and below the table; a comparison of those days alone says so too."""
+    for kind in ("place", "scenario"):
+        (tmp_path / kind).mkdir()
+        for file in (ROOT / "tests" / "places" / kind).glob("*.yaml"):
+            (tmp_path / kind / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "scenario" / "shut.yaml").write_text(f"# @package scenario.shut{SHUT}", encoding="utf-8")
+    words = ("place=small", "days=40", "warm_up_days=10", "start_date=2024-04-01")
+    for window, beside, over in (
+        ("all", "(in force on 10 of the 40 days measured)", "it holds on 10 of the 40 days measured"),
+        ("during", "", "it holds on all of the 10 days measured"),
+        ("after", "(after it has ended or before it begins)", "it holds on 0 of the 20 days measured"),
+    ):
+        places = load_scenarios("scenarios=[baseline,shut]", *words, scenarios_dir=tmp_path)
+        result = flowsim.compare(places, 2, out=tmp_path / window, window=window, jobs=1, charts=False, progress=False)
+        summary = (result.out / "summary.md").read_text(encoding="utf-8")
+        answer, rest = summary.split("## What changes, compared with")
+        assert beside in answer
+        assert beside or "in force on" not in answer
+        assert over in rest
+        assert "from 11 April 2024 to 20 April 2024" in rest
+        assert "NOBODY IS MOVED out of Home support in Six places closed: who is there stays" in answer

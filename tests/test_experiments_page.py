@@ -22,6 +22,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for name, table in zip(("my_scenarios", "twenty_slots"), blocks(PAGE, "csv"), strict=True):
         (tmp_path / f"{name}.csv").write_text(table, encoding="utf-8")
+    (scenario,) = blocks(PAGE, "yaml")
+    (tmp_path / "scenarios" / "scenario").mkdir(parents=True)
+    (tmp_path / "scenarios" / "scenario" / "southport_closes_20_beds.yaml").write_text(scenario, encoding="utf-8")
     return tmp_path
 
 
@@ -61,3 +64,15 @@ def test_a_snippet_of_the_page(snippet: str, folder: Path, monkeypatch: pytest.M
     monkeypatch.setattr("flowsim.api.compare", quick_compare)
     monkeypatch.setattr("flowsim.api.select", quick_select)
     exec(snippet, {})
+
+
+def test_the_hospital_that_closes_beds_has_its_own_figures_for_those_weeks(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (line,) = (line for line in COMMANDS if "southport_closes_20_beds" in line)
+    words = [*shlex.split(line)[1:], "warm_up_days=42", "replications=3", "jobs=1", "charts=false", "out=out"]
+    assert cli.main(words) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Measured from 1 January 2025 to 31 January 2025" in said
+    assert "hospitals or areas differ: Southport closes twenty beds in January, " in said
+    assert "Aintree University Hospital no more that matters and Southport & Ormskirk +" in said

@@ -255,6 +255,11 @@ def dates_of_changes(places: Iterable[Place]) -> list[tuple[dt.date, dt.date]]:
     return sorted({(begin, end) for *_, begin, end in (every - reference or every)})
 
 
+def dates_of_its_own(place: Place, first: Place) -> list[tuple[dt.date, dt.date]]:
+    """First date and first date after of each dated block and move that a place has and the first has not."""
+    return sorted({(begin, end) for *_, begin, end in _dated(place) - _dated(first)})
+
+
 def _dated(place: Place) -> set[tuple[str, str, dt.date, dt.date]]:
     """Blocks and moves with their dates; a move that is never undone lasts to the end of the run."""
     run = place.run

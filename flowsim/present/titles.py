@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from flowsim.folder.result import Result
 from flowsim.measures.registry import MEASURES, OF_WARDS, WITHOUT_WARDS
 from flowsim.place import WITH_SETTINGS, Place
+from flowsim.place.dates import dates_of_its_own
+from flowsim.place.demand import DAY_MINUTES
 
 LONGEST_TITLE = 70
 """Of a scenario: tables and pictures break it into lines; a longer one is a sentence, and its name stands instead."""
@@ -17,6 +19,8 @@ MOST_SETTINGS = 12
 """Of the user's own that are told above a report."""
 USUAL = {"window": "all", "seed": 1}
 """Settings of an experiment that change numbers, as they are where nobody sets them."""
+BY_DATE = {"blocks", "moves", "displacements"}
+"""Keys of a place below which things hold by date."""
 WAITS = {"capacity": "full", "calendar": "closed", "staff": "staff busy", "task": "task"}
 """What the kinds of causes in the tables are called on screen."""
 KEY_MEASURES = (
@@ -52,6 +56,22 @@ def period_words(result: Result) -> str:
     window = result.manifest.window or "all"
     named = "" if window == "all" else f" ({window} the block)"
     return f"Measured from {_date(first)} to {_date(last)}{named}."
+
+
+def in_force(result: Result, scenario: str) -> tuple[int, str]:
+    """On how many of the days measured a scenario's dated blocks and moves hold, and from when to when in words.
+
+    All of them, and no words, where nothing that it has and the first has not is dated, or some of it is not: then it
+    never holds as a whole.
+    """
+    place = result.places[scenario]
+    dated = dates_of_its_own(place, result.places[result.scenarios[0]])
+    if not dated or not all(BY_DATE & set(key.split(".")) for key in place.scenario.changes):
+        return round(result.days), ""
+    start, end = result.span
+    first, after = min(begin for begin, _ in dated), max(finish for _, finish in dated)
+    held = min(end, place.run.minute_of(after)) - max(start, place.run.minute_of(first))
+    return max(0, held) // DAY_MINUTES, f"from {_date(first)} to {_date(after - dt.timedelta(days=1))}"
 
 
 def settings_words(result: Result) -> str:

@@ -19,7 +19,7 @@ from flowsim.present.pages.cells import difference_cell, mean_cell
 from flowsim.present.pages.page import Cell, Entry, Section
 from flowsim.present.pages.parts import against_the_sum
 from flowsim.present.pages.unfinished import still_there
-from flowsim.present.titles import service_title, titled
+from flowsim.present.titles import in_force, service_title, titled
 from flowsim.present.words import NO_MATTER, number
 from flowsim.questions.compare import NO_CLEAR_CHANGE, Comparison
 from flowsim.questions.forecast import is_forecast, weekly
@@ -27,6 +27,8 @@ from flowsim.questions.forecast import is_forecast, weekly
 MOST_ROWS = 8
 SPLIT = ("delayed_patients", "acute_occupancy", "boarding_hours_mean", "ed_queue_mean")
 """Measures whose change is looked at by hospital and locality."""
+KEEPS = ("care_home", "community", "home_care")
+"""Roles of services in which people live or are cared for, whom a closure there would have to put somewhere."""
 LOAD_MATTERS = 0.02
 """Of what a service is offered over what it can do: below it no queue changes that anybody would notice."""
 
@@ -101,13 +103,17 @@ def what_changes(result: Comparison, table: pd.DataFrame, names: tuple[str, ...]
             small = NO_CLEAR_CHANGE if row["change"] == NO_CLEAR_CHANGE else NO_MATTER
             size = changed(first, float(row["difference"])) if real else small
             of_parts = f", {sums[str(scenario)]}" if str(scenario) in sums else ""
-            words.append(f"{titled(result, str(scenario))} {size}{hidden}{of_parts}")
+            held = part_of_the_days(result, str(scenario))
+            words.append(f"{titled(result, str(scenario))} {size}{held}{hidden}{of_parts}")
         else:
-            nothing.append(titled(result, str(scenario)))
+            nothing.append(titled(result, str(scenario)) + part_of_the_days(result, str(scenario)))
     start = rows["baseline"].iloc[0] if len(rows) else float("nan")
     said = "; ".join(words[: answer.MOST_NAMED]) or "nothing that matters and is clear"
+    if not words and len(nothing) == 1:
+        said += part_of_the_days(result, result.others[0])
     if more := len(words) - answer.MOST_NAMED:
         said += f"; {more} more in the table" if more > 0 else ""
+    said += "".join(f"; {words}" for words in nobody_moved(result))
     if apart := list(by_site(result)):
         said += f"; hospitals or areas differ: {apart[0][0]}"
     same = f"; no clear difference that matters: {in_words(nothing)}" if words and nothing else ""
@@ -124,6 +130,40 @@ def worst_week(result: Comparison) -> str:
     by_scenario = bands[bands["series"] == title].groupby("scenario", sort=False)
     each = [f"{titled(result, str(name))} {peak(rows.set_index('week'))}" for name, rows in by_scenario]
     return f"; worst week, {SHORT[title]}, eight runs in ten: {in_words(each)}" if title else ""
+
+
+def part_of_the_days(result: Comparison, scenario: str) -> str:
+    """Beside a number: that what a scenario has by date holds on a part only of the days that the number is of."""
+    held, dates = in_force(result, scenario)
+    days = round(result.days)
+    if not dates or held >= days:
+        return ""
+    when = f"in force on {held} of the {days} days measured" if held else "after it has ended or before it begins"
+    return f" ({when})"
+
+
+def nobody_moved(result: Comparison) -> Iterator[str]:
+    """A clause on each service outside the wards that a scenario closes a part of without moving anybody out of it.
+
+    Else "no change" reads as if the people who live there could be done without a place.
+    """
+    before = result.places[result.baseline].services
+    use = result.summary(headline=False)
+    use = use[(use["measure"] == "service_occupancy") & (use["where"] == "all")]
+    mean = use.set_index(["scenario", "of"])["mean"]
+    for scenario in result.others:
+        for name, service in result.places[scenario].services.items():
+            if service.role not in KEEPS or service.displacements or name not in before:
+                continue
+            blocks = {key: one for key, one in service.blocks.items() if one != before[name].blocks.get(key)}
+            now, was = (math.inf if one.capacity == "unlimited" else one.capacity for one in (service, before[name]))
+            if now < was or any(block.add < 0 for block in blocks.values()):
+                share = mean.get((scenario, name))
+                full = "" if share is None else f" ({share:.0f} % of what is open is in use)"
+                yield (
+                    f"NOBODY IS MOVED out of {service.title or name} in {titled(result, scenario)}: who is there "
+                    f"stays, only places that are free or fall free close{full}"
+                )
 
 
 def hidden_queue(result: Comparison, table: pd.DataFrame, scenario: str) -> str:
@@ -175,6 +215,12 @@ def by_site(result: Comparison) -> Iterator[tuple[str, tuple[str, str]]]:
 
     That is where the intervals do not meet and the two are of different sign, or apart by what matters.
     """
+    for _, words, key in sorted(_apart(result), key=lambda one: -one[0]):
+        yield words, key
+
+
+def _apart(result: Comparison) -> Iterator[tuple[float, str, tuple[str, str]]]:
+    """The same in no order, each with how many times what matters they are apart."""
     split = result.differences
     split = split[split["measure"].isin(SPLIT) & (split["of"] == "") & ~split["where"].isin(["all", "residents"])]
     place = result.places[result.baseline]
@@ -187,10 +233,13 @@ def by_site(result: Comparison) -> Iterator[tuple[str, tuple[str, str]]]:
         apart = high["difference"] - low["difference"] >= least(str(measure), result) and high["low"] > low["high"]
         if apart:
             each = " and ".join(
-                f"{known[str(row['where'])]} {changed(str(measure), row['difference'])}"
+                f"{known[str(row['where'])]} "
+                + (changed(str(measure), row["difference"]) if answer.matters(row, result) else "no more that matters")
                 for row in (low.to_dict(), high.to_dict())
             )
-            yield f"{titled(result, str(scenario))}, {plain(str(measure))}: {each}", (str(scenario), str(measure))
+            times = (high["difference"] - low["difference"]) / (least(str(measure), result) or 1.0)
+            words = f"{titled(result, str(scenario))}, {plain(str(measure))}: {each}"
+            yield times, words, (str(scenario), str(measure))
 
 
 def where_titles(place: Place) -> dict[str, str]:

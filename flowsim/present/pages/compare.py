@@ -15,7 +15,15 @@ from flowsim.present.pages.answer_compare import risen, where_it_differs
 from flowsim.present.pages.cells import CLOSED, difference_cell, mean_cell, more_than_full
 from flowsim.present.pages.page import Cell, Entry, Section
 from flowsim.present.pages.unfinished import still_there, still_waiting
-from flowsim.present.titles import key_measures, replication_count, service_title, title_and_unit, titled, unit_in
+from flowsim.present.titles import (
+    in_force,
+    key_measures,
+    replication_count,
+    service_title,
+    title_and_unit,
+    titled,
+    unit_in,
+)
 from flowsim.present.words import NO_CHANGE, number, signed
 from flowsim.questions.compare import NO_CLEAR_CHANGE, Comparison, where_pairing_does_not_help
 
@@ -96,6 +104,7 @@ def differences(result: Comparison, brief: bool) -> Section:
     deaths_move = not brief and deaths["change"].isin(["more", "less"]).any()
     sentences = (
         *_waiting_elsewhere(result),
+        *_over_which_days(result),
         _how_to_read(result, brief),
         *([READ_TOGETHER] if set(first.index) >= READ_TOGETHER_OF else []),
         *([DEATHS_MOVE] if deaths_move else []),
@@ -104,6 +113,23 @@ def differences(result: Comparison, brief: bool) -> Section:
         *forecast.not_beside_others(result),
     )
     return Section(heading, columns, tuple(rows), sentences)
+
+
+def _over_which_days(result: Comparison) -> Iterator[str]:
+    """One sentence a scenario with dates: over which days its numbers are, and how to see the others."""
+    days = round(result.days)
+    for scenario in result.others:
+        held, dates = in_force(result, scenario)
+        if not dates:
+            continue
+        if held >= days:
+            over = f"it holds on all of the {days} days measured"
+        else:
+            over = f"it holds on {held} of the {days} days measured, and every number is of all {days}"
+        yield (
+            f"{titled(result, scenario)} holds by date, {dates}: {over}. window=during measures the days on which it "
+            "holds, window=after those that follow, window=all the whole run: three numbers for three questions."
+        )
 
 
 def _waiting_elsewhere(result: Comparison) -> Iterator[str]:
