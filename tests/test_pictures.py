@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from presenting import PictureContract, figure_of, in_words
+from presenting import PictureContract, figure_of, in_words, named
 
 import flowsim
 from flowsim.declare.composition import load, load_scenarios
@@ -25,10 +26,11 @@ from flowsim.present.pages.answer import changed, matters
 from flowsim.present.pages.compare import differences
 from flowsim.present.pages.page import Cell
 from flowsim.present.pages.registry import PAGES
-from flowsim.present.pictures import causes, emergency, registry, style
+from flowsim.present.pictures import causes, emergency, forecast, registry, style
 from flowsim.present.pictures import differences as picture_of_differences
 from flowsim.present.titles import titled
 from flowsim.present.words import number, signed
+from flowsim.questions.forecast import openings, weekly
 
 PLACES = Path(__file__).parent / "places"
 SMALL = ("place=small", "days=28", "warm_up_days=14")
@@ -235,6 +237,61 @@ class TestForecast(PictureContract):
     @pytest.fixture
     def nothing(self, compared: flowsim.Comparison) -> Result:
         return compared
+
+    def test_the_highest_week_stands_above_its_panel_and_in_the_title(self, result: Result) -> None:
+        """Its peak was not named."""
+        bands = weekly(result)
+        for axes, (series, rows) in zip(
+            [axes for axes in figure_of(result, self.name).axes if axes.get_visible()],
+            named("forecast").data(result).frame.groupby("series", sort=False), strict=True,
+        ):  # fmt: skip
+            own = bands[bands["series"] == series]
+            top = own.sort_values(["median", "high_90"], ascending=False, kind="stable").iloc[0]
+            told = f"highest: {number(top['median'])} ({number(top['low_10'])} to {number(top['high_90'])}) in the week"
+            assert axes.texts[-1].get_text().startswith(told), series
+            assert f"{top['week'].day} {top['week']:%B}" in axes.texts[-1].get_text()
+            numbers = [text.get_text() for text in axes.texts]
+            assert {number(value) for value in rows["median"]} <= set(numbers)
+        delayed = bands[bands["series"] == "Delayed patients"]["median"].max()
+        assert f"delayed {number(delayed)} (" in named("forecast").data(result).title
+
+    def test_who_waits_outside_stands_beside_who_waits_for_a_bed(self, result: Result) -> None:
+        """A calm queue for a bed stood alone, or far from hundreds who waited to be seen, on an axis of its own."""
+        shown = named("forecast").data(result)
+        first = shown.frame[shown.frame["series"] == "Delayed patients"]
+        level = {"median": 400.0, "low_10": 300.0, "low_25": 350.0, "high_75": 450.0, "high_90": 500.0, "open": np.nan}
+        added = [first.assign(series=forecast.BOARDING, **{key: v / 8 for key, v in level.items()}),
+                 first.assign(series=forecast.TO_BE_SEEN, **level)]  # fmt: skip
+        frame = pd.concat([*added, shown.frame], ignore_index=True)
+        figure = forecast.draw(dataclasses.replace(shown, frame=frame))
+        left, right = figure.axes[:2]
+        assert left.get_title() == "Waiting in the emergency department for a bed"
+        assert right.get_title() == "Waiting to be seen in the emergency department"
+        assert left.get_ylim() == right.get_ylim()
+
+    def test_bands_of_several_scenarios_are_edges(self, result: Result) -> None:
+        """Their filled colours lay over each other and mixed to mud."""
+        shown = named("forecast").data(result)
+        (one,) = shown.scenarios
+        frame = pd.concat([shown.frame, shown.frame.assign(scenario="other")], ignore_index=True)
+        two = dataclasses.replace(shown, frame=frame, scenarios={one: "One", "other": "Other"})
+        assert all(axes.collections for axes in forecast.draw(shown).axes if axes.get_visible())
+        assert not any(axes.collections for axes in forecast.draw(two).axes)
+
+    def test_extra_beds_are_marked_where_half_of_the_runs_have_opened_them(self, tmp_path: Path) -> None:
+        (tmp_path / "small.csv").write_text("service,where,state,people\nwards,general,in stage,40\n", encoding="utf-8")
+        rule = "+place.services.wards.escalation={more: {add: 4, open_at: 1, close_at: 0, looks: '08:00, 16:00'}}"
+        place = load("place=small", rule, f"census={tmp_path / 'small.csv'}", "days=14", scenarios_dir=PLACES)
+        result = flowsim.run(place, 3, out=tmp_path / "out", charts=False, **QUICK)
+        extra = result.nights.query("state == 'extra beds' and count > 0")
+        opened = openings(result)
+        assert len(opened)
+        for row in opened.to_dict("records"):
+            first = extra[extra["of"] == "wards"].groupby("replication")["date"].min().sort_values()
+            assert row["runs"] == len(first)
+            assert row["date"] == first.iloc[1]
+        words = [text.get_text() for axes in figure_of(result, self.name).axes for text in axes.texts]
+        assert f"extra beds by {row['date'].day} {row['date']:%B}, {row['runs']} of 3 runs" in words
 
 
 class OfASweep(PictureContract):

@@ -5,6 +5,7 @@ Pages hold numbers; what a writer makes of them is decided here.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 
 from flowsim.measures.registry import MEASURES
@@ -48,6 +49,11 @@ def tick(value: float, unit: str) -> str:
     if unit.startswith("£"):
         return _pounds(value).replace(".00m", "m")
     return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:,.6g}"
+
+
+def day_words(date: dt.date) -> str:
+    """``4 December``"""
+    return f"{date.day} {date:%B}"
 
 
 def signed(value: float, unit: str = "") -> str:

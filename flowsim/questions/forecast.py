@@ -121,3 +121,22 @@ def weekly(result: Result) -> pd.DataFrame:
                 start = first + begin
                 weeks.append({"scenario": scenario, "series": title, "week": start, "n": len(values), **bands})
     return pd.DataFrame(weeks, columns=["scenario", "series", "week", "n", *BANDS, "open"])
+
+
+def openings(result: Result) -> pd.DataFrame:
+    """When extra beds first open in each queue that ever has them (`extra_beds`), in every scenario.
+
+    Returns columns scenario, series (the title in `followed` that it belongs to), title (of the site or the service),
+    n (replications), runs (those in which they open) and date (the night by which half of all replications have
+    opened them; NaT where fewer than half ever do).
+    """
+    rows = []
+    for scenario, place in result.places.items():
+        for key, queue in extra_beds(result, scenario).groupby(["where", "of"], sort=False):
+            where, service = map(str, key)
+            first, half = queue["first"].dropna().sort_values(), -(-len(queue) // 2)
+            date = first.iloc[half - 1] if len(first) >= half else pd.NaT
+            title = place.sites[where].title if where in place.sites else place.services[service].title
+            rows.append((scenario, _beds(place).get(where, BEDS), title, len(queue), len(first), date))
+    table = pd.DataFrame(rows, columns=["scenario", "series", "title", "n", "runs", "date"])
+    return table.assign(date=pd.to_datetime(table["date"]))

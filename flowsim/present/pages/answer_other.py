@@ -16,7 +16,7 @@ from flowsim.present.pages.cells import judged, mean_cell
 from flowsim.present.pages.page import Cell, Entry, Section
 from flowsim.present.pages.unfinished import still_there
 from flowsim.present.titles import point_words, service_title, titled
-from flowsim.present.words import NO_CHANGE, NO_MATTER, number, signed
+from flowsim.present.words import NO_CHANGE, NO_MATTER, day_words, number, signed
 from flowsim.questions.compare import CAPACITY_FREED as FREED
 from flowsim.questions.compare import NO_CLEAR_CHANGE, SERVICE_LOAD, not_costed
 from flowsim.questions.forecast import BOARDING, DELAYED, TO_BE_SEEN, extra_beds, is_forecast, weekly
@@ -155,7 +155,7 @@ def of_forecast(result: Result) -> Section:
     said.append(_bands_of(int(bands["n"].max()) if len(bands) else 0))
     said.append(answer.doubts(result))
     weeks = list(dict.fromkeys(bands["week"]))
-    rows = [(_day(week), *(_band(rows, week) for rows in wide.values())) for week in weeks[:MOST_WEEKS]]
+    rows = [(day_words(week), *(_band(rows, week) for rows in wide.values())) for week in weeks[:MOST_WEEKS]]
     columns = ("week from", *(SHORT[title] for title in wide))
     return _in_a_line(answer.section(said, columns, rows))
 
@@ -171,7 +171,7 @@ def peak(rows: pd.DataFrame) -> str:
     week: Any = rows["median"].idxmax()
     top = rows.loc[week]
     limits = f" ({number(float(top['low_10']))} to {number(float(top['high_90']))})" if top["n"] > 1 else ""
-    return f"{number(float(top['median']))}{limits} in the week from {_day(week)}"
+    return f"{number(float(top['median']))}{limits} in the week from {day_words(week)}"
 
 
 def _band(rows: pd.DataFrame, week: Any) -> str | Cell:
@@ -191,7 +191,7 @@ def what_opens(result: Result, scenario: str) -> Iterator[str]:
     steps = table.assign(step=table.groupby(["where", "of"])["open"].diff())
     for date, step in steps.groupby("date")["step"].sum().items():
         if step and abs(step) >= 1:
-            yield f"{abs(step):,.0f} beds {'open' if step > 0 else 'close'} on {_day(date)}"
+            yield f"{abs(step):,.0f} beds {'open' if step > 0 else 'close'} on {day_words(pd.Timestamp(str(date)))}"
 
 
 def beds_that_open(result: Result, scenario: str) -> Iterator[str]:
@@ -216,12 +216,9 @@ def _range(values: pd.Series) -> str:
 
 def _dates(first: pd.Series) -> str:
     """The middle one of some dates, and the first and last of eight in ten where they differ."""
-    low, middle, high = (first.quantile(part, interpolation="nearest") for part in (0.1, 0.5, 0.9))
-    return f"{_day(middle)} ({_day(low)} to {_day(high)})" if _day(low) != _day(high) else _day(middle)
-
-
-def _day(date: Any) -> str:
-    return f"{date.day} {date:%B}"
+    quantiles: Any = (first.quantile(part, interpolation="nearest") for part in (0.1, 0.5, 0.9))
+    low, middle, high = (day_words(pd.Timestamp(date)) for date in quantiles)
+    return f"{middle} ({low} to {high})" if low != high else middle
 
 
 def _in_a_line(section: Section) -> Section:
