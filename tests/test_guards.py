@@ -127,8 +127,8 @@ def test_unmet_need_has_to_rise_by_a_tenth_and_deaths_by_what_the_end_of_a_run_m
 @pytest.mark.parametrize(
     ("verb", "said"),
     [
-        (("sweep", "replications=1"), "from one replication no guard can fail, so nothing was guarded"),
-        (("select", "indifference=0.5", "most=3"), "from 3 replications a guard fails only where the harm is gross"),
+        (("sweep", "replications=1"), "from one run no guard can fail, so nothing was guarded"),
+        (("select", "indifference=0.5", "most=3"), "from 3 runs a guard fails only where the harm is gross"),
         (("select", "indifference=0.5", "most=5"), ""),
     ],
 )

@@ -78,8 +78,8 @@ def blind(result: Result) -> str:
     """What too few replications keep the guards from seeing, in a clause; empty where they see."""
     n = int(result.results.groupby("scenario")["replication"].nunique().min()) if len(result.results) else 0
     if n < 2:
-        return "from one replication no guard can fail, so nothing was guarded"
-    return f"from {n} replications a guard fails only where the harm is gross" if n < ENOUGH else ""
+        return "from one run no guard can fail, so nothing was guarded"
+    return f"from {n} runs a guard fails only where the harm is gross" if n < ENOUGH else ""
 
 
 def in_words(names: Sequence[str]) -> str:
