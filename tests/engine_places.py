@@ -159,9 +159,9 @@ class Builder:
     ) -> int:
         """A person and the stages of their way. Gives the spell's number.
 
-        A row is a dict of `RowTable` columns, with these comforts: `service` is a name; `next` is the row behind it in
-        the list unless said otherwise (-1 for none, as it is for the last); `before` and `after` are lists of `task`;
-        `child` is the list of rows of the readmission (its spell has the next number).
+        A row is a dict of `RowTable` columns, with these comforts: `service` and `patience_calendar` are names; `next`
+        is the row behind it in the list unless said otherwise (-1 for none, as it is for the last); `before` and
+        `after` are lists of `task`; `child` is the list of rows of the readmission (its spell has the next number).
 
         Args:
             arrival: minute of arrival (of no meaning for initial spells).
@@ -222,6 +222,7 @@ class Builder:
                     row["child"] = numbers.index(number + 1)
                 row.setdefault("next", k + 1 if k + 1 < len(own) else NONE)
                 row["service"] = self._index[row["service"]]
+                row["patience_calendar"] = self._calendar_index(row.get("patience_calendar"))
                 for name in REFERENCES:
                     if row.get(name, NONE) != NONE:
                         row[name] += first
@@ -345,6 +346,8 @@ class _RandomCase:
         self, rng: np.random.Generator, *, spells: int, services: int, pools: int, days: int, odd: float
     ) -> None:
         self.rng = rng
+        [self.of_clocks] = rng.spawn(1)  # apart, so that the other numbers of a case stay as they are
+        self.clocks = 0.5 * (self.of_clocks.random() < 0.5)  # in half of the cases: they make queues longer
         self.odd = odd
         self.days = days
         self.b = Builder(days=days, first_weekday=int(rng.integers(7)))
@@ -509,6 +512,9 @@ class _RandomCase:
                 row["child"] = self.make_rows(generation + 1, home=row["service"])
         for row in [r for r in rows if self.chance(0.3)]:
             self.add_unfit(rows, row)
+        for row in rows:
+            if row.get("patience", NONE) > 0 and self.of_clocks.random() < self.clocks:
+                row["patience_calendar"] = self.calendars[int(self.of_clocks.integers(len(self.calendars)))]
         return rows
 
     def add_unfit(self, rows: list[dict[str, Any]], row: dict[str, Any]) -> None:

@@ -162,7 +162,13 @@ IN_A_PLACE = [
     ("stages.ward.like", "ward", "no circle of likes"),
     ("stages.ward.like", {"north": 2}, "a stage: .*ward"),
     ("stages.support.patience.recovers.to", "hoome", "did you mean 'home'"),
-    ("stages.support.patience.recovers", {"to": "home"}, "either 'after' or 'try_now"),
+    ("stages.support.patience.recovers", {"to": "home"}, "either 'after', or a 'clock', or both, or else 'try_now"),
+    ("stages.support.patience.recovers", {"to": "home", "try_now": True, "clock": "rounds"}, "or else 'try_now: true'"),
+    ("stages.support.patience.recovers", {"to": "home", "clock": "always"}, "a clock, which cannot be open always"),
+    ("stages.support.patience.recovers.clock", "runds", "a calendar:.*did you mean 'rounds'"),
+    ("stages.support.patience.recovers.clock", {"by": "locality", "north": "rounds"}, "no entry for"),
+    ("stages.support.patience.recovers.calendar", "rounds", "unknown key 'calendar'; allowed: after, clock,"),
+    ("stages.support.patience.closes", {"to": "home", "clock": "rounds"}, "'recovers' and 'closes' may both be some"),
     ("stages.support.next", "ward", r"(ward -> support -> ward|support -> ward -> support).*a way that ends"),
     ("stages.home.next", "home", "home -> home.*enters no stage twice"),
     ("nonsense", 1, "unknown key 'nonsense'"),
@@ -179,6 +185,22 @@ def test_refused_in_a_place(raw, key, value, told):
     assert sentence.startswith("small.yaml: ")
     assert sentence.endswith(".")
     assert "\n" not in sentence
+
+
+def test_reasons_that_nobody_has_both_of_or_with_one_clock(raw):
+    patience = raw["stages"]["support"]["patience"]
+    after = {"after": {"fixed": 3, "unit": "days"}}
+    patience["recovers"]["when"] = {"locality": "north"}
+    patience["closes"] = {"to": "home", "clock": "rounds", "when": {"locality": ["south"]}}
+    read_place(raw)
+    patience["closes"]["when"] = {"needs_support": "yes"}
+    with pytest.raises(PlaceError, match=r"patience: 'recovers' and 'closes' may both.*the same 'clock' in both, or a"):
+        read_place(raw)
+    patience["recovers"]["clock"] = "rounds"
+    read_place(raw)
+    patience["earlier"] = {"to": "leave", "clock": "office", "when": {"locality": ["north", "south"]}, **after}
+    with pytest.raises(PlaceError, match="'recovers' and 'earlier'"):
+        read_place(raw)
 
 
 def test_a_mean_and_a_median_that_fit_level_by_level(raw):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import fields, replace
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,29 @@ def test_work_and_waits_across_the_minute_end_by_the_calendars_of_each_run() -> 
 
     assert_shares(build((9, 12)), build((14, 20)), DAY)
     assert_shares(build((9, 12)), build((14, 20)), DAY - 1)
+
+
+def test_patience_across_the_minute_ends_by_the_calendars_of_each_run() -> None:
+    """Also where the calendar of the first run opens no more, and so has no event to carry."""
+
+    def build(*closing: int, early: int = 300) -> Prepared:
+        b = Builder(days=4)
+        b.calendar("closing", minutes=[early, *closing])
+        b.service("ward", 0)
+        b.service("flat", 5)
+        asks = {"service": "ward", "patience": 60, "patience_calendar": "closing", "otherwise": 1, "next": NONE}
+        for arrival in (0, 500, 1300):
+            b.spell(arrival, [asks, {"service": "flat", "duration": 10}])
+        journeys, network = b.build()
+        return Prepared(network, journeys)
+
+    tuesday, wednesday, never = build(DAY + 600), build(2 * DAY + 720), build()
+    for one, other in permutations((tuesday, wednesday, never), 2):
+        assert_shares(one, other, DAY)
+    assert_shares(tuesday, build(DAY + 600, early=301), DAY, shares=False)
+    plainly = tuesday.journeys.rows.patience_calendar * 0 - 1
+    rows = replace(tuesday.journeys.rows, patience_calendar=plainly)
+    assert_shares(tuesday, Prepared(tuesday.network, replace(tuesday.journeys, rows=rows)), DAY, shares=False)
 
 
 def test_what_differs_before_the_minute_makes_a_whole_run() -> None:

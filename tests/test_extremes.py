@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from acceptance import ENGINES, PLACES, Engine, Observed, half_width, replicate, simulate, small_place
+from acceptance import DAY, ENGINES, PLACES, Engine, Observed, half_width, replicate, simulate, small_place
 
 from flowsim.engine.stamps import GAVE_UP, MOVED_ON, NEVER, STILL_IN, UNFIT_AGAIN, differing
 from flowsim.model.cohort import Cohort
@@ -92,6 +92,45 @@ def test_no_place_and_patience_sends_everybody_to_the_fallback(engine: Engine) -
     assert (o.stamps.ended[over] == GAVE_UP).all()
     fallback = o.journeys.rows.otherwise[over]
     assert (o.stamps.joined[fallback] == o.stamps.joined[over] + 10 * 1440).all()
+
+
+@pytest.mark.parametrize("after", [10 * DAY, 0], ids=["after ten days", "by the clock alone"])
+def test_no_place_and_patience_until_a_clock_ends_at_that_time_of_day(engine: Engine, after: int) -> None:
+    """Of whoever joins on a Friday afternoon the patience ends on Monday at noon."""
+    o = hospital(
+        engine, "place.services.support.capacity=0", "place.services.support.neighbours={elsewhere: 0}", NO_CASELOAD,
+        "+place.calendars.closing={weekday: '12:00', bank_holiday: '12:00'}",
+        "+place.stages.support.patience.recovers.clock=closing",
+        *([] if after else ["place.stages.support.patience.recovers.after=null"]),
+    )  # fmt: skip
+    minute = np.arange(o.place.run.horizon)
+    closing = minute[(minute % DAY == 12 * 60) & ((minute // DAY + o.network.first_weekday) % 7 < 5)]
+    rows = o.rows("support")
+    over = rows[o.stamps.joined[rows] < o.place.run.horizon - 15 * DAY]
+    assert len(over) > 100
+    ends = closing[np.searchsorted(closing, o.stamps.joined[over] + max(after, 1))]
+    assert (ends - o.stamps.joined[over] - after > 2 * DAY).any()  # over a weekend
+    assert (o.stamps.ended[over] == GAVE_UP).all()
+    assert (o.stamps.joined[o.journeys.rows.otherwise[over]] == ends).all()
+
+
+def test_each_of_several_reasons_brings_its_own_clock() -> None:
+    """North: three days, then to the clock, is before ten days and the same clock. South has none."""
+    clock, where = "place.stages.support.patience", "{locality: %s}"
+    o = hospital(
+        ENGINES["reference"], "+place.calendars.closing={weekday: '12:00'}", f"+{clock}.recovers.clock=closing",
+        f"+{clock}.recovers.when={where % 'north'}",
+        f"+{clock}.sooner={{after: {{fixed: 3, unit: days}}, clock: closing, to: leave, when: {where % 'north'}}}",
+        f"+{clock}.south={{after: {{fixed: 2, unit: days}}, to: leave, when: {where % 'south'}}}",
+    )  # fmt: skip
+    rows, closing = o.rows("support"), o.network.calendars.names.index("closing")
+    spell = o.journeys.rows.spell[rows]
+    locality = np.array(o.journeys.levels["locality"])[o.journeys.attributes["locality"][spell]]
+    for name, minutes, calendar in (("north", 3 * DAY, closing), ("south", 2 * DAY, NONE), ("elsewhere", NONE, NONE)):
+        there = rows[locality == name]
+        assert len(there) > 10
+        assert set(o.journeys.rows.patience[there]) == {minutes}
+        assert set(o.journeys.rows.patience_calendar[there]) == {calendar}
 
 
 def test_no_place_and_no_patience_keeps_everybody_waiting(engine: Engine) -> None:

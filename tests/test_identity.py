@@ -438,6 +438,13 @@ MUTATIONS: dict[str, Mutation] = {
     "the last look does not close": {"decision 3, closes": only("right", "or")},
     "no rounds after the look": {"decision 3, then rounds again": put("...\nbreak")},
     "try-nows are turned away one by one": {"decision 4, want elsewhere": inside(f"{ROUNDS}\n...")},
+    "patience does not wait for its clock": {"want, patience until a clock": drop},
+    "patience counts the open minutes of its clock": {
+        "want, patience until a clock": swap(
+            "next_open(openings, first, int64(rare[more, PATIENCE_CALENDAR]), t)",
+            "plus_open(openings, first, int64(rare[more, PATIENCE_CALENDAR]), t - rows[j, PATIENCE], rows[j, PATIENCE])",
+        ),
+    },
     "a try-now waits a minute": {"try now": put("...\nif patience == 0:\n    patience = 1")},
     "displacement in the other order": {"displacement, order": backwards},
     "displacement after the rounds": {"decision 1": inside(f"{ROUNDS}\n...")},

@@ -226,6 +226,21 @@ def test_fallback_and_the_wait_for_it() -> None:
     assert case.values()["service_gave_up_share", "reablement"] == 100
 
 
+def test_a_queue_given_up_at_a_clock_lasts_until_then() -> None:
+    b = Builder(days=6)
+    b.calendar("closing", minutes=range(17 * HOUR, 6 * DAY, DAY))
+    b.service("ward", 1)
+    b.service("reablement", 0)
+    b.spell(0, [
+        {"service": "ward", "duration": DAY},
+        {"service": "reablement", "patience": 6 * HOUR, "patience_calendar": "closing", "next": -1},
+    ])  # fmt: skip
+    case = Case(b, WARD)
+    assert case.causes() == {"capacity: reablement": 17 * HOUR}
+    assert case.values(0, 2 * DAY)["service_gave_up_share", "reablement"] == 100
+    assert case.values(0, DAY + 16 * HOUR).get(("service_gave_up_share", "reablement")) != 100
+
+
 def test_delay_still_running_is_cut_at_the_end() -> None:
     b = Builder(days=3)
     b.service("ward", 1)

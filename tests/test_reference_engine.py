@@ -12,7 +12,7 @@ import pytest
 import simpy
 from engine_places import Builder, random_case, task
 
-from flowsim.engine import reference
+from flowsim.engine import compiled, reference
 from flowsim.engine.stamps import (
     DIED,
     DISPLACED,
@@ -365,6 +365,26 @@ def test_patience_runs_from_joining_and_beats_an_acceptance_of_the_same_minute()
     assert told.all(ann, 0) == (40, -1, -1, -1, -1, -1, -1, GAVE_UP)
     assert told.all(ann, 1)[:3] == (100, 100, 100)
     assert told("started", bob) == 100
+
+
+def test_patience_until_a_clock_ends_at_its_next_opening_now_included() -> None:
+    b = places("ward", "flat", flat=9)
+    ward_until(b, 20000)
+    b.calendar("closing", minutes=[100, 300])
+    b.calendar("shut", minutes=[50])
+
+    def waits(arrival: int, patience: int, calendar: str) -> int:
+        asks = row("ward", 10, patience=patience, patience_calendar=calendar, otherwise=1, next=-1)
+        return b.spell(arrival, [asks, row("flat", 10)])
+
+    later, now, next_one, never = (
+        waits(40, 20, "closing"), waits(40, 60, "closing"), waits(100, 1, "closing"), waits(50, 1, "shut")
+    )  # fmt: skip
+    behind = waits(40, 8 * DAY, "closing")  # the end of the run
+    told = Told(b)
+    assert [told("joined", who, 1) for who in (later, now, next_one)] == [100, 100, 300]
+    assert [told("ended", who, 0) for who in (later, never, behind)] == [GAVE_UP, STILL_IN, STILL_IN]
+    assert not differing(told.stamps, compiled.run(*b.build()))
 
 
 def test_giving_up_without_a_fallback_goes_home_from_the_row_held() -> None:

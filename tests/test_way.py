@@ -58,6 +58,19 @@ def test_a_way_minute_by_minute() -> None:
     assert longest_held(network, journeys, stamps, 11 * HOUR, 5) == []
 
 
+def test_a_queue_given_up_at_a_clock() -> None:
+    b = Builder(days=2)
+    b.calendar("closing", minutes=[17 * HOUR])
+    b.service("clinic", 0)
+    b.spell(9 * HOUR, [{"service": "clinic", "patience": 30, "patience_calendar": "closing"}])
+    journeys, network = b.build()
+    one = way(network, journeys, reference.run(journeys, network), 0)
+    assert one is not None
+    assert [(event.minute, event.what, event.minutes) for event in one.events] == [
+        (9 * HOUR, Happened.JOINED, 0), (17 * HOUR, Happened.GAVE_UP, 8 * HOUR)
+    ]  # fmt: skip
+
+
 def numbers(journeys: Journeys) -> list[int]:
     return journeys.spells.number.tolist()
 

@@ -267,8 +267,8 @@ def _taken_over(trunk: Trunk, journeys: Journeys, network: Network, renamed: np.
     at_of[trunk.who] = np.arange(len(trunk.who))
     compiled_carry.carry(
         trunk.rows, trunk.tasks, trunk.stamps, trunk.spells, trunk.events, trunk.begin, trunk.task_begin, trunk.first,
-        at_of, active, new_of, first, renamed, tables.rows, tables.tasks, tables.stamps, tables.spells, tables.services,
-        tables.heads, tables.openings, tables.first, tables.run, trunk.minute,
+        at_of, active, new_of, first, renamed, tables.rows, tables.rare, tables.tasks, tables.stamps, tables.spells,
+        tables.services, tables.heads, tables.openings, tables.first, tables.run, trunk.minute,
     )  # fmt: skip
     _services_taken_over(trunk, network, renamed, tables)
     return True

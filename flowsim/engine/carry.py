@@ -9,13 +9,13 @@ import numpy as np
 from numba import njit
 from numpy import int64
 
-from flowsim.engine.kernel import MAIN, READMISSION, WAKE, grant, join, schedule
+from flowsim.engine.kernel import MAIN, PATIENCE_ENDS, READMISSION, WAKE, grant, join, may_give_up, schedule
 
 from flowsim.engine.layout import (  # isort: skip
     AFTER, BASE, BEFORE, CHILD, ENDED, FIRST_TASK, HANDED, HORIZON, KEEPS, KEPT, KEY, LAST_TASK, MARKS, NEED, NEXT_ROW,
-    NODES, N_AFTER, N_BEFORE, N_SPELLS, PARENT, PHASE, PRIORITY, QUEUE, QUEUES, RARE, RARE_COLUMNS, RESERVED, RESERVES,
-    ROW, ROW_COLUMNS, SERVICE, STAYS, TAKEN, TARGET, TASK, TASK_BEGAN, TASK_CALENDAR, TASK_ENDED, TASK_GRANTED,
-    TASK_MINUTES, TASK_POOL, TASK_SKIP, WAITING, WAKE_AT,
+    NODES, N_AFTER, N_BEFORE, N_SPELLS, PARENT, PATIENCE, PATIENCE_CALENDAR, PHASE, PRIORITY, QUEUE, QUEUES, RARE,
+    RARE_COLUMNS, RESERVED, RESERVES, ROW, ROW_COLUMNS, ROW_JOINED, SERVICE, STAYS, TAKEN, TARGET, TASK, TASK_BEGAN,
+    TASK_CALENDAR, TASK_ENDED, TASK_GRANTED, TASK_MINUTES, TASK_POOL, TASK_SKIP, WAITING, WAKE_AT,
 )  # fmt: skip
 
 SAME = np.array(
@@ -24,9 +24,8 @@ SAME = np.array(
 WITHIN = np.array([ROW_COLUMNS.index(name) for name in ("next", "otherwise")])
 """Columns of a row that name another of its spell; so with those below."""
 RARE_WITHIN = np.array([RARE_COLUMNS.index(name) for name in ("since", "keep", "unfit_to", "displaced_to")])
-RARE_SAME = np.array(
-    [c for c, name in enumerate(RARE_COLUMNS) if name not in ("since", "keep", "unfit_to", "displaced_to", "child")]
-)
+NOT_SAME = ("since", "keep", "unfit_to", "displaced_to", "child", "patience_calendar")
+RARE_SAME = np.array([c for c, name in enumerate(RARE_COLUMNS) if name not in NOT_SAME])
 EVENTS = (1 << (int(MAIN) + 2)) - 1
 """The bits of all events among the marks."""
 
@@ -101,6 +100,8 @@ def same_plans(
                 for c in RARE_WITHIN:
                     if moved(int64(old_rare[a, c]), offset) != rare[b, c]:
                         return False
+                if old_class[old_rare[a, PATIENCE_CALENDAR]] != new_class[rare[b, PATIENCE_CALENDAR]]:
+                    return False
                 if (old_rare[a, CHILD] < 0) != (rare[b, CHILD] < 0):
                     return False
                 if old_rare[a, CHILD] >= 0 and old_number[old_rare[a, CHILD]] != number[rare[b, CHILD]]:
@@ -131,7 +132,7 @@ def carry_rows(old_rows, old_tasks, old_stamps, begin, end, task_begin, rows, ta
 @njit(cache=True)
 def carry(
     old_rows, old_tasks, old_stamps, old_spells, events, begin, task_begin, old_first, at_of, active, new_of, first,
-    renamed, rows, tasks, stamps, spells, services, heads, openings, first_opening, run, minute,
+    renamed, rows, rare, tasks, stamps, spells, services, heads, openings, first_opening, run, minute,
 ):  # fmt: skip
     """Put the state of all who came so far into the new tables, as it is between the minute before and this one.
 
@@ -171,8 +172,14 @@ def carry(
             spells[n, LAST_TASK] = old_spells[at, LAST_TASK] - of_old + of_new
 
         for kind in range(MAIN):
-            if events[at, kind] >= 0:
+            if kind != PATIENCE_ENDS and events[at, kind] >= 0:
                 schedule(spells, heads, run, kind, n, events[at, kind])
+        # Patience ends by the new calendars; and an old one that opened no more before the end has no event to carry.
+        if phase == QUEUES and rows[target + offset, PATIENCE] > 0:
+            j = target + offset
+            over = int64(stamps[j, ROW_JOINED]) + int64(rows[j, PATIENCE])
+            ends = may_give_up(rows, rare, openings, first_opening, run, j, over)
+            schedule(spells, heads, run, PATIENCE_ENDS, n, ends)
         queue = int64(old_spells[at, QUEUE])
         if queue >= 0:
             asks = target if phase == QUEUES else row

@@ -25,12 +25,13 @@ from flowsim.engine.layout import (  # isort: skip
     HOLD, HOLDS, HORIZON, INITIAL, IN_USE, KEEP, KEEPS, KEPT, KEPT_ON_READMISSION, KEY, LAST_TASK, LEAST, LESS, LOGGED,
     LOG_CAPACITY, LOG_IN_USE, LOG_MINUTE, LOG_QUEUE, LOG_REASON, LOG_SERVICE, LOOK_LAST, LOOK_MINUTE, LOOK_RULE, MARKS,
     MORE, NEED, NEXT, NEXT_DISPLACEMENT, NEXT_FIXED, NEXT_LOOK, NEXT_ROW, NEXT_STEP, NODES, N_AFTER, N_BEFORE, N_LOG,
-    N_SPELLS, ORDER_FROM, ORDER_TO, OTHERWISE, PARENT, PATIENCE, PENDING, PHASE, PRIORITY, QUEUE, QUEUES, QUOTA,
-    QUOTA_DAY, QUOTA_WEEK, RARE, READMISSION_GAP, RECOGNITION, RESERVED, RESERVES, ROOT, ROW, ROW_ACCEPTED, ROW_FREED,
-    ROW_JOINED, ROW_LEFT, ROW_READY, ROW_RECOGNISED, ROW_STARTED, RULE_CLOSE, RULE_IS_OPEN, RULE_OPEN, RULE_SERVICE,
-    RULE_UNITS, RULE_WATCH, SERVICE, SINCE, SPELL, STAYS, STEP_CAPACITY, STEP_MINUTE, STEP_REASON, STEP_SERVICE, TAIL,
-    TAKEN, TARGET, TASK, TASK_BEGAN, TASK_CALENDAR, TASK_ENDED, TASK_GRANTED, TASK_MINUTES, TASK_POOL, TASK_SKIP,
-    UNFIT_AFTER, UNFIT_TO, UNITS, USED_DAY, USED_WEEK, WAITING, WAKE_AT, WANTS, WEEKDAY, WORDS,
+    N_SPELLS, ORDER_FROM, ORDER_TO, OTHERWISE, PARENT, PATIENCE, PATIENCE_CALENDAR, PENDING, PHASE, PRIORITY, QUEUE,
+    QUEUES, QUOTA, QUOTA_DAY, QUOTA_WEEK, RARE, READMISSION_GAP, RECOGNITION, RESERVED, RESERVES, ROOT, ROW,
+    ROW_ACCEPTED, ROW_FREED, ROW_JOINED, ROW_LEFT, ROW_READY, ROW_RECOGNISED, ROW_STARTED, RULE_CLOSE, RULE_IS_OPEN,
+    RULE_OPEN, RULE_SERVICE, RULE_UNITS, RULE_WATCH, SERVICE, SINCE, SPELL, STAYS, STEP_CAPACITY, STEP_MINUTE,
+    STEP_REASON, STEP_SERVICE, TAIL, TAKEN, TARGET, TASK, TASK_BEGAN, TASK_CALENDAR, TASK_ENDED, TASK_GRANTED,
+    TASK_MINUTES, TASK_POOL, TASK_SKIP, UNFIT_AFTER, UNFIT_TO, UNITS, USED_DAY, USED_WEEK, WAITING, WAKE_AT, WANTS,
+    WEEKDAY, WORDS,
 )  # fmt: skip
 
 # Kinds of events, in the order in which those of one person run in a minute; WAKE belongs to a service.
@@ -889,16 +890,27 @@ def turn_elsewhere(rows, spells, services, heads, run, n, ended):
 
 
 @cold
-def wait_or_leave(rows, spells, services, heads, run, n, t):
+def may_give_up(rows, rare, openings, first, run, j, t):
+    """The first minute from t on in which the queue of row j may be given up; the horizon or later for never."""
+    more = int64(rows[j, RARE])
+    if more >= 0 and t < run[HORIZON]:  # calendars know no later day
+        t = next_open(openings, first, int64(rare[more, PATIENCE_CALENDAR]), t)  # rule: want, patience until a clock
+    return t
+
+
+@cold
+def wait_or_leave(rows, rare, spells, services, heads, openings, first, run, n, t):
     """Spell n asked in this pass and will not queue for ever: unless it was accepted, patience begins or it leaves.
 
     Whoever was readmitted in this very minute is no longer in that queue.
     """
     if spells[n, PHASE] != QUEUES or spells[n, MARKS] & (1 << PATIENCE_ENDS):
         return
-    patience = int64(rows[spells[n, TARGET], PATIENCE])  # rule: try now
+    j = index(spells[n, TARGET])
+    patience = int64(rows[j, PATIENCE])  # rule: try now
     if patience > 0:
-        schedule(spells, heads, run, PATIENCE_ENDS, n, t + patience)  # rule: want, patience
+        ends = may_give_up(rows, rare, openings, first, run, j, t + patience)  # rule: want, patience
+        schedule(spells, heads, run, PATIENCE_ENDS, n, ends)
     elif patience == 0:
         turn_elsewhere(rows, spells, services, heads, run, n, TURNED_AWAY)
 
@@ -1228,7 +1240,7 @@ def advance(
             last = int64(run[ASKS])  # rule: decision 4, all together
             run[ASKS] = 0
             for k in range(last):
-                wait_or_leave(rows, spells, services, heads, run, int64(asks[k]), t)
+                wait_or_leave(rows, rare, spells, services, heads, openings, first, run, int64(asks[k]), t)
             for k in range(last):  # who asks again now is noted before this place
                 n = int64(asks[k])
                 if spells[n, PHASE] == WANTS:  # rule: decision 4, want elsewhere

@@ -81,11 +81,13 @@ ROW_COLUMNS = (
 RARE_COLUMNS = (
     "hold", "died", "decline_after", "declined_units", "declined_duration", "since", "keep", "child",
     "readmission_gap", "kept_on_readmission", "death_after", "unfit_after", "unfit_to", "displaced_to",
+    "patience_calendar",
 )  # fmt: skip
 (
     HOLD, DIES, DECLINE_AFTER, DECLINED_UNITS, DECLINED_DURATION, SINCE, KEEP, CHILD,
     READMISSION_GAP, KEPT_ON_READMISSION, DEATH_AFTER, UNFIT_AFTER, UNFIT_TO, DISPLACED_TO,
-) = range(14)  # fmt: skip
+    PATIENCE_CALENDAR,
+) = range(15)  # fmt: skip
 
 # tasks
 TASK_COLUMNS = ("calendar", "minutes", "pool", "skip_if_kept")

@@ -335,7 +335,7 @@ class Patient:
         if patience == TRY_NOW:
             hospital.try_nows.append((self, row))
         elif patience > 0:
-            self.patience = hospital.at(now + patience, PATIENCE, self.lose_patience)
+            self.patience = hospital.at(hospital.may_give_up(row, now + patience), PATIENCE, self.lose_patience)
         if limit >= 0 and not self.declined:
             self.decline = hospital.at(declines, DECLINE, self.need_more)
 
@@ -775,6 +775,7 @@ class Hospital:
         self.duration: list[int] = rows["duration"]
         self.next: list[int] = rows["next"]
         self.patience: list[int] = rows["patience"]
+        self.patience_calendar: list[int] = rows["patience_calendar"]
         self.otherwise: list[int] = rows["otherwise"]
         self.unfit_after: list[int] = rows["unfit_after"]
         self.unfit_to: list[int] = rows["unfit_to"]
@@ -852,6 +853,10 @@ class Hospital:
         if minute < self.horizon:
             self.environment.schedule(due, priority, minute - self.now)
         return due
+
+    def may_give_up(self, row: int, minute: int) -> int:
+        """The first minute from this one on in which the queue of the row may be given up."""
+        return self.calendars.next_open(self.patience_calendar[row], minute)
 
     def _schedule_arrivals(self, journeys: Journeys) -> None:
         """Arrivals by minute; only the next minute with one is ever in SimPy's list."""

@@ -290,14 +290,14 @@ class History:
     @cached_property
     def waited_until(self) -> np.ndarray:
         """(R,) when the row's queue was left, accepted or not; the horizon while waiting, -1 where never joined."""
-        rows, s = self.journeys.rows, self.stamps
+        s = self.stamps
         until = s.accepted.copy()
         rest = np.flatnonzero((s.joined >= 0) & (s.accepted < 0))
         ended = s.ended[rest]
         until[rest] = self.horizon
         gave_up, broken = rest[ended == GAVE_UP], rest[np.isin(ended, (UNFIT_AGAIN, DIED))]
         away, back = rest[ended == TURNED_AWAY], rest[ended == READMITTED]
-        until[gave_up] = s.joined[gave_up] + rows.patience[gave_up]
+        until[gave_up] = given_up(self.network, self.journeys, s, gave_up)
         until[away] = s.joined[away]
         until[broken] = self.left[self.previous[broken]]
         until[back] = self.returned[self.spell[back]]
@@ -469,6 +469,13 @@ class History:
         closes = np.flatnonzero(calendar != ALWAYS_OPEN)
         minutes[closes] = self.network.calendars.open_between(calendar[closes], start[closes], end[closes])
         return minutes
+
+
+def given_up(network: Network, journeys: Journeys, stamps: Stamps, rows: np.ndarray) -> np.ndarray:
+    """The minutes in which the queues of these rows were given up, which no engine stamps: (n,) int64."""
+    planned = journeys.rows
+    over = stamps.joined.take(rows) + planned.patience.take(rows)
+    return network.calendars.next_opens(planned.patience_calendar.take(rows), over)
 
 
 def ranges(first: np.ndarray, last: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from enum import Enum, auto
 import numpy as np
 
 from flowsim.engine.stamps import ENDINGS, GAVE_UP, NEVER, READMITTED, STILL_IN, TURNED_AWAY, Stamps
+from flowsim.measures.history import given_up
 from flowsim.model.tables import GENERATIONS, NONE, NUMBERS_A_PERSON, Journeys, Network
 
 READMISSIONS = GENERATIONS - 1
@@ -174,15 +175,15 @@ class _Reader:
             yield self._of(row, started, STARTING + order, Happened.CAME)
 
     def _not_taken(self, row: int, order: int) -> Iterator[Event]:
-        """A queue that was given up: no engine stamps a minute for it, but patience says when that was."""
+        """A queue that was given up: no engine stamps a minute for it, but patience and its clock say when that was."""
         ended, joined = int(self.stamps.ended[row]), int(self.stamps.joined[row])
         if self.stamps.accepted[row] != NEVER:
             return
         if ended == TURNED_AWAY:
             yield self._of(row, joined, QUEUEING + order + 1, Happened.TURNED_AWAY)
         elif ended == GAVE_UP:
-            patience = int(self.rows.patience[row])
-            yield self._of(row, joined + patience, QUEUEING + order + 1, Happened.GAVE_UP, patience)
+            minute = int(given_up(self.network, self.journeys, self.stamps, np.array([row]))[0])
+            yield self._of(row, minute, QUEUEING + order + 1, Happened.GAVE_UP, minute - joined)
 
     def _ready(self, row: int) -> Iterator[Event]:
         started, ready, seen = (int(getattr(self.stamps, n)[row]) for n in ("started", "ready", "recognised"))

@@ -115,6 +115,15 @@ class Calendars:
             return np.asarray(end) - np.asarray(start)
         return self._opened(calendar, end) - self._opened(calendar, start)
 
+    def next_opens(self, calendar: np.ndarray, minute: np.ndarray) -> np.ndarray:
+        """(n,) the first open minute of each calendar at or after a minute (0 <= minute <= horizon); `horizon` or later
+        when there is none."""
+        found = np.array(minute, dtype=np.int64)
+        closes = np.flatnonzero(calendar != ALWAYS_OPEN)
+        at = self._at(calendar[closes], found[closes])
+        found[closes] = np.maximum(found[closes], self.openings[:, FROM].take(at))
+        return found
+
     def opens(self, calendar: np.ndarray, minute: np.ndarray) -> np.ndarray:
         """(n,) bool: is each calendar open in a minute (0 < minute < horizon) and was closed in the one before?"""
         return self.openings[self._at(calendar, minute), FROM] == minute

@@ -75,7 +75,11 @@ class Needs:
 
     def patience(self, stage: Stage, name: str, sampler: Sampler, sheet: Sheet) -> tuple[Who, Column]:
         """Of all the reasons to give up the queue, the first to run out. Returns whom they make give up, positions in
-        the sheet, and the codes of the stages to which these turn."""
+        the sheet, and the codes of the stages to which these turn.
+
+        Of a person's reasons all have one clock or none (declare/rules/stages.py), so the first to run out is known
+        before the minute of joining is.
+        """
         reasons = [self._reason(stage, name, reason, sampler, sheet) for reason in stage.patience]
         if len(reasons) == 1:
             [(rows, minutes, to)] = reasons
@@ -101,6 +105,10 @@ class Needs:
         if valve.after is not None:
             waited = sampler.waited(name, those, queueing=True)
             minutes = sampler.wait(valve.after, f"{name}/patience/{reason}", those, waited)
+        if valve.clock is not None:
+            if valve.after is None:
+                minutes = 1  # who comes in the very minute of the clock has the next one to wait for
+            sheet.say("patience_calendar", names(valve.clock, sampler.people, those, self.levels, self.calendar), rows)
         return rows, minutes, names(valve.to, sampler.people, those, self.levels, self.stage_code)
 
     def _queues(self, kind: str, service: Service, people: People, who: Who) -> Column:

@@ -66,6 +66,7 @@ class RowTable:
         priority: place in the queue, lower first.
         next: the row that follows, -1 to leave the system.
         patience: minutes until the person gives up the queue of this row; -1 never, 0 try now.
+        patience_calendar: they then stay until it is open; -1 for always, which is at once.
         otherwise: the row they turn to then, -1 to leave the system with less.
         unfit_after: minutes from ready until unfit again, if still waiting; -1 never.
         unfit_to: the row (same service, no more units) they resume in.
@@ -95,6 +96,7 @@ class RowTable:
     priority: np.ndarray
     next: np.ndarray
     patience: np.ndarray
+    patience_calendar: np.ndarray
     otherwise: np.ndarray
     unfit_after: np.ndarray
     unfit_to: np.ndarray
@@ -118,11 +120,11 @@ class RowTable:
 
 
 ROW_DEFAULTS: dict[str, int] = {
-    "units": 1, "duration": 1, "priority": 0, "next": NONE, "patience": NONE, "otherwise": NONE, "unfit_after": NONE,
-    "unfit_to": NONE, "death_after": NONE, "since": NONE, "hold": 1, "keep": NONE, "decline_after": NONE,
-    "declined_units": 0, "declined_duration": 1, "died": 0, "readmission_gap": NONE, "child": NONE,
-    "kept_on_readmission": 0, "displaced_to": NONE, "displacement_mark": 0, "recognition": 0, "first_task": 0,
-    "n_before": 0, "n_after": 0,
+    "units": 1, "duration": 1, "priority": 0, "next": NONE, "patience": NONE, "patience_calendar": ALWAYS_OPEN,
+    "otherwise": NONE, "unfit_after": NONE, "unfit_to": NONE, "death_after": NONE, "since": NONE, "hold": 1,
+    "keep": NONE, "decline_after": NONE, "declined_units": 0, "declined_duration": 1, "died": 0,
+    "readmission_gap": NONE, "child": NONE, "kept_on_readmission": 0, "displaced_to": NONE, "displacement_mark": 0,
+    "recognition": 0, "first_task": 0, "n_before": 0, "n_after": 0,
 }  # fmt: skip
 """What a row column holds where nothing is said; `spell`, `stage` and `service` must always be given."""
 TASK_DEFAULTS: dict[str, int] = {"calendar": ALWAYS_OPEN, "minutes": 0, "pool": NONE, "skip_if_kept": 0}

@@ -31,17 +31,21 @@ class Task(Model):
 
 
 class Patience(Model):
-    """When a queue is given up: after so long, or at once when there is no place (`try_now`); and where to then."""
+    """When a queue is given up: after so long, then at the next opening of a `clock`, or at once when there is no place
+    (`try_now`); and where to then."""
 
     after: Distribution | None = None
+    clock: NameTable | None = Field(default=None, description="a calendar: given up only while it is open")
     try_now: bool = False
     when: Conditions = Field(default_factory=dict)
     to: NameTable
 
     @model_validator(mode="after")
     def _one(self) -> Patience:
-        if self.try_now == (self.after is not None):
-            raise ValueError("patience needs either 'after' or 'try_now: true'")
+        if self.try_now == (self.after is not None or self.clock is not None):
+            raise ValueError("patience needs either 'after', or a 'clock', or both, or else 'try_now: true'")
+        if self.clock is not None and self.after is None and ALWAYS in self.clock.leaves():
+            raise ValueError("patience without 'after' ends at a clock, which cannot be open always")
         return self
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 
 from flowsim.declare.rules.facts import Facts, must_be_one_of
 from flowsim.declare.rules.tables import (
@@ -64,6 +65,10 @@ def _ways_out(facts: Facts, key: str, name: str, stage: Stage, who: Conditions) 
         check_conditions(facts, f"{key}.patience.{reason}.when", valve.when, everything)
         check_table(facts, f"{key}.patience.{reason}.to", valve.to, everything, {**who, **valve.when})
         check_time(facts, f"{key}.patience.{reason}.after", valve.after, {**who, **valve.when})
+        check_table(facts, f"{key}.patience.{reason}.clock", valve.clock, everything, {**who, **valve.when})
+        for calendar in leaves_of(valve.clock):
+            must_be_one_of(f"{key}.patience.{reason}.clock", calendar, "a calendar:", facts.calendars)
+    _one_clock(f"{key}.patience", stage)
     if stage.unfit is not None:
         check_conditions(facts, f"{key}.unfit.when", stage.unfit.when, everything)
         check_time(facts, f"{key}.unfit.after", stage.unfit.after, {**who, **stage.unfit.when})
@@ -74,6 +79,25 @@ def _ways_out(facts: Facts, key: str, name: str, stage: Stage, who: Conditions) 
     if stage.decline is not None:
         check_time(facts, f"{key}.decline.after", stage.decline.after, who)
         check_table(facts, f"{key}.decline.share", stage.decline.share, everything, who)
+
+
+def _one_clock(key: str, stage: Stage) -> None:
+    """Nobody has two reasons to give up of which one alone has a clock, or another: which of them is the first would
+    depend on when the person joins the queue, and is planned before anybody does."""
+    for (first, one), (second, other) in combinations(stage.patience.items(), 2):
+        apart = any(
+            name in other.when and not set(_levels(one.when[name])) & set(_levels(other.when[name]))
+            for name in one.when
+        )
+        if one.clock != other.clock and not apart:
+            raise PlaceError(
+                f"{key}: '{first}' and '{second}' may both be somebody's, and have not the same clock; allowed: the "
+                "same 'clock' in both, or a 'when' in each so that nobody has both."
+            )
+
+
+def _levels(wanted: str | list[str]) -> list[str]:
+    return [wanted] if isinstance(wanted, str) else wanted
 
 
 def _end(facts: Facts, key: str, stage: Stage, who: Conditions) -> None:
