@@ -30,7 +30,7 @@ def test_baseline_has_no_before():
 def test_files_that_hydra_knows_only_by_name_come_out_as_if_it_had_seen_all_of_them(scenario, monkeypatch):
     by_name = compose(f"scenario={scenario}")
     hydra._composed_by_hydra.cache_clear()
-    monkeypatch.setattr(hydra, "_speaks_to_omegaconf", lambda path: True)
+    monkeypatch.setattr(hydra, "_is_plain", lambda path: False)
     seen = compose(f"scenario={scenario}")
     hydra._composed_by_hydra.cache_clear()
     assert by_name == seen

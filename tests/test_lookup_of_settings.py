@@ -32,10 +32,7 @@ def test_words_may_be_of_a_title_or_begin_a_word() -> None:
 
 def test_what_cannot_be_typed_by_itself_is_typed_with_its_table() -> None:
     one = next(one for one in about("care_home_resident", "chance") if one.key.endswith("85+"))
-    assert (
-        one.type
-        == "'place.choices.care_home_resident.chance={by: age, 55-74: 0.015, 75-84: 0.07, 85+: 0.18, other: 0}'"
-    )
+    assert one.type == "place.choices.care_home_resident.chance.85+=0.18"
     load(one.type.strip("'"))
 
 

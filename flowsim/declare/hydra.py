@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,14 @@ from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from flowsim.declare.yaml_and_csv import folders, main_choices, main_file, options, read_yaml
+from flowsim.declare.group_files import DEFAULTS, GLOBAL, refuse_other_keys, with_those_below
+from flowsim.declare.overrides import in_quotes
+from flowsim.declare.references import resolved, unveiled, veiled
+from flowsim.declare.trees import copied
+from flowsim.declare.yaml_and_csv import folders, main_choices, main_file, options, read_file, read_yaml
 from flowsim.place import PlaceError
 
 FILE = "flowsim file: "
@@ -45,18 +48,14 @@ class _Folder(ConfigSource):
         path = self._file(config_path)
         if not path.is_file():
             raise ConfigLoadError(f"{path} does not exist")
-        header = self.header(path)
-        if config_path.startswith("scenario/") and header["package"] is None:
-            header["package"] = f"scenario.{path.stem}"
-        content = read_yaml(path)
+        document = read_file(path)
+        package = document.package
+        if config_path.startswith("scenario/") and package is None:
+            package = f"scenario.{path.stem}"
+        content = veiled(document.content)
         if self.by_name and config_path.startswith("place/") and _is_plain(path):
             content = {f"{FILE}{path}": None}
-        return ConfigResult(self.provider, self.full_path(), OmegaConf.create(content), header)
-
-    @classmethod
-    def header(cls, path: Path) -> dict[str, str | None]:
-        """What the lines before a file's content say to Hydra, such as the `package` it belongs to."""
-        return cls._get_header_dict(path.read_text(encoding="utf-8")[:512])
+        return ConfigResult(self.provider, self.full_path(), OmegaConf.create(content), {"package": package})
 
     def available(self) -> bool:
         return Path(self.path).is_dir()
@@ -97,21 +96,58 @@ def compose_files(
     """`config.yaml` with the chosen files of each group and the user's settings, as Hydra composes them.
 
     Hydra takes far longer than all the rest, so it is asked once for the same files, whatever the settings, and not
-    at all for scenarios that are only put where they belong.
+    at all for scenarios that are only put where they belong. Each file is checked before Hydra sees it
+    (`group_files.py`), and it sees no ``${...}`` (`references.py`). Raises PlaceError.
     """
     where = folders(scenarios_dir)
-    plain = _plain_scenarios(chosen["scenario"], options("scenario", scenarios_dir))
+    files = {group: options(group, scenarios_dir) for group in chosen}
+    for group, names in chosen.items():
+        with_those_below(group, names, files[group])
+    refuse_other_keys(main_file(where))
+    config = _from_files(chosen, where, files["scenario"]) | dict(settings)
+    read = [read_file(path) for path in _files_of(chosen, files, where)]
+    if any(document.refers for document in read):
+        return resolved(config, settings, lambda path: _said_in(path, files, main_file(where)))
+    return config
+
+
+def _from_files(
+    chosen: Mapping[str, Sequence[str]], where: tuple[Path, ...], scenarios: Mapping[str, Path]
+) -> dict[str, Any]:
+    plain = _plain_scenarios(chosen["scenario"], scenarios)
     try:
         if plain:
-            config = _with_settings({**chosen, "scenario": []}, settings, where)
+            config = _composed({**chosen, "scenario": []}, where)
             if not config.get("scenario"):  # else `config.yaml` itself has a say in them
                 return {**config, "scenario": plain}
-        return _with_settings(chosen, settings, where)
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        return _composed(chosen, where)
+    except OmegaConfBaseException as error:
+        key = unveiled(str(getattr(error, "full_key", "") or "")) or "a key"
+        told = f"{key} is a mapping in one of these files and something else in another that is laid over it"
+        raise PlaceError(f"{where[0]}: {told}; allowed: the same kind in both.") from None
+    except (HydraException, ValueError) as error:
         if isinstance(error, PlaceError):
             raise
-        reason = " ".join(str(error).split())
+        reason = unveiled(" ".join(str(error).split()))[:300]
         raise PlaceError(f"{where[0]}: these files do not fit together: {reason}.") from None
+
+
+def _files_of(
+    chosen: Mapping[str, Sequence[str]], files: Mapping[str, Mapping[str, Path]], where: tuple[Path, ...]
+) -> Iterator[Path]:
+    """Each file that takes part."""
+    yield main_file(where)
+    for group, names in chosen.items():
+        yield from (files[group][name] for name in with_those_below(group, names, files[group]))
+
+
+def _said_in(path: tuple[str, ...], files: Mapping[str, Mapping[str, Path]], main: Path) -> str:
+    """File and line of a key of the composition."""
+    scenario = files["scenario"].get(path[1]) if path[0] == "scenario" and len(path) > 1 else None
+    if scenario is not None:
+        return f"{scenario}{read_file(scenario).where(path[2:])}"
+    places = [one for one in files.get("place", {}).values() if path[0] == "place" and read_file(one).where(path[1:])]
+    return f"{places[0]}{read_file(places[0]).where(path[1:])}" if places else f"{main}{read_file(main).where(path)}"
 
 
 def _plain_scenarios(names: Sequence[str], files: Mapping[str, Path]) -> dict[str, Any]:
@@ -119,30 +155,27 @@ def _plain_scenarios(names: Sequence[str], files: Mapping[str, Path]) -> dict[st
     scenarios = {}
     for name in names:
         path = files.get(name)
-        if path is None or not _is_plain(path) or _Folder.header(path)["package"] not in (None, f"scenario.{name}"):
+        if path is None or not _is_plain(path) or read_file(path).package == GLOBAL:
             return {}
         scenarios[name] = read_yaml(path)
     return scenarios
 
 
-def _with_settings(
-    chosen: Mapping[str, Sequence[str]], settings: Mapping[str, Any], where: tuple[Path, ...]
-) -> dict[str, Any]:
-    """A composition of files with the user's settings, as plain data."""
+def _composed(chosen: Mapping[str, Sequence[str]], where: tuple[Path, ...]) -> dict[str, Any]:
+    """A composition of files, as plain data."""
     files = sorted(path for folder in where for level in ("*.yaml", "*/*.yaml") for path in folder.glob(level))
     state = tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in files)
     usual = main_choices(main_file(where))
-    words = (f"{group}=[{','.join(names)}]" for group, names in chosen.items() if names != usual.get(group))
-    config = _composed_by_hydra(tuple(words), where, state)
-    if settings:
-        config = deepcopy(config)  # the other is kept, for other settings
-    for key, value in settings.items():
-        OmegaConf.update(config, key, value)
-    return _filled_in(OmegaConf.to_container(config, resolve=True))
+    words = (
+        f"{group}=[{','.join(in_quotes(name) for name in names)}]"
+        for group, names in chosen.items()
+        if names != usual.get(group)
+    )
+    return _filled_in(_composed_by_hydra(tuple(words), where, state))
 
 
 @lru_cache(maxsize=64)
-def _composed_by_hydra(words: tuple[str, ...], where: tuple[Path, ...], state: tuple[Any, ...]) -> DictConfig:
+def _composed_by_hydra(words: tuple[str, ...], where: tuple[Path, ...], state: tuple[Any, ...]) -> dict[str, Any]:
     """The composition, with the name of a plain place where its content belongs (`_filled_in`)."""
     somebody_elses = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
@@ -154,8 +187,9 @@ def _composed_by_hydra(words: tuple[str, ...], where: tuple[Path, ...], state: t
                 _Folder.by_name = by_name
                 config = hydra_compose("config", overrides=list(words))
                 with contextlib.suppress(_MixedError):
-                    _filled_in(OmegaConf.to_container(config))
-                    return config
+                    made = unveiled(OmegaConf.to_container(config))
+                    _filled_in(made)
+                    return dict(made)
     finally:
         _Folders.current = ()
         GlobalHydra.instance().hydra = somebody_elses
@@ -173,14 +207,9 @@ def _filled_in(tree: Any) -> dict[str, Any]:
         raise _MixedError
     if named:
         return read_yaml(Path(named[0].removeprefix(FILE)))
-    return {str(key): _filled_in(value) if isinstance(value, dict) else value for key, value in tree.items()}
+    return {key: _filled_in(value) if isinstance(value, dict) else copied(value) for key, value in tree.items()}
 
 
 def _is_plain(path: Path) -> bool:
-    """Is a file nothing but its content: no list of defaults, interpolations or values that are missing?"""
-    return "defaults" not in read_yaml(path) and not _speaks_to_omegaconf(path)
-
-
-def _speaks_to_omegaconf(path: Path) -> bool:
-    text = path.read_text(encoding="utf-8")
-    return "${" in text or "???" in text
+    """Is a file nothing but its content, and builds on no other?"""
+    return DEFAULTS not in read_file(path).content

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flowsim.declare.overrides import can_be_step
 from flowsim.declare.trees import value_at
 from flowsim.place import PlaceError
 
@@ -24,7 +25,6 @@ _AS_ONE = {
     "long": "duration",
 }
 """Words people use, and the word that keys and titles have."""
-_WRITABLE = re.compile(r"[A-Za-z_][\w-]*|\d+")
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,10 @@ def _unit_in_place(tree: Mapping[str, Any], path: Sequence[str]) -> str:
 
 def _to_type(tree: Mapping[str, Any], path: Sequence[str], told: str) -> str:
     """The override that says what is there now; one for the whole table where a level cannot be typed."""
-    at = next((depth for depth, step in enumerate(path) if not _WRITABLE.fullmatch(step)), len(path))
+    at = next((depth for depth, step in enumerate(path) if not can_be_step(step)), len(path))
     if at == len(path):
-        return f"place.{'.'.join(path)}={told}"
+        typed = f"place.{'.'.join(path)}={told}"
+        return typed if re.fullmatch(r"[\w.=+%:@/-]*", typed) else f"'{typed}'"
     table = value_at(tree, path[:at])
     inside = ", ".join(f"{k}: {v}" for k, v in table.items() if k != "source" and not isinstance(v, Mapping | list))
     return f"'place.{'.'.join(path[:at])}={{{inside}}}'"

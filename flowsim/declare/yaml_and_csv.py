@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import csv
 import io
-import operator
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import yaml
-
+from flowsim.declare.limits import Limits, limits
 from flowsim.declare.trees import copied
+from flowsim.declare.yaml_reader import Document, read_document
 from flowsim.place import PlaceError
 
 
@@ -109,87 +107,35 @@ def read_csv(path: Path) -> tuple[str, list[tuple[int, list[str]]]]:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file as a mapping, read by the rules of YAML 1.2: `on`, `yes` and 17:00 are words.
+    """A YAML file as a mapping; see `yaml_reader`.
 
     Raises PlaceError, naming file and line, for a file that cannot be read, is not YAML, gives a key twice or is not a
     mapping.
     """
+    return copied(read_file(path).content)
+
+
+def read_file(path: Path) -> Document:
+    """What a YAML file says, a mapping, with the line of each key; not to be changed. Raises PlaceError."""
     with told_unreadable(path):
         state = path.stat()
-    return copied(_read(path, state.st_mtime_ns, state.st_size))
+    return _read(path, state.st_mtime_ns, state.st_size, limits())
 
 
 @lru_cache(maxsize=256)
-def _read(path: Path, changed: int, size: int) -> dict[str, Any]:
-    content = load_yaml(path, _Loader)
+def _read(path: Path, changed: int, size: int, most: Limits) -> Document:
+    document = load_yaml(path)
+    content = document.content
     if content is not None and not isinstance(content, dict):
         raise PlaceError(f"{path}: a {type(content).__name__} was given; allowed: a mapping of keys to values.")
-    return content or {}
+    return document if content else replace(document, content={})
 
 
-def load_yaml(path: Path, loader: Any) -> Any:
-    """What a YAML file says by the rules of one of PyYAML's loaders.
-
-    Raises PlaceError, naming file and line, for a file that cannot be read or is not YAML.
-    """
-    try:
-        with told_unreadable(path):
-            text = path.read_text(encoding="utf-8")
-        return yaml.load(text, Loader=loader)
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise PlaceError(f"{path}{line}: this is not YAML: {error.problem}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PlaceError(f"{path}: this is not YAML: {' '.join(str(error).split())}.") from None
-
-
-_SIGNS: dict[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-}  # fmt: skip
-
-
-def worked_out(term: ast.expr) -> float:
-    """The number that sums, differences, products and quotients of numbers make. Raises ValueError for all else."""
-    if isinstance(term, ast.Constant) and isinstance(term.value, int | float) and not isinstance(term.value, bool):
-        return float(term.value)
-    if isinstance(term, ast.BinOp) and type(term.op) in _SIGNS:
-        return _SIGNS[type(term.op)](worked_out(term.left), worked_out(term.right))
-    raise ValueError("this is no arithmetic of numbers")
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, Any]]]] = {}
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key '{key.value}' is given twice", problem_mark=key.start_mark)
-            seen.add(key.value)
-        return {str(k): v for k, v in super().construct_mapping(node, deep=deep).items()}
-
-    def construct_yaml_int(self, node: Any) -> int:
-        return int(self.construct_scalar(node))
-
-    def construct_worked_out(self, node: Any) -> float:
-        """``= 0.135 * 1.8``: a number worked out where it stands, so that what it is made of can be read."""
-        text = self.construct_scalar(node)
-        try:
-            return worked_out(ast.parse(text.removeprefix("=").strip(), mode="eval").body)
-        except (SyntaxError, ValueError, ZeroDivisionError):
-            problem = f"{text!r} was given; allowed after '=': numbers with + - * / and brackets"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
-
-
-_WORKED_OUT = "tag:yaml.org,2002:value"  # what YAML keeps '=' for
-_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
-_Loader.add_constructor(_WORKED_OUT, _Loader.construct_worked_out)
-for _tag, _pattern, _first in (
-    ("null", r"^(?:null|~|)$", ["n", "~", ""]),
-    ("bool", r"^(?:true|false)$", ["t", "f"]),
-    ("int", r"^[-+]?[0-9]+$", list("-+0123456789")),
-    ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+)$", list("-+.0123456789")),
-    ("merge", r"^<<$", ["<"]),
-    ("value", r"^= .*$", ["="]),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
+def load_yaml(path: Path, stored: bool = False) -> Document:
+    """What a YAML file says; `stored`: one that flowsim wrote. Raises PlaceError, naming file and line."""
+    with told_unreadable(path):
+        if not path.is_file():
+            raise PlaceError(f"{path}: this is no file; allowed: a file of YAML.")
+        with path.open("rb") as file:
+            raw = file.read(limits().bytes + 1)
+    return read_document(raw, str(path), stored)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flowsim.declare.overrides import Dimension, parse, single_value
+from flowsim.declare.overrides import Dimension, is_key, parse, single_value
 from flowsim.declare.yaml_and_csv import read_csv
 from flowsim.folder.configuration import free_name
 from flowsim.place import PlaceError, nearest, refuse
@@ -248,7 +248,7 @@ def _check_header(path: Path, header: list[str]) -> None:
             raise PlaceError(f"{where}: {key!r} is there twice; allowed: each setting once.")
         if key == NAME:
             continue
-        if not re.fullmatch(r"\+{0,2}[A-Za-z_][\w.]*", key):
+        if not is_key(key):
             near = nearest(key.lower(), [NAME])
             raise PlaceError(f"{where}: {key!r} was given; allowed: a key such as place.services.X.capacity{near}.")
         if key.lower() == NAME:
