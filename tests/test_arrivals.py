@@ -179,7 +179,7 @@ def test_people_of_operating_lists() -> None:
     """Hips on Mondays, two at eight and two at one; knees on Tuesdays and Thursdays until the 20th; one extra list."""
     lists = (
         "hips: {days: monday, times: '08:00, 13:00', people: 2}, "
-        "knees: {days: [tuesday, thursday], times: '09:30', people: 3, to: 2024-04-20}, "
+        "knees: {days: [tuesday, thursday], times: '09:30', people: 3, to: 2024-04-19}, "
         "extra: {dates: ['2024-04-27'], times: '10:00', people: 5}"
     )
     place = with_stream("{title: More, schedule: {" + lists + "}, first: ward}")

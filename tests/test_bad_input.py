@@ -65,7 +65,7 @@ IN_A_PLACE = [
     ("services.support.initial", {"x": {"stage": "support", "people": -1}}, "-1 was given; allowed: .*at least 0"),
     ("services.support.initial", {"x": {"stage": "ward", "utilisation": 0.5}}, "allowed: a stage in support"),
     ("services.home.initial", {"x": {"stage": "home", "utilisation": 0.5}}, "an unlimited service"),
-    ("services.support.blocks", {"b": {"from": "2030-01-01", "weeks": 3, "add": 5}}, "2030-01-22.*dates in the run"),
+    ("services.support.blocks", {"b": {"from": "2030-01-01", "weeks": 3, "add": 5}}, "2030-01-21.*dates in the run"),
     ("services.support.blocks", {"b": {"from": "2024-06-01", "add": 5}}, "either 'to' or 'weeks'"),
     ("services.support.blocks", {"b": {"from": "2024-06-01", "weeks": 0.05, "add": 5}}, "0.05 weeks are no whole day"),
     *(

@@ -295,7 +295,7 @@ def test_what_schemes_cost() -> None:
     lines = {
         "team": line(36500, "year"),
         "car": line(70, "week", {"NHS": 0.5, "person": 0.5}, **{"from": day(4)}),
-        "booking": line(8000, "total", "council", **{"from": day(6), "to": day(14)}),
+        "booking": line(8000, "total", "council", **{"from": day(6), "to": day(13)}),
     }
     case = ward_case((0, [stay(DAY)]), costs=lines)
     values = case.values()
@@ -457,8 +457,8 @@ REFUSED = [
         "costs.wards: 'wards' was given; allowed: a name without '/' that no service",
     ),
     ("costs", {"a/b": line(5, "year")}, "a name without '/'"),
-    ("costs", {"a": line(5, "year", **{"from": "2020-01-01", "to": "2020-02-01"})}, "allowed: dates in the run"),
-    ("costs", {"a": line(5, "year", **{"from": "2024-08-01", "to": "2024-07-01"})}, "ends on 2024-07-01, not after"),
+    ("costs", {"a": line(5, "year", **{"from": "2020-01-01", "to": "2020-01-31"})}, "allowed: dates in the run"),
+    ("costs", {"a": line(5, "year", **{"from": "2024-08-01", "to": "2024-06-30"})}, "last day is 2024-06-30, before"),
     ("metrics", {"population": {"adult": 5}}, "unknown key 'adult'.*did you mean 'adults'"),
     ("metrics", {"population": {"adults": 0}}, "adults: 0 was given; allowed: more than 0"),
     ("metrics", {"falls": {"by": "needs_suport", "yes": 1, "other": 0}}, "falls.by.*did you mean 'needs_support'"),

@@ -436,7 +436,7 @@ def test_the_template_runs_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_open_beds_have_blocks_in_them_but_no_chance() -> None:
-    block = "+place.services.acute_beds.blocks={ward: {from: 2024-04-10, to: 2024-04-15, add: 20}}"
+    block = "+place.services.acute_beds.blocks={ward: {from: 2024-04-10, to: 2024-04-14, add: 20}}"
     shock = (
         "+place.services.acute_beds.shocks={infection: {rate: 30, per: month, closes: {add: -12}, "
         "lasts: {uniform: {low: 7, high: 28}, unit: days}}}"

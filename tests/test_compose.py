@@ -12,7 +12,7 @@ from flowsim.declare.yaml_and_csv import shipped_folder
 from flowsim.place import FlowsimNotice, PlaceError
 
 PLACES = "tests/places"
-BLOCK_OF_2026 = "+place.services.reablement.blocks.late={from: 2026-06-01, to: 2026-08-01, add: 5}"
+BLOCK_OF_2026 = "+place.services.reablement.blocks.late={from: 2026-06-01, to: 2026-07-31, add: 5}"
 
 
 def small(*overrides):
@@ -205,7 +205,7 @@ def test_all_that_is_clipped_is_one_notice():
         warnings.simplefilter("always", FlowsimNotice)
         load("scenario=winter_surge_plan", "start_date=2024-12-02", "days=84")
     (clipped,) = {str(one.message) for one in told if "partly outside" in str(one.message)}
-    assert "place.services.reablement.blocks.winter: 2024-11-18 to 2025-03-31, place.services.dom_care" in clipped
+    assert "place.services.reablement.blocks.winter: 2024-11-18 to 2025-03-30, place.services.dom_care" in clipped
     assert clipped.endswith("are partly outside the run: only the days from 2024-07-29 to 2025-02-23 count")
 
 

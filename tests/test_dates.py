@@ -56,14 +56,18 @@ def dated(start: str, days: int = 365, **said: Any) -> dict[str, Any]:
 # -- the rule ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("begins", "weeks"), [("09-01", 60), ("04-01", 104), ("09-01", 520)])
-def test_of_what_lasts_longer_than_a_year_it_is_the_last_that_has_begun(begins: str, weeks: int) -> None:
-    assert dated("2024-09-01", **{"from": begins, "weeks": weeks}) == {"from": f"2024-{begins}"}
+@pytest.mark.parametrize(("begins", "weeks"), [("11-01", 60), ("04-01", 104), ("09-01", 520), ("11-01", 52.5)])
+def test_what_lasts_longer_than_a_year_has_to_say_which(begins: str, weeks: float) -> None:
+    told = rf"from: '{begins} for {weeks:g} weeks' was given; allowed: from with its year, such as 2024-{begins}"
+    with pytest.raises(PlaceError, match=told):
+        dated("2024-09-01", **{"from": begins, "weeks": weeks})
+    year = 2023 if begins > "09-01" else 2024  # 52 weeks are less than a year, and one is always under way or to come
+    assert dated("2024-09-01", **{"from": begins, "weeks": 52}) == {"from": f"{year}-{begins}"}
 
 
 @pytest.mark.parametrize(
     ("start", "year"),
-    [("2024-04-01", 2024), ("2024-11-18", 2024), ("2024-12-09", 2024), ("2025-03-30", 2024), ("2025-03-31", 2025)],
+    [("2024-04-01", 2024), ("2024-11-18", 2024), ("2024-12-09", 2024), ("2025-03-31", 2024), ("2025-04-01", 2025)],
 )
 def test_what_lasts_is_the_first_that_is_not_over(start: str, year: int) -> None:
     assert dated(start, **{"from": "11-18", "to": "03-31"}) == {"from": f"{year}-11-18", "to": f"{year + 1}-03-31"}
@@ -81,20 +85,25 @@ def test_what_has_no_end_is_the_first_on_or_after(key: str, said: dict[str, Any]
         assert dated(start, **{key: "07-01"}, **said) == {key: found, **said}
 
 
-def test_an_end_alone_is_the_first_after() -> None:
-    assert dated("2026-07-01", to="07-01") == {"to": "2027-07-01"}
-    assert dated("2026-06-30", to="07-01") == {"to": "2026-07-01"}
+def test_an_end_alone_is_the_first_on_or_after() -> None:
+    assert dated("2026-07-02", to="07-01") == {"to": "2027-07-01"}
+    assert dated("2026-07-01", to="07-01") == {"to": "2026-07-01"}
+
+
+def test_one_day_is_a_day() -> None:
+    assert dated("2026-07-02", **{"from": "12-25", "to": "12-25"}) == {"from": "2026-12-25", "to": "2026-12-25"}
+    assert dated("2026-12-26", **{"from": "12-25", "to": "12-25"}) == {"from": "2027-12-25", "to": "2027-12-25"}
 
 
 def test_one_of_two_with_a_year_has_the_other_beside_it() -> None:
-    assert dated("2026-06-30", **{"from": "2024-07-01", "to": "12-01"}) == {"from": "2024-07-01", "to": "2024-12-01"}
-    assert dated("2026-06-30", **{"from": "07-01", "to": "2028-02-29"}) == {"from": "2027-07-01", "to": "2028-02-29"}
-    assert dated("2026-06-30", **{"from": "07-01", "to": "2028-07-01"}) == {"from": "2027-07-01", "to": "2028-07-01"}
+    assert dated("2026-06-30", **{"from": "2024-07-01", "to": "11-30"}) == {"from": "2024-07-01", "to": "2024-11-30"}
+    assert dated("2026-06-30", **{"from": "07-01", "to": "2028-02-28"}) == {"from": "2027-07-01", "to": "2028-02-28"}
+    assert dated("2026-06-30", **{"from": "07-01", "to": "2028-06-30"}) == {"from": "2027-07-01", "to": "2028-06-30"}
 
 
 def test_full_dates_and_what_is_no_date_stay() -> None:
     for said in (
-        {"from": "2024-07-01", "to": "2024-12-01"},
+        {"from": "2024-07-01", "to": "2024-11-30"},
         {"from": 1201, "to": "soon"},
         {"from": dt.date(2024, 7, 1)},
     ):
@@ -158,7 +167,7 @@ def test_every_date_of_the_language_may_do_without_its_year() -> None:
         ("place.services.care_homes.displacements.d={date: 12-01, share: 0.1}", NEXT),
         ("place.services.acute_beds.escalation.e={add: 1, open_at: 2, close_at: 1, looks: '08:00', from: 12-01}", NEXT),
         (f"place.pools.ward_teams.shocks.s={{from: 12-01, {SHOCK}}}", NEXT),
-        ("place.costs.c={amount: 1, per: total, payer: NHS, from: 10-01, to: 04-01}", "2026-10-01"),
+        ("place.costs.c={amount: 1, per: total, payer: NHS, from: 10-01, to: 03-31}", "2026-10-01"),
         ("place.periods.p={weeks_from: 10-01, weeks: 30}", "2026-10-01"),
     ],
 )  # fmt: skip
@@ -172,7 +181,7 @@ def test_anything_with_a_date(said: str, found: str) -> None:
 
 def test_the_levels_of_a_period_hold_each_year() -> None:
     (level,) = quiet(*TODAY, "scenario=winter_normal").periods["season"].values()
-    assert (level.from_day, level.to_day) == ("11-01", "04-01")
+    assert (level.from_day, level.to_day) == ("11-01", "03-31")
 
 
 # -- what comes after sees full dates ----------------------------------------------------------------------------------
@@ -203,8 +212,8 @@ def test_a_forecast_from_today_takes_every_dated_scenario(name: str) -> None:
 def test_a_shift_with_an_end_is_under_way_and_one_without_is_to_come() -> None:
     back = "scenario.beds_to_home_shift.parts.back_in_winter.active=true"
     found = [
-        (move.from_date, move.to_date)
-        for words in ((), (back,), (back, "place.moves.beds_to_reablement.to=2027-12-01"))
+        (move.from_date, move.end)
+        for words in ((), (back,), (back, "place.moves.beds_to_reablement.to=2027-11-30"))
         for move in [quiet("scenario=beds_to_home_shift", "start_date=2026-11-23", *words).moves["beds_to_reablement"]]
     ]
     july, december = ([dt.date(year, month, 1) for year in (2026, 2027)] for month in (7, 12))
@@ -212,7 +221,7 @@ def test_a_shift_with_an_end_is_under_way_and_one_without_is_to_come() -> None:
 
 
 def test_the_place_before_a_scenario_has_the_same_dates(tmp_path: Any) -> None:
-    own = "+place.services.reablement.blocks.mine={from: 10-01, to: 02-01, add: 5}"
+    own = "+place.services.reablement.blocks.mine={from: 10-01, to: 01-31, add: 5}"
     place = quiet(*TODAY, own, "scenario=winter_normal")
     assert place.before is not None
     for one in (place, place.before):
@@ -239,13 +248,13 @@ def test_what_is_over_while_the_rest_still_lasts_is_this_winters() -> None:
         place = quiet(*words, warm_up)
         beds = place.services["acute_beds"]
         assert {name: str(rule.to_date) for name, rule in beds.escalation.items() if rule.to_date} == (
-            {"winter_beds": "2026-04-01"} | ({"winter_ward": "2026-03-15"} if has_ward else {})
+            {"winter_beds": "2026-03-31"} | ({"winter_ward": "2026-03-14"} if has_ward else {})
         )
         assert not beds.shocks
         assert str(place.services["reablement"].blocks["winter"].end) == "2026-03-31"
         assert place.periods["bad_week"].weeks_from == dt.date(2025, 12, 2)
         (over,) = (text for text in told_of(*words, warm_up) if " over on " in text)
-        assert "escalation.winter_ward: 2025-12-01 to 2026-03-15" in over
+        assert "escalation.winter_ward: 2025-12-01 to 2026-03-14" in over
         assert over.endswith("are over on 2026-03-20, the first day that counts")
 
 
@@ -253,7 +262,7 @@ def test_a_long_run_has_the_next_winter_and_says_what_comes_only_once() -> None:
     words = ("scenario=winter_surge_plan", "start_date=2026-03-20")
     assert str(quiet(*words).services["acute_beds"].escalation["winter_ward"].from_date) == "2026-12-01"
     (once,) = (text for text in told_of(*words) if "only once" in text)
-    assert "place.services.reablement.blocks.winter: 2025-11-18 to 2026-03-31, " in once
+    assert "place.services.reablement.blocks.winter: 2025-11-18 to 2026-03-30, " in once
     assert "winter_ward" not in once
     assert not [text for text in told_of("scenario=winter_surge_plan") if "only once" in text or " over on " in text]
 
@@ -265,8 +274,8 @@ def test_a_home_that_closed_before_the_run_puts_nobody_out_again() -> None:
 
 
 def test_what_has_nothing_to_do_with_what_is_under_way_is_refused() -> None:
-    own = "+place.services.reablement.blocks.summer={from: 06-01, to: 08-01, add: 5}"
-    with pytest.raises(PlaceError, match=r"blocks\.summer: '2027-06-01 to 2027-08-01' was given; allowed: dates"):
+    own = "+place.services.reablement.blocks.summer={from: 06-01, to: 07-31, add: 5}"
+    with pytest.raises(PlaceError, match=r"blocks\.summer: '2027-06-01 to 2027-07-31' was given; allowed: dates"):
         quiet(*TODAY, own, "scenario=winter_surge_plan")
 
 

@@ -487,7 +487,7 @@ def test_windows_without_a_block_or_without_days_are_refused() -> None:
 def test_a_window_follows_a_move(tmp_path: Path) -> None:
     day = 1440
     move = "take: {service: support, amount: 2}, give: {service: wards, amount: 2}"
-    for dates, span in (("from: '2024-04-08', to: '2024-04-15'", (21, 28)), ("from: '2024-04-08'", (21, 35))):
+    for dates, span in (("from: '2024-04-08', to: '2024-04-14'", (21, 28)), ("from: '2024-04-08'", (21, 35))):
         moved = small(f"+place.moves.beds={{{move}, {dates}}}")
         assert window_span("during", {"base": BASE, "moved": moved}) == (span[0] * day, span[1] * day)
     with pytest.raises(PlaceError, match="no measured day lies after the change"):

@@ -1027,7 +1027,7 @@ def test_a_block_paid_whether_used_or_not() -> None:
     b.service("dom_care", 600, steps=[(2 * DAY, 1200), (6 * DAY, 600)])
     b.spell(0, [{"service": "dom_care", "units": 900 - 300, "duration": 10 * DAY}])
     b.spell(3 * DAY, [{"service": "dom_care", "units": 300, "duration": DAY}])
-    block = {"from": MONDAY + dt.timedelta(2), "to": MONDAY + dt.timedelta(6), "add": 10, "paid_whether_used": True}
+    block = {"from": MONDAY + dt.timedelta(2), "to": MONDAY + dt.timedelta(5), "add": 10, "paid_whether_used": True}
     care = service("home_care", "hours_a_week", capacity=10, blocks={"more": block},
                    cost={"amount": 20, "per": "hour_of_care", "payer": "council"})  # fmt: skip
     values = Case(b, {"dom_care": care}).values()
@@ -1045,7 +1045,7 @@ def test_capacity_is_paid_for_whether_used_or_not() -> None:
         return Case(b, {"slots": service("community", "slots", cost=cost, **more)}).values()
 
     assert paid(capacity=30)["money_spent", "all"] == paid(capacity=10)["money_spent", "all"] + 20 * 125 * 10
-    block = {"from": MONDAY + dt.timedelta(2), "to": MONDAY + dt.timedelta(6), "add": 20}
+    block = {"from": MONDAY + dt.timedelta(2), "to": MONDAY + dt.timedelta(5), "add": 20}
     added = paid(capacity=10, blocks={"winter": block})
     assert added["money_spent", "council"] == added["money_by_service", "slots"] == 125 * (10 * 10 + 20 * 4)
     assert added["cost_total", "all"] == 0
@@ -1062,7 +1062,7 @@ def test_a_closed_bed_saves_no_money_and_a_bed_not_in_use_is_shown_apart() -> No
         beds = service("ward", cost={"amount": 400, "per": "day", "payer": "NHS"}, **more)
         return Case(b, {"ward": beds}).values()
 
-    block = {"from": MONDAY, "to": MONDAY + dt.timedelta(10), "add": -20}
+    block = {"from": MONDAY, "to": MONDAY + dt.timedelta(9), "add": -20}
     as_it_is, closed = values(6, capacity=40), values(6, open_=20, capacity=40, blocks={"shut": block})
     assert closed["money_spent", "all"] == as_it_is["money_spent", "all"] == 40 * 400 * 10
     for shut in (closed, values(6, open_=20, capacity=20, funded=40)):  # closed, and so not freed
@@ -1077,7 +1077,7 @@ def test_a_closed_bed_saves_no_money_and_a_bed_not_in_use_is_shown_apart() -> No
 
 def test_a_move_pound_for_pound_spends_nothing() -> None:
     move = {"title": "", "take": {"service": "ward", "amount": 10}, "give": {"service": "slots", "exchange": "pounds"},
-            "from": MONDAY + dt.timedelta(2), "to": MONDAY + dt.timedelta(8), "lag_days": 2}  # fmt: skip
+            "from": MONDAY + dt.timedelta(2), "to": MONDAY + dt.timedelta(7), "lag_days": 2}  # fmt: skip
 
     def values(**moves: Any) -> dict[tuple[str, ...], Any]:
         b = Builder(days=10)

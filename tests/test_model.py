@@ -208,9 +208,9 @@ def test_network_capacities_and_quotas() -> None:
 @pytest.mark.filterwarnings("ignore::flowsim.place.FlowsimNotice")
 def test_blocks_are_clipped_split_and_merged() -> None:
     blocks = {
-        "early": "{from: '2024-03-01', to: '2024-04-10', add: 30}",  # day 15 is 10 April
+        "early": "{from: '2024-03-01', to: '2024-04-09', add: 30}",  # day 15 is 10 April
         "late": "{from: '2024-05-20', weeks: 26, add: 6, split: {north: 0, south: 1}}",  # day 55
-        "closure": "{from: '2024-04-10', to: '2024-04-12', add: -90}",
+        "closure": "{from: '2024-04-10', to: '2024-04-11', add: -90}",
         "same_day": "{from: '2024-05-20', weeks: 1, add: 3}",
     }
     place = place_of(*(f"+place.services.support.blocks.{name}={block}" for name, block in blocks.items()))
@@ -271,7 +271,7 @@ def looks_of(network: Network, rule: int) -> list[tuple[int, int, bool]]:
 
 
 def test_escalation_looks_at_its_times_in_its_dates() -> None:
-    rule = "{share: 0.1, open_at: 12, close_at: 3, looks: '08:00, 16:00', from: '2024-04-01', to: '2024-04-03'}"
+    rule = "{share: 0.1, open_at: 12, close_at: 3, looks: '08:00, 16:00', from: '2024-04-01', to: '2024-04-02'}"
     network = build_network(place_of(f"+place.services.ward.escalation.surge={rule}"), Cohort(1, 0))
     assert network.rule_units.tolist() == [9]
     assert network.rule_service.tolist() == network.rule_watch.tolist() == [network.names.index("ward")]

@@ -18,7 +18,7 @@ from flowsim.model.tables import NONE, NUMBERS_A_PERSON, Journeys
 from flowsim.place import FlowsimNotice, Place, PlaceError, spans_on
 
 WINTER = ("start_date=2024-12-01", "days=70", "warm_up_days=10")  # from 21 November to 8 February
-YEARLY = "+place.periods.winter={before: {from: 12-01, to: 12-24}, peak: {from: 12-24, to: 01-15}}"
+YEARLY = "+place.periods.winter={before: {from: 12-01, to: 12-23}, peak: {from: 12-24, to: 01-14}}"
 WEEKS = "+place.periods.cold={weeks_from: 2024-12-09, weeks: 3}"
 SHORT = "+place.choices.short={planned: {stage: ward, below: {fixed: 3, unit: days}}}"
 
@@ -65,7 +65,7 @@ def test_everybody_has_the_level_of_the_day_on_which_they_arrive() -> None:
 
 
 def test_who_is_there_at_the_start_has_the_level_of_the_first_day() -> None:
-    initial = planned(place_of(YEARLY)), planned(place_of("+place.periods.winter={autumn: {from: 11-01, to: 12-01}}"))
+    initial = planned(place_of(YEARLY)), planned(place_of("+place.periods.winter={autumn: {from: 11-01, to: 11-30}}"))
     for j, expected in zip(initial, ("none", "autumn"), strict=True):
         assert set(level(j, "winter")[j.spells.initial == 1]) == {expected}
 
@@ -122,8 +122,8 @@ def ward_minutes(journeys: Journeys, number: int, stage: int) -> int | None:
 
 
 def test_a_day_of_each_year_and_one_of_one_year() -> None:
-    leap, once = "leap: {from: 02-29, to: 03-01}", "once: {from: 2024-05-01, to: 2024-05-02}"
-    place = place_of("+place.periods.p={turn: {from: 12-24, to: 01-02}, " + leap + ", " + once + "}")
+    leap, once = "leap: {from: 02-29, to: 02-29}", "once: {from: 2024-05-01, to: 2024-05-01}"
+    place = place_of("+place.periods.p={turn: {from: 12-24, to: 01-01}, " + leap + ", " + once + "}")
     period = place.periods["p"]
 
     def on(date: str) -> list[str]:
@@ -141,18 +141,18 @@ def test_a_day_of_each_year_and_one_of_one_year() -> None:
     ("override", "told"),
     [
         (
-            "winter={a: {from: 12-01, to: 12-24}, b: {from: 12-20, to: 01-05}}",
+            "winter={a: {from: 12-01, to: 12-23}, b: {from: 12-20, to: 01-04}}",
             "winter.b: 2024-12-20 is in 'a' and in 'b'",
         ),
         ("winter={a: {from: 12-01}}", r"winter\.a\.to: this key is needed"),
         ("winter={a: {from: 12-01, to: 2024-12-24}}", "both with a year, or both without"),
-        ("winter={a: {from: 2024-12-24, to: 2024-12-01}}", "not after it begins"),
-        ("winter={a: {from: 13-01, to: 12-01}}", "'13-01' is not a date such as 2024-12-01, or 12-01"),
+        ("winter={a: {from: 2024-12-24, to: 2024-11-30}}", "before it begins"),
+        ("winter={a: {from: 13-01, to: 12-01}}", "'13-01' was given; allowed: a day that there is, such as 12-01"),
         ("winter={weeks_from: 2024-12-01, weeks: 0}", r"winter\.weeks: 0 was given; allowed: at least 1"),
         ("winter={weeks_from: 2024-12-01, week: 3}", "unknown key 'week'|weeks: this key is needed"),
-        ("winter={none: {from: 12-01, to: 12-24}}", r"winter\.none: this name is taken"),
-        ("pathway={a: {from: 12-01, to: 12-24}}", "this name is taken"),
-        ("site={a: {from: 12-01, to: 12-24}}", "this name is taken"),
+        ("winter={none: {from: 12-01, to: 12-23}}", r"winter\.none: this name is taken"),
+        ("pathway={a: {from: 12-01, to: 12-23}}", "this name is taken"),
+        ("site={a: {from: 12-01, to: 12-23}}", "this name is taken"),
     ],
 )
 def test_what_is_refused_of_a_period(override: str, told: str) -> None:
@@ -168,7 +168,7 @@ def test_a_table_by_a_period_has_an_entry_for_everybody(table: str) -> None:
 
 def test_a_period_outside_the_run_is_told() -> None:
     with pytest.warns(FlowsimNotice, match="periods.summer: no day of the run"):
-        place_of("+place.periods.summer={all: {from: 06-01, to: 07-01}}")
+        place_of("+place.periods.summer={all: {from: 06-01, to: 06-30}}")
 
 
 def test_a_place_with_periods_is_written_and_read_again() -> None:

@@ -118,7 +118,7 @@ def test_shocks_close_a_share_of_what_there_is_and_add_up() -> None:
         {
             "services.homes.shocks.outbreak": OUTBREAK,
             "services.homes.shocks.flood": {**OUTBREAK, "closes": {"add": -7}, "lasts": {"fixed": 20, "unit": "days"}},
-            "services.homes.blocks.more": {"from": "2024-04-13", "to": "2024-05-11", "add": 8},
+            "services.homes.blocks.more": {"from": "2024-04-13", "to": "2024-05-10", "add": 8},
         }
     )
     days = {"shock/homes/outbreak/": [3.5, 13, 20, 58], "shock/homes/flood/": [16]}
@@ -142,7 +142,7 @@ def test_capacity_is_the_sum_of_all_and_never_below_nought() -> None:
     place = tiny(
         {
             "services.homes.shocks.outbreak": {**OUTBREAK, "closes": {"share": 1}},
-            "services.homes.blocks.closure": {"from": "2024-04-11", "to": "2024-04-16", "add": -4},
+            "services.homes.blocks.closure": {"from": "2024-04-11", "to": "2024-04-15", "add": -4},
             "moves.away": {"take": {"service": "homes", "amount": 2}, "give": {"service": "nurses", "amount": 1},
                            "from": "2024-04-13"},
         }
@@ -163,8 +163,8 @@ def test_capacity_is_the_sum_of_all_and_never_below_nought() -> None:
 
 def test_a_shock_takes_nothing_of_what_is_less_than_nothing() -> None:
     place = tiny({"services.homes.shocks.outbreak": OUTBREAK,
-                  "services.homes.blocks.closure": {"from": "2024-04-11", "to": "2024-04-16", "add": -18},
-                  "services.homes.blocks.more": {"from": "2024-04-14", "to": "2024-05-16", "add": 8}})  # fmt: skip
+                  "services.homes.blocks.closure": {"from": "2024-04-11", "to": "2024-04-15", "add": -18},
+                  "services.homes.blocks.more": {"from": "2024-04-14", "to": "2024-05-15", "add": 8}})  # fmt: skip
     found = steps(build_network(place, Appointed({"shock/homes/outbreak/": [11]})), "homes")
     assert found == [
         (0, 10, "start"),
@@ -307,7 +307,7 @@ def test_as_many_shocks_come_as_are_expected_and_when() -> None:
     january = expected * 3 / 12
     assert abs(months.count(1) - january) < 4 * np.sqrt(january)
     assert months.count(6) == 0
-    within = tiny({"services.homes.shocks.flu": {**FLU, "from": "2024-11-01", "to": "2024-12-01"}}, days=300)
+    within = tiny({"services.homes.shocks.flu": {**FLU, "from": "2024-11-01", "to": "2024-11-30"}}, days=300)
     assert {within.run.date_of(h[3]).month for k in range(30) for h in of(within, k)} == {11}
 
 
@@ -356,7 +356,7 @@ def test_a_scenario_changes_a_trend_from_its_start_on() -> None:
 def test_pounds_move_from_beds_to_hours_and_back() -> None:
     """Three beds at 400 a day are 3 x 7 x 400 / 20 = 420 hours a week."""
     move = {"take": {"service": "ward", "amount": 3}, "give": {"service": "care", "exchange": "pounds"},
-            "from": "2024-04-11", "to": "2024-05-01", "lag_days": 7}  # fmt: skip
+            "from": "2024-04-11", "to": "2024-04-30", "lag_days": 7}  # fmt: skip
     network = build_network(tiny({"moves.home": move}), Cohort(1, 0))
     assert steps(network, "ward/general") == [(0, 20, "start"), (10, 18, "move"), (37, 20, "move")]
     assert steps(network, "ward/other") == [(0, 10, "start"), (10, 9, "move"), (37, 10, "move")]
@@ -602,7 +602,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (shock(lasts={"fixed": 5, "unit": "working_days"}), "allowed: minutes, hours, days or weeks"),
     (shock(lasts=BY_SITE), "belongs to no person"),
     (shock(**{"from": "2025-04-01"}), "'2025-04-01' was given.*dates in the run"),
-    (shock(**{"from": "2024-05-01", "to": "2024-05-01"}), "not after it begins"),
+    (shock(**{"from": "2024-05-01", "to": "2024-04-30"}), "before it begins"),
     ({"services.home.trend.x": {"share": 0.1}}, r"trend\.x: an unlimited service was given"),
     ({"services.homes.trend.x": {"share": -2}}, r"trend\.x\.share: -2 was given; allowed: at least -1"),
     ({"services.homes.trend.x": {"share": 0.1, "per": "week"}}, "allowed: 'month' or 'year'"),
@@ -620,7 +620,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (giving("homes", exchange="euros"), "allowed: 'pounds'"),
     (giving("homes"), "either 'amount' or 'exchange: pounds'"),
     (giving("ward", amount=3), "from which it is taken"),
-    (moving(lag_days=20, **{"from": "2024-04-10", "to": "2024-04-30"}), "lag_days: 20 was given; allowed: fewer"),
+    (moving(lag_days=20, **{"from": "2024-04-10", "to": "2024-04-29"}), "lag_days: 20 was given; allowed: fewer"),
     (moving(**{"from": "2024-07-10"}), "'2024-07-10' was given.*dates in the run"),
     (watching("ward", "erd"), r"escalation\.x\.watch: 'erd' was given"),
     (watching("ward", "care"), "'care' was given; allowed: one that is split by site, or not split:"),
@@ -676,7 +676,7 @@ def test_who_is_put_out_once_is_no_likelier_to_be_put_out_again() -> None:
 
 TOLD: list[tuple[dict[str, Any], str]] = [
     (
-        shock(**{"from": "2024-05-01", "to": "2025-05-01"}),
+        shock(**{"from": "2024-05-01", "to": "2025-04-30"}),
         r"shocks\.x: .* is partly outside the run: only",
     ),
     (

@@ -171,7 +171,7 @@ def test_what_was_told_of_a_place_stays_with_its_results(
     folder: Path,  # noqa: F811
 ) -> None:
     place = folder / "scenarios" / "place" / "small.yaml"
-    period = "\nperiods:\n  bad_week: {peak: {from: 2030-01-01, to: 2030-01-08}}\n"
+    period = "\nperiods:\n  bad_week: {peak: {from: 2030-01-01, to: 2030-01-07}}\n"
     place.write_text(place.read_text(encoding="utf-8") + period, encoding="utf-8")
     (folder / "counted.csv").write_text("service,where,people\nwards,general,5000\n", encoding="utf-8")
     words = ("place=small", "days=20", "census=counted.csv", "start_date=2024-04-15", "replications=1", "jobs=1")

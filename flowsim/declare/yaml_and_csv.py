@@ -136,6 +136,7 @@ def load_yaml(path: Path, stored: bool = False) -> Document:
     with told_unreadable(path):
         if not path.is_file():
             raise PlaceError(f"{path}: this is no file; allowed: a file of YAML.")
-        with path.open("rb") as file:
-            raw = file.read(limits().bytes + 1)
+        if path.stat().st_size > limits().bytes:
+            raise PlaceError(f"{path}: this file is too long to be read; allowed: {limits().more('bytes')} bytes.")
+        raw = path.read_bytes()
     return read_document(raw, str(path), stored)

@@ -73,16 +73,13 @@ def read_document(raw: bytes, name: str, stored: bool = False) -> Document:
 
     Raises PlaceError, naming file, line and key.
     """
-    most = limits()
-    if len(raw) > most.bytes:
-        raise PlaceError(f"{name}: this file has more bytes than can be read; allowed: {most.more('bytes')}.")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         told = f"this is not YAML in UTF-8 (byte {raw[error.start]:#04x} is no letter of it)"
         raise PlaceError(f"{name}: {told}; allowed: text saved as UTF-8; see line {line}.") from None
-    reader = _Reader(name, most, stored)
+    reader = _Reader(name, limits(), stored)
     try:
         content = reader.read(yaml.parse(text, Loader=_Parser))
     except yaml.MarkedYAMLError as error:

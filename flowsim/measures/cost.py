@@ -108,14 +108,14 @@ def by_payer(spent: list[Spent]) -> dict[str, float]:
 def _minutes_within(line: CostLine, place: Place, start: int, end: int) -> int:
     run = place.run
     first = 0 if line.from_date is None else run.minute_of(line.from_date)
-    last = run.horizon if line.to_date is None else run.minute_of(line.to_date)
+    last = run.horizon if line.end is None else run.minute_of(line.end)
     return max(min(last, end) - max(first, start), 0)
 
 
 def _minutes_each(line: CostLine) -> int:
     """The minutes that a line's amount is for."""
-    if line.from_date is not None and line.to_date is not None and line.per == "total":
-        return (line.to_date - line.from_date).days * DAY
+    if line.from_date is not None and line.end is not None and line.per == "total":
+        return (line.end - line.from_date).days * DAY
     return YEAR if line.per == "year" else WEEK
 
 

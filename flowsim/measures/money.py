@@ -166,7 +166,7 @@ def _most(place: Place, service: Service, rule: Escalation, unit: str, minute: n
     """The most an escalation can have open in one queue, at each minute."""
     run, scale = place.run, place.run.scale
     first = run.switch if rule.from_date is None else max(run.minute_of(rule.from_date), run.switch)
-    last = run.horizon if rule.to_date is None else run.minute_of(rule.to_date)
+    last = run.horizon if rule.end is None else run.minute_of(rule.end)
     if rule.add is None:
         most = round((rule.share or 0) * capacities(service, scale)[unit or None])
     else:

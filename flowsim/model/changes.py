@@ -157,7 +157,7 @@ def _settled(place: Place, move: Move) -> Transfer:
         parts.append(tuple((kind, unit, units) for unit, units in by_queue.items()))
     begins = move.from_date or run.switch_date
     # one that is not to be undone is undone in no run, whatever its lag
-    end = run.horizon if move.to_date is None else min(run.minute_of(move.to_date), run.horizon)
+    end = run.horizon if move.end is None else min(run.minute_of(move.end), run.horizon)
     return Transfer(parts[0], parts[1], run.minute_of(begins), end, move.lag_days * 1440)
 
 

@@ -233,8 +233,8 @@ class _Builder:
     ) -> None:
         if rule.from_date is not None:
             start = max(start, self.run.minute_of(rule.from_date))
-        if rule.to_date is not None:
-            end = min(end, self.run.minute_of(rule.to_date))
+        if rule.end is not None:
+            end = min(end, self.run.minute_of(rule.end))
         times = [minute for minute, _ in parse_hours(rule.looks)]
         minutes = np.add.outer(np.arange(self.run.all_days) * DAY, times).reshape(-1)
         minutes = minutes[(start <= minutes) & (minutes < end)]

@@ -73,8 +73,8 @@ def _expected(shock: Shock, run: Run, day: np.ndarray) -> np.ndarray:
     expected = np.array(shock.expected_a_day)[month]
     if shock.from_date is not None:
         expected[date < np.datetime64(shock.from_date)] = 0
-    if shock.to_date is not None:
-        expected[date >= np.datetime64(shock.to_date)] = 0
+    if shock.end is not None:
+        expected[date >= np.datetime64(shock.end)] = 0
     return expected
 
 

@@ -7,20 +7,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from flowsim.place.dates import Date, as_date
 from flowsim.place.demand import Choice, Period, Stream
 from flowsim.place.stages import Stage
 from flowsim.place.supply import CostLine, Locality, Move, Service, Site
 from flowsim.place.tables import AmountTable, Model
 from flowsim.place.times import Calendar
 
-YEARS = range(1900, 2101)
-"""In which a run may begin; a place may say less by its bank holidays (`declare/rules/names.py`)."""
-
 
 class Run(Model):
     """When the run takes place. The clock starts `warm_up_days` before `start_date`; only what comes after counts."""
 
-    start_date: dt.date = dt.date(2024, 4, 1)
+    start_date: Date = dt.date(2024, 4, 1)
     days: int = Field(default=365, ge=1, le=3660)
     warm_up_days: int = Field(default=126, ge=0, le=3660)
     policy_start: dt.date | Literal["warm_up"] | None = Field(
@@ -33,19 +31,7 @@ class Run(Model):
     @field_validator("policy_start", mode="before")
     @classmethod
     def _date_or_word(cls, given: Any) -> Any:
-        if isinstance(given, str) and given != "warm_up":
-            try:
-                return dt.date.fromisoformat(given)
-            except ValueError:
-                raise ValueError("allowed: a date such as 2024-04-01, or warm_up") from None
-        return given
-
-    @field_validator("start_date")
-    @classmethod
-    def _within_years(cls, date: dt.date) -> dt.date:
-        if date.year not in YEARS:
-            raise ValueError(f"allowed: a date from {YEARS[0]} to {YEARS[-1]}")
-        return date
+        return given if given in (None, "warm_up") else as_date(given, "a date such as 2024-04-01, or warm_up")
 
     @model_validator(mode="after")
     def _no_warm_up(self) -> Run:

@@ -1,9 +1,9 @@
 """Dates without a year, such as `12-02`: which year a run makes of them.
 
 Something that lasts (`from` and `to`, or `weeks`) is the first one that is not over on the first day that counts,
-`to` being the first such day after `from` (of what lasts longer than a year, the last that has begun by then); a
-`date`, or a `from` without an end, is the first on or after that day; a `to` alone the first after it. The levels of
-a period are not meant: without a year they hold each year.
+`to` being the first such day from `from` on, and the last of it (what lasts longer than a year has to say which year);
+a `date`, or a `from` without an end, is the first on or after that day, and so is a `to` alone. The levels of a period
+are not meant: without a year they hold each year.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import datetime as dt
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator
 
 from flowsim.place.refusals import refuse
 
@@ -26,11 +28,64 @@ BEGINNINGS = ("from", "weeks_from", "date")
 OF_A_SERVICE = ("blocks", "escalation", "displacements", "shocks", "trend")
 """Keys of a service or pool under which things have dates."""
 _MONTH_DAY = re.compile(r"^(\d\d?)-(\d\d?)$")
+YEARS = range(1900, 2101)
+"""In which dates lie; a place may say less by its bank holidays (`declare/rules/names.py`)."""
+_SPREADSHEETS_FIRST = dt.date(1899, 12, 30)
+"""The day that a spreadsheet counts as 0."""
+_LONGEST_YEAR = 366
 _DAY = dt.timedelta(days=1)
 _YEAR = dt.timedelta(days=364)
 
 Path = tuple[str, ...]
 MonthDay = tuple[int, int]
+
+
+def as_date(given: Any, allowed: str = "a date such as 2024-04-01") -> dt.date:
+    """A date as people write it: 2026-11-30, or 30/11/2026 where the first number is no month.
+
+    Raises ValueError, with what is allowed, for all else: a number (of a spreadsheet, which counts days), and what
+    could be read two ways.
+    """
+    if isinstance(given, dt.datetime) or not isinstance(given, dt.date | str | int | float) or isinstance(given, bool):
+        raise ValueError(f"allowed: {allowed}")
+    if isinstance(given, dt.date):
+        return _within(given)
+    text = str(given).strip()
+    if re.fullmatch(r"\d{5}(\.\d+)?", text):
+        day = _SPREADSHEETS_FIRST + dt.timedelta(days=int(float(text)))
+        raise ValueError(f"allowed: {allowed}; a spreadsheet counts days and means {day} by {text}")
+    if match := re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)", text):
+        return _within(_day(match.groups(), allowed))
+    if match := re.fullmatch(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})", text):
+        first, second, year = map(int, match.groups())
+        if first > 12 or first == second:
+            return _within(_day((year, second, first), allowed))
+        american = _day((year, first, second), allowed)
+        if second > 12:
+            raise ValueError(f"allowed: {american}")
+        british = _day((year, second, first), allowed)
+        raise ValueError(f"allowed: {british} or {american}, for it could be read two ways")
+    if match := re.fullmatch(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})", text):
+        raise ValueError(f"allowed: {allowed}, here {_day(match.groups(), allowed)}")
+    raise ValueError(f"allowed: {allowed}")
+
+
+def _day(parts: Iterable[int | str], allowed: str) -> dt.date:
+    year, month, day = map(int, parts)
+    try:
+        return dt.date(year, month, day)
+    except ValueError:
+        raise ValueError(f"allowed: {allowed}, a day that there is") from None
+
+
+def _within(date: dt.date) -> dt.date:
+    if date.year not in YEARS:
+        raise ValueError(f"allowed: a date from {YEARS[0]} to {YEARS[-1]}")
+    return date
+
+
+Date = Annotated[dt.date, BeforeValidator(as_date)]
+"""A date in a place or a run."""
 
 
 def weeks_later(date: dt.date, weeks: float) -> dt.date:
@@ -82,7 +137,8 @@ class _Span:
     ends: dt.date
 
     def __str__(self) -> str:
-        return f"{self.begins}" if self.ends == self.begins + _DAY else f"{self.begins} to {self.ends}"
+        last = self.ends - _DAY
+        return f"{self.begins}" if last == self.begins else f"{self.begins} to {last}"
 
 
 @dataclass(frozen=True)
@@ -93,7 +149,7 @@ class _Yearly:
         path: where the place declares it.
         first: the key of its first day.
         begins: that day.
-        ends: the first day without it, or weeks.
+        ends: its last day, or weeks.
         year: in which the one begins that is meant.
     """
 
@@ -111,14 +167,14 @@ class _Yearly:
     def span(self) -> _Span:
         """Its days."""
         begins = dt.date(self.year, *self.begins)
-        ends = weeks_later(begins, self.ends) if isinstance(self.ends, float) else _next(self.ends, begins + _DAY)
+        ends = weeks_later(begins, self.ends) if isinstance(self.ends, float) else _next(self.ends, begins) + _DAY
         return _Span(begins, ends)
 
     @property
     def dates(self) -> dict[str, str]:
         """Its dates by key."""
         bounds = {self.first: str(self.span.begins)}
-        return bounds if isinstance(self.ends, float) else {**bounds, "to": str(self.span.ends)}
+        return bounds if isinstance(self.ends, float) else {**bounds, "to": str(self.span.ends - _DAY)}
 
     def __str__(self) -> str:
         return f"{'.'.join(('place', *self.path))}: {self.span}"
@@ -131,8 +187,12 @@ def _yearly(path: Path, said: Mapping[str, Any], start: dt.date) -> _Yearly | No
     length = ends or (_length(said) if said.get("to") is None else None)
     if begins is None or length is None:
         return None
-    one = _Yearly(path, first, begins, length, start.year - 1 - LONGEST_WEEKS // 52)
-    while one.span.ends <= start or one.a_year(1).span.begins <= start:
+    one = _Yearly(path, first, begins, length, start.year - 1)
+    if isinstance(length, float) and length * 7 > _LONGEST_YEAR:
+        said_by = f"{said[first]} for {length:g} weeks"
+        allowed = f"{first} with its year, such as {one.a_year(1).span.begins}, for it could be any of several"
+        raise refuse(".".join(("place", *path, first)), said_by, allowed)
+    while one.span.ends <= start:
         one = one.a_year(1)
     return one
 
@@ -143,9 +203,9 @@ def _single(path: Path, said: Mapping[str, Any], start: dt.date) -> dict[str, st
     begins, ends = _month_day(path, said, first), _month_day(path, said, "to")
     if begins is not None:
         last = _full(said.get("to"))
-        return {first: str(_next(begins, start) if last is None else _last_before(begins, last))}
+        return {first: str(_next(begins, start) if last is None else _last_before(begins, last + _DAY))}
     if ends is not None:
-        return {"to": str(_next(ends, (_full(said.get(first)) or start) + _DAY))}
+        return {"to": str(_next(ends, _full(said.get(first)) or start))}
     return {}
 
 
@@ -213,11 +273,9 @@ def _month_day(path: Path, said: Mapping[str, Any], key: str) -> MonthDay | None
 
 
 def _full(given: Any) -> dt.date | None:
-    if isinstance(given, dt.date):
-        return given
     try:
-        return dt.date.fromisoformat(given)
-    except (TypeError, ValueError):
+        return None if given is None else as_date(given)
+    except ValueError:
         return None
 
 
@@ -265,6 +323,6 @@ def _dated(place: Place) -> set[tuple[str, str, dt.date, dt.date]]:
     run = place.run
     blocks = {(s, b, k.from_date, k.end) for s, service in place.kinds.items() for b, k in service.blocks.items()}
     moves = {
-        (m, "move", move.from_date or run.switch_date, move.to_date or run.end_date) for m, move in place.moves.items()
+        (m, "move", move.from_date or run.switch_date, move.end or run.end_date) for m, move in place.moves.items()
     }
     return blocks | moves

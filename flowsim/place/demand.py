@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from flowsim.place.dates import LONGEST_WEEKS
+from flowsim.place.dates import LONGEST_WEEKS, Date, as_date
 from flowsim.place.tables import Amount, AmountTable, Conditions, Count, Model, NameTable, NumberTable, ShareTable
-from flowsim.place.times import WEEKDAYS, Calendar, Distribution, Looks, check_forward
+from flowsim.place.times import WEEKDAYS, Calendar, Distribution, Looks, check_forward, day_after
 
 LARGEST_DEMAND = 3
 """Demand can reach this many times the reference rate."""
@@ -23,16 +23,14 @@ _MONTH_DAY = re.compile(r"^(\d\d)-(\d\d)$")
 
 def _check_day(given: Any) -> str:
     """A date as text: ``2024-12-01``, or ``12-01`` for that day of each year."""
-    text = given.isoformat() if type(given) is dt.date else given
-    match = _MONTH_DAY.match(text) if isinstance(text, str) else None
+    match = _MONTH_DAY.match(given) if isinstance(given, str) else None
     try:
-        if match is not None:
-            dt.date(2024, int(match[1]), int(match[2]))  # a leap year, so that 29 February is a day
-        else:
-            dt.date.fromisoformat(text)
-    except (TypeError, ValueError):
-        raise ValueError(f"{given!r} is not a date such as 2024-12-01, or 12-01 for each year") from None
-    return str(text)
+        if match is None:
+            return as_date(given, "a date such as 2024-12-01, or 12-01 for each year").isoformat()
+        dt.date(2024, int(match[1]), int(match[2]))  # a leap year, so that 29 February is a day
+    except ValueError as error:
+        raise error if match is None else ValueError("allowed: a day that there is, such as 12-01") from None
+    return str(given)
 
 
 Day = Annotated[str, BeforeValidator(_check_day)]
@@ -45,7 +43,7 @@ class Daily(Model):
     the first day of the run.
     """
 
-    from_date: dt.date | None = Field(default=None, alias="from", description="the day of the first number")
+    from_date: Date | None = Field(default=None, alias="from", description="the day of the first number")
     people: list[Amount] | dict[str, list[Amount]] = Field(description="by site or locality, a list of each")
     repeated: bool = Field(default=False, description="over and over, before that day too")
 
@@ -75,13 +73,18 @@ class OperatingList(Model):
     dates: list[Day] | None = Field(default=None, min_length=1, description="instead of `days`")
     times: Looks
     people: Count | dict[str, Count] = Field(description="each time; of a stream by site or locality, at each named")
-    from_date: dt.date | None = Field(default=None, alias="from")
-    to_date: dt.date | None = Field(default=None, alias="to", description="first day without it")
+    from_date: Date | None = Field(default=None, alias="from")
+    to_date: Date | None = Field(default=None, alias="to", description="its last day")
     on_bank_holidays: bool = Field(default=False, description="of `days`, also those that are bank holidays")
+
+    @property
+    def end(self) -> dt.date | None:
+        """First day without it; None where it has no end."""
+        return day_after(self.to_date)
 
     def is_on(self, date: dt.date, is_bank_holiday: bool) -> bool:
         """Is it held on a date?"""
-        if (self.from_date or date) > date or (self.to_date is not None and date >= self.to_date):
+        if (self.from_date or date) > date or (self.to_date or date) < date:
             return False
         if self.dates is not None:
             return date.isoformat() in self.dates or f"{date:%m-%d}" in self.dates
@@ -156,11 +159,11 @@ class Stream(Model):
 
 
 class Dates(Model):
-    """The days of one level of a period: from a day up to, and without, another; the same each year where no year is
+    """The days of one level of a period: from a day to another, both included; the same each year where no year is
     given."""
 
     from_day: Day = Field(alias="from")
-    to_day: Day = Field(alias="to", description="first day without it")
+    to_day: Day = Field(alias="to", description="its last day")
 
     @property
     def each_year(self) -> bool:
@@ -169,11 +172,11 @@ class Dates(Model):
     def has(self, date: dt.date) -> bool:
         """Does the date lie within? Where no year is given, from 12-24 to 01-15 runs over the turn of the year."""
         if not self.each_year:
-            return self.from_day <= date.isoformat() < self.to_day
+            return self.from_day <= date.isoformat() <= self.to_day
         day = f"{date:%m-%d}"
-        if self.from_day < self.to_day:
-            return self.from_day <= day < self.to_day
-        return day >= self.from_day or day < self.to_day
+        if self.from_day <= self.to_day:
+            return self.from_day <= day <= self.to_day
+        return day >= self.from_day or day <= self.to_day
 
     @model_validator(mode="after")
     def _forward(self) -> Dates:
@@ -181,15 +184,15 @@ class Dates(Model):
             raise ValueError(
                 f"{self.from_day} and {self.to_day} were given; allowed: both with a year, or both without"
             )
-        if self.to_day == self.from_day or (not self.each_year and self.to_day < self.from_day):
-            raise ValueError(f"it ends on {self.to_day}, not after it begins on {self.from_day}")
+        if not self.each_year and self.to_day < self.from_day:
+            raise ValueError(f"its last day is {self.to_day}, before it begins on {self.from_day}")
         return self
 
 
 class Weeks(Model):
     """A period whose levels are `week_1`, `week_2` and so on, seven days each from a date."""
 
-    weeks_from: dt.date
+    weeks_from: Date
     weeks: int = Field(ge=1, le=LONGEST_WEEKS)
 
 

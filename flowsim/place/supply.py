@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from flowsim.place.dates import LONGEST_WEEKS, weeks_later
+from flowsim.place.dates import LONGEST_WEEKS, Date, weeks_later
 from flowsim.place.tables import ALWAYS, Amount, Conditions, Count, Model, share_leaf
-from flowsim.place.times import Distribution, Looks, check_forward
+from flowsim.place.times import Distribution, Looks, check_forward, day_after
 
 LARGEST_CAPACITY = 10_000_000
 MOST_SHOCKS_A_DAY = 1.0
@@ -74,13 +74,18 @@ class CostLine(Model):
     amount: float = Field(ge=0)
     per: Literal["year", "week", "total"]
     payer: Payers
-    from_date: dt.date | None = Field(default=None, alias="from", description="default: the whole run")
-    to_date: dt.date | None = Field(default=None, alias="to", description="first day without it; default: to the end")
+    from_date: Date | None = Field(default=None, alias="from", description="default: the whole run")
+    to_date: Date | None = Field(default=None, alias="to", description="its last day; default: to the end")
 
     @property
     def payers(self) -> dict[str, float]:
         """The share that each payer pays."""
         return _payer_shares(self.payer)
+
+    @property
+    def end(self) -> dt.date | None:
+        """First day without it; None where it has no end."""
+        return day_after(self.to_date)
 
     @model_validator(mode="after")
     def _dates(self) -> CostLine:
@@ -99,8 +104,8 @@ class Block(Model):
     """A dated change of capacity: `add` units between two dates (negative closes)."""
 
     title: str = ""
-    from_date: dt.date = Field(alias="from")
-    to_date: dt.date | None = Field(default=None, alias="to", description="first day without it")
+    from_date: Date = Field(alias="from")
+    to_date: Date | None = Field(default=None, alias="to", description="its last day")
     weeks: float | None = Field(default=None, gt=0, le=LONGEST_WEEKS)
     add: float
     per: Literal["week", "total"] = Field(default="week", description="hours: each week, or in all over the block")
@@ -119,11 +124,13 @@ class Block(Model):
         return self
 
     @property
+    def last_day(self) -> dt.date:
+        return self.end - dt.timedelta(days=1)
+
+    @property
     def end(self) -> dt.date:
         """First day without the block."""
-        if self.to_date is not None:
-            return self.to_date
-        return weeks_later(self.from_date, self.weeks or 0)
+        return day_after(self.to_date) or weeks_later(self.from_date, self.weeks or 0)
 
 
 class Escalation(Model):
@@ -136,13 +143,19 @@ class Escalation(Model):
     open_at: int = Field(ge=1, description="people queueing")
     close_at: int = Field(ge=0, description="people queueing")
     looks: Looks
-    from_date: dt.date | None = Field(default=None, alias="from")
-    to_date: dt.date | None = Field(default=None, alias="to")
+    from_date: Date | None = Field(default=None, alias="from")
+    to_date: Date | None = Field(default=None, alias="to", description="its last day")
+
+    @property
+    def end(self) -> dt.date | None:
+        """First day without it; None where it has no end."""
+        return day_after(self.to_date)
 
     @model_validator(mode="after")
     def _sane(self) -> Escalation:
         if (self.share is None) == (self.add is None):
             raise ValueError("an escalation needs either 'share' or 'add'")
+        check_forward(self.from_date, self.to_date)
         if self.close_at >= self.open_at:
             raise ValueError(f"it closes at {self.close_at}, which is not below {self.open_at}, where it opens")
         return self
@@ -152,7 +165,7 @@ class Displacement(Model):
     """A dated event that puts people out of the service: those who use `share` of each queue's capacity."""
 
     title: str = ""
-    date: dt.date
+    date: Date
     share: float = Field(gt=0, le=1)
     where: list[str] | None = Field(default=None, min_length=1, description="only in these sites or localities")
 
@@ -180,8 +193,8 @@ class Shock(Model):
     rate: float = Field(ge=0, description="in each queue")
     per: Literal["week", "month", "year"] = "year"
     months: list[float] | None = Field(default=None, min_length=12, max_length=12)
-    from_date: dt.date | None = Field(default=None, alias="from")
-    to_date: dt.date | None = Field(default=None, alias="to", description="first day on which none begins")
+    from_date: Date | None = Field(default=None, alias="from")
+    to_date: Date | None = Field(default=None, alias="to", description="the last day on which one begins")
     lasts: Distribution
     closes: Closes | None = None
     closes_to_new: bool = Field(default=False, description="nobody is accepted while it lasts")
@@ -194,6 +207,11 @@ class Shock(Model):
         base = self.rate / {"week": 7.0, "month": 365.25 / 12, "year": 365.25}[self.per]
         months = self.months or [1.0] * 12
         return [base * month / (sum(months) / 12) for month in months]
+
+    @property
+    def end(self) -> dt.date | None:
+        """First day without it; None where it has no end."""
+        return day_after(self.to_date)
 
     @model_validator(mode="after")
     def _sane(self) -> Shock:
@@ -218,8 +236,13 @@ class Trend(Model):
     title: str = ""
     share: float = Field(ge=-1, le=10)
     per: Literal["month", "year"] = "year"
-    from_date: dt.date | None = Field(default=None, alias="from", description="default start_date")
-    to_date: dt.date | None = Field(default=None, alias="to", description="no step after it; what was reached stays")
+    from_date: Date | None = Field(default=None, alias="from", description="default start_date")
+    to_date: Date | None = Field(default=None, alias="to", description="no step after it; what was reached stays")
+
+    @property
+    def end(self) -> dt.date | None:
+        """First day without it; None where it has no end."""
+        return day_after(self.to_date)
 
     @model_validator(mode="after")
     def _dates(self) -> Trend:
@@ -396,11 +419,16 @@ class Move(Model):
     title: str = ""
     take: Taken
     give: Given
-    from_date: dt.date | None = Field(
+    from_date: Date | None = Field(
         default=None, alias="from", description="default policy_start, or start_date where that is not given"
     )
-    to_date: dt.date | None = Field(default=None, alias="to", description="first day it is back; default never")
+    to_date: Date | None = Field(default=None, alias="to", description="its last day; default: it is never back")
     lag_days: int = Field(default=0, ge=0, description="between taking and giving, and again on the way back")
+
+    @property
+    def end(self) -> dt.date | None:
+        """First day without it; None where it has no end."""
+        return day_after(self.to_date)
 
     @model_validator(mode="after")
     def _dates(self) -> Move:

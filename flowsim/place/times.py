@@ -247,6 +247,11 @@ class Distribution(Model):
         return self
 
 
-def check_forward(begins: dt.date | None, ends: dt.date | None) -> None:
-    if begins is not None and ends is not None and ends <= begins:
-        raise ValueError(f"it ends on {ends}, not after it begins on {begins}")
+def check_forward(begins: dt.date | None, last: dt.date | None) -> None:
+    if begins is not None and last is not None and last < begins:
+        raise ValueError(f"its last day is {last}, before it begins on {begins}")
+
+
+def day_after(date: dt.date | None) -> dt.date | None:
+    """The first day without something that lasts to a date, that day included."""
+    return None if date is None else date + dt.timedelta(days=1)

@@ -177,7 +177,7 @@ def _changes(service: Service, unit: str) -> Iterator[str]:
     """What changes how much there is of a service in the course of a run, a line each."""
     for name, block in service.blocks.items():
         per = " in all" if unit == "hours a week" and block.per == "total" else ""
-        yield f"block: {block.title or name}, {block.add:+,g} {unit}{per}{_dates(block.from_date, block.end)}"
+        yield f"block: {block.title or name}, {block.add:+,g} {unit}{per}{_dates(block.from_date, block.last_day)}"
     for name, trend in service.trend.items():
         grows = f"{100 * trend.share:+.3g} % a {trend.per}{_dates(trend.from_date, trend.to_date)}"
         yield f"trend: {trend.title or name}, {grows}"
@@ -192,7 +192,7 @@ def _changes(service: Service, unit: str) -> Iterator[str]:
 
 
 def _dates(begins: dt.date | None, ends: dt.date | None) -> str:
-    return ("" if begins is None else f" from {begins}") + ("" if ends is None else f" until {ends}")
+    return ("" if begins is None else f" from {begins}") + ("" if ends is None else f" to {ends}")
 
 
 def _share(share: float) -> str:

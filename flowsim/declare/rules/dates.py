@@ -51,7 +51,7 @@ def _check_periods(place: Place) -> None:
                     hours = "" if begins == 0 and ends == DAY_MINUTES else f" {begins // 60:02}:{begins % 60:02}"
                     raise PlaceError(
                         f"place.periods.{name}.{other}: {date}{hours} is in '{level}' and in '{other}'; allowed: each "
-                        "day and minute in one of them ('to' is the first day without it)."
+                        "day and minute in one of them ('to' is its last day)."
                     )
         if not any(held for _, held in spans):
             empty = f"place.periods.{name}: no day of the run, {run.first_date} to {days[-1]}, lies in it"
@@ -69,22 +69,22 @@ def _dated(facts: Facts) -> Iterator[_Dated]:
         for block_name, block in service.blocks.items():
             yield _Dated(f"{key}.blocks.{block_name}", block.from_date, block.end)
         for rule_name, rule in service.escalation.items():
-            begins, ends = rule.from_date or run.first_date, rule.to_date or run.end_date
+            begins, ends = rule.from_date or run.first_date, rule.end or run.end_date
             yield _Dated(f"{key}.escalation.{rule_name}", begins, ends)
         for shock_name, shock in service.shocks.items():
-            begins, ends = shock.from_date or run.first_date, shock.to_date or run.end_date
+            begins, ends = shock.from_date or run.first_date, shock.end or run.end_date
             yield _Dated(f"{key}.shocks.{shock_name}", begins, ends)
         for trend_name, trend in service.trend.items():
-            begins, ends = trend.from_date or run.start_date, trend.to_date or run.end_date
+            begins, ends = trend.from_date or run.start_date, trend.end or run.end_date
             yield _Dated(f"{key}.trend.{trend_name}", begins, ends)
     for stream_name, stream in facts.place.streams.items():
         for list_name, one in (stream.schedule or {}).items():
-            begins, ends = one.from_date or run.first_date, one.to_date or run.end_date
+            begins, ends = one.from_date or run.first_date, one.end or run.end_date
             yield _Dated(f"place.streams.{stream_name}.schedule.{list_name}", begins, ends)
     for name, move in facts.place.moves.items():
         yield _Dated(f"place.moves.{name}", *moved_between(run, move))
     for name, line in facts.place.costs.items():
-        yield _Dated(f"place.costs.{name}", line.from_date or run.first_date, line.to_date or run.end_date)
+        yield _Dated(f"place.costs.{name}", line.from_date or run.first_date, line.end or run.end_date)
 
 
 def _check_within(run: Run, every: Sequence[_Dated]) -> None:
@@ -107,7 +107,7 @@ def _check_within(run: Run, every: Sequence[_Dated]) -> None:
 def _in_words(run: Run, one: _Dated) -> str:
     """Its dates in words: one, of a single day and of what has no end."""
     endless = one.begins >= run.end_date == one.ends
-    return f"{one.begins}" if endless or one.ends == one.begins + DAY else f"{one.begins} to {one.ends}"
+    return f"{one.begins}" if endless or one.ends == one.begins + DAY else f"{one.begins} to {one.ends - DAY}"
 
 
 def _as_the_run(run: Run, one: _Dated) -> bool:

@@ -44,7 +44,7 @@ def _moved(facts: Facts, key: str, part: Taken | Given) -> None:
 
 def moved_between(run: Run, move: Move) -> tuple[dt.date, dt.date]:
     """The first date of a move, and the first after it."""
-    return move.from_date or run.switch_date, move.to_date or run.end_date
+    return move.from_date or run.switch_date, move.end or run.end_date
 
 
 def _enough(facts: Facts, key: str, move: Move) -> None:
