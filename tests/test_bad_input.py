@@ -322,12 +322,12 @@ FILES = [
     (
         "scenario/bad.yaml",
         "title: Bad\nplase: {}\n",
-        r"scenario/bad\.yaml: scenario\.bad\.plase: unknown key.*did you mean 'place'",
+        r"scenario/bad\.yaml, line 2: scenario\.bad\.plase: unknown key.*did you mean 'place'",
     ),
     (
         "scenario/bad.yaml",
         "titel: Bad\n",
-        r"scenario/bad\.yaml: scenario\.bad\.titel: unknown key 'titel'; .*did you mean 'title'",
+        r"scenario/bad\.yaml, line 1: scenario\.bad\.titel: unknown key 'titel'; .*did you mean 'title'",
     ),
     ("scenario/bad.yaml", "rationale: none\n", r"scenario/bad\.yaml: scenario\.bad\.title: this key is needed"),
     ("scenario/bad.yaml", "title: a\ntitle: b\n", r"bad\.yaml, line 2: .*the key 'title' is given twice"),
@@ -337,22 +337,22 @@ FILES = [
     (
         "scenario/bad.yaml",
         "title: Bad\nplace: {services: {suport: {capacity: 3}}}\n",
-        r"scenario/bad\.yaml: place\.services\.suport\.title: this key is needed.*did you mean 'support'",
+        r"scenario/bad\.yaml, line 2: place\.services\.suport\.title: this key is needed.*did you mean 'support'",
     ),
     (
         "scenario/bad.yaml",
         "title: Bad\nplace: {services: {support: {capacity: -3}}}\n",
-        r"scenario/bad\.yaml: place\.services\.support\.capacity: -3 was given",
+        r"scenario/bad\.yaml, line 2: place\.services\.support\.capacity: -3 was given",
     ),
     (
         "scenario/bad.yaml",
         "title: Bad\nplace: {services: {support: {capacity: 3, source: ASM-1}}}\n",
-        r"scenario/bad\.yaml: place\.services\.support\.source: 'ASM-1' was given.*did you mean 'ASM-",
+        r"scenario/bad\.yaml, line 2: place\.services\.support\.source: 'ASM-1' was given.*did you mean 'ASM-",
     ),
     (
         "scenario/bad.yaml",
         "title: Bad\nevidence: {NO-99: so it is}\n",
-        r"scenario/bad\.yaml: scenario\.bad\.evidence: 'NO-99'",
+        r"scenario/bad\.yaml, line 2: scenario\.bad\.evidence: 'NO-99'",
     ),
 ]
 
@@ -375,7 +375,7 @@ def test_a_source_that_is_not_in_the_evidence(tmp_path, raw):
     raw["choices"]["needs_support"]["source"] = "AC-9999"
     (tmp_path / "place" / "mine.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
     with pytest.raises(
-        PlaceError, match=r"mine\.yaml: place\.choices\.needs_support\.source: 'AC-9999' was given.*mean 'AC-"
+        PlaceError, match=r"mine\.yaml, line \d+: place\.choices\.needs_support\.source: 'AC-9999' was given.*mean 'AC-"
     ):
         load("place=mine", scenarios_dir=tmp_path)
 
@@ -384,9 +384,8 @@ def test_published_evidence_that_is_not_there(tmp_path, raw):
     (tmp_path / "place").mkdir()
     raw["published"] = {"discharges_weekday_index": ["AC-18", "AC-9999"]}
     (tmp_path / "place" / "mine.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
-    with pytest.raises(
-        PlaceError, match=r"mine\.yaml: place\.published\.discharges_weekday_index: 'AC-9999' was given.*mean 'AC-"
-    ):
+    told = r"mine\.yaml, line \d+: place\.published\.discharges_weekday_index: 'AC-9999' was given.*mean 'AC-"
+    with pytest.raises(PlaceError, match=told):
         load("place=mine", scenarios_dir=tmp_path)
 
 

@@ -121,7 +121,7 @@ def test_a_file_with_such_a_day_is_named(tmp_path: Any) -> None:
     (tmp_path / "scenario").mkdir()
     text = "title: Mine\nplace: {services: {reablement: {blocks: {b: {from: 10-01, to: 31-12, add: 5}}}}}\n"
     (tmp_path / "scenario" / "mine.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(PlaceError, match=r"scenario/mine\.yaml: place\..*\.blocks\.b\.to: '31-12' was"):
+    with pytest.raises(PlaceError, match=r"scenario/mine\.yaml, line 2: place\..*\.blocks\.b\.to: '31-12' was"):
         load("scenario=mine", scenarios_dir=tmp_path)
 
 

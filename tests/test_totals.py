@@ -106,7 +106,8 @@ def test_a_place_whose_parts_do_not_add_up_is_refused(tmp_path):
     text = Path("tests/places/place/small.yaml").read_text(encoding="utf-8")
     weights = text.replace("north: 12, south: 8", "north: 3, south: 2")
     (tmp_path / "place" / "small.yaml").write_text(weights, encoding="utf-8")
-    with pytest.raises(PlaceError, match=r"small\.yaml: place\.services\.support\.by_locality: north 3 and south 2"):
+    told = r"small\.yaml, line \d+: place\.services\.support\.by_locality: north 3 and south 2"
+    with pytest.raises(PlaceError, match=told):
         load("place=small", scenarios_dir=tmp_path)
 
 

@@ -22,11 +22,12 @@ from flowsim.declare.counted_values import with_counted_values
 from flowsim.declare.dials import with_dials
 from flowsim.declare.evidence import evidence_table, read_register, refuse_unknown_sources
 from flowsim.declare.hydra import compose_files
-from flowsim.declare.layers import USER, Layer, lay, tell_conflicts, user_layer, with_who_says_it
+from flowsim.declare.layers import USER, Layer, lay, refuse_shapes, tell_conflicts, told_who_says_it, user_layer
 from flowsim.declare.overrides import Override, names_of, parse, single_value, top_of
 from flowsim.declare.reading import explain, read_place
 from flowsim.declare.scenario_file import ScenarioFile, read_scenario, refuse_unknown_evidence, scenario_layers
 from flowsim.declare.settings import Configured
+from flowsim.declare.shapes import refuse_wrong_shapes
 from flowsim.declare.totals import tell_splits
 from flowsim.declare.trees import changes, leaves, value_at, with_likes
 from flowsim.declare.user import Overruled, User, tell_overruled
@@ -128,12 +129,10 @@ class Composition:
         return with_dials(table[kept].reset_index(drop=True), self)
 
     def _read(self, raw: Mapping[str, Any], before: Place | None = None) -> Place:
-        try:
+        with told_who_says_it(self.layers, self.place, self.user_keys):
             place = read_place(raw, "").model_copy(update={"before": before})
             check_scenario(place)
             return place
-        except PlaceError as error:
-            raise with_who_says_it(str(error).removeprefix(": "), self.layers, self.place, self.user_keys) from None
 
 
 def with_notices(place: Place, notices: Iterable[str]) -> Place:
@@ -220,23 +219,29 @@ def _put_together(overrides: Sequence[str], scenarios_dir: str | Path | None) ->
         _start_from_census(config, asked.keys)
     user, register = User(asked.inside), read_register(where)
     scenario_files = _files_in_words("scenario", scenarios_dir)
-    scenarios = _read_scenarios(config.get("scenario") or {}, user, scenario_files)
+    beside = options("scenario", scenarios_dir)
+    scenarios = _read_scenarios(config.get("scenario") or {}, user, scenario_files, beside)
     [place_name] = asked.chosen["place"]
     place_file = _files_in_words("place", scenarios_dir)[place_name]
-    beside = {name: path.parent for name, path in options("scenario", scenarios_dir).items()}
     # lowest first: what always holds, then what scenarios change; another kind of layer is added here
-    declared = with_counted_values(config.get("place", {}), options("place", scenarios_dir)[place_name].parent)
-    layers = [Layer(place_file, {"name": place_name, **declared})]
+    files = options("place", scenarios_dir)
+    layers = [Layer(place_file, {"name": place_name, **(config.get("place") or {})}, file=files[place_name])]
+    beside[""] = files[place_name]
     for name, scenario in scenarios.items():
-        theirs = scenario_layers(name, scenario, scenario_files[name], user.in_scenarios)
-        layers += [replace(layer, raw=with_counted_values(layer.raw, beside[name])) for layer in theirs]
+        layers += scenario_layers(name, scenario, scenario_files[name], user.in_scenarios, beside[name])
+    for layer in layers:
+        refuse_shapes(layer)
+    layers = [replace(layer, raw=with_counted_values(layer.raw, beside[layer.scenario].parent)) for layer in layers]
     for layer in layers:
         refuse_unknown_sources(layer, register)
     for name, scenario in scenarios.items():
-        refuse_unknown_evidence(name, scenario, scenario_files[name], register)
+        refuse_unknown_evidence(name, scenario, scenario_files[name], beside[name], register)
     tell_conflicts([layer for layer in layers if layer.scenario])
     laid = lay(layers, place_name)
     place, before, user_keys = user.set_in_place(laid.place, laid.before)
+    for raw in (place, before):
+        with told_who_says_it(laid.layers, raw, user_keys):
+            refuse_wrong_shapes(raw)
     place, before = (_funded_as_in_files(raw, laid.before) for raw in (place, before))
     place, before = (with_counted_values(raw, Path.cwd()) for raw in (place, before))  # what the user set
     if user_keys:
@@ -313,9 +318,13 @@ def _start_from_census(config: dict[str, Any], given: set[str]) -> None:
         notice(f"the census counts for {day}; start_date=YYYY-MM-DD says on which day it was taken")
 
 
-def _read_scenarios(content: dict[str, Any], user: User, files: Mapping[str, str]) -> dict[str, ScenarioFile]:
+def _read_scenarios(
+    content: dict[str, Any], user: User, files: Mapping[str, str], paths: Mapping[str, Path]
+) -> dict[str, ScenarioFile]:
+    if unknown := content.keys() - paths.keys():  # config.yaml may say something of one
+        raise refuse("scenario", min(unknown), "a file in scenarios/scenario/:", paths)
     user.set_in_scenarios(content)
-    return {name: read_scenario(name, raw, files[name]) for name, raw in content.items()}
+    return {name: read_scenario(name, raw, files[name], paths[name]) for name, raw in content.items()}
 
 
 def _funded_as_in_files(raw: dict[str, Any], files: Mapping[str, Any]) -> dict[str, Any]:
@@ -353,10 +362,8 @@ def _with_years(
     place: dict[str, Any], before: dict[str, Any], run: Run, layers: Sequence[Layer], user_keys: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The place and the one before its scenario with full dates, as this run has them."""
-    try:
+    with told_who_says_it(layers, place, user_keys):
         (place, notices), (before, _) = (with_years(raw, run) for raw in (place, before))
-    except PlaceError as error:
-        raise with_who_says_it(str(error), layers, place, user_keys) from None
     for words in notices:
         notice(words)
     return place, before

@@ -79,7 +79,7 @@ def refuse_unknown_sources(layer: Layer, register: Mapping[str, Entry]) -> None:
             if one not in register:
                 key = ".".join(("place", *path))
                 names = [n for n in register if n.split("-")[0] == one.split("-")[0]] or list(register)
-                raise PlaceError(f"{layer.name}: {refuse(key, one, 'an id of the evidence, such as', names)}")
+                raise PlaceError(f"{layer.where(path)}: {refuse(key, one, 'an id of the evidence, such as', names)}")
 
 
 def evidence_table(

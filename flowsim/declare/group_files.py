@@ -27,6 +27,8 @@ def with_those_below(group: str, names: Sequence[str], files: Mapping[str, Path]
     """These files of a group and all that they build on, each checked. Raises PlaceError, naming file and line."""
     every: list[str] = []
     for name in names:
+        if name not in files:
+            raise refuse(group, name, f"a file in scenarios/{group}/:", files)
         _add(group, name, files, (), every)
     return every
 

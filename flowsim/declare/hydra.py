@@ -107,7 +107,7 @@ def compose_files(
     config = _from_files(chosen, where, files["scenario"]) | dict(settings)
     read = [read_file(path) for path in _files_of(chosen, files, where)]
     if any(document.refers for document in read):
-        return resolved(config, settings, lambda path: _said_in(path, files, main_file(where)))
+        return resolved(config, settings, lambda path: _said_in(path, files, chosen["place"], main_file(where)))
     return config
 
 
@@ -141,13 +141,24 @@ def _files_of(
         yield from (files[group][name] for name in with_those_below(group, names, files[group]))
 
 
-def _said_in(path: tuple[str, ...], files: Mapping[str, Mapping[str, Path]], main: Path) -> str:
+def _said_in(
+    path: tuple[str, ...], files: Mapping[str, Mapping[str, Path]], places: Sequence[str], main: Path
+) -> str:
     """File and line of a key of the composition."""
     scenario = files["scenario"].get(path[1]) if path[0] == "scenario" and len(path) > 1 else None
     if scenario is not None:
         return f"{scenario}{read_file(scenario).where(path[2:])}"
-    places = [one for one in files.get("place", {}).values() if path[0] == "place" and read_file(one).where(path[1:])]
-    return f"{places[0]}{read_file(places[0]).where(path[1:])}" if places else f"{main}{read_file(main).where(path)}"
+    if path[0] == "place":
+        place = files["place"][places[0]]
+        return f"{place}{read_file(place).where(path[1:])}"
+    return f"{main}{read_file(main).where(path)}"
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """What is known of a file; None of a link that leads nowhere."""
+    with contextlib.suppress(OSError):
+        return path.stat()
+    return None
 
 
 def _plain_scenarios(names: Sequence[str], files: Mapping[str, Path]) -> dict[str, Any]:
@@ -164,7 +175,7 @@ def _plain_scenarios(names: Sequence[str], files: Mapping[str, Path]) -> dict[st
 def _composed(chosen: Mapping[str, Sequence[str]], where: tuple[Path, ...]) -> dict[str, Any]:
     """A composition of files, as plain data."""
     files = sorted(path for folder in where for level in ("*.yaml", "*/*.yaml") for path in folder.glob(level))
-    state = tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in files)
+    state = tuple((path, there.st_mtime_ns, there.st_size) for path in files for there in [_stat(path)] if there)
     usual = main_choices(main_file(where))
     words = (
         f"{group}=[{','.join(in_quotes(name) for name in names)}]"

@@ -8,13 +8,17 @@ scenarios.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from flowsim.declare.reading import fields_at
+from flowsim.declare.shapes import refuse_wrong_shapes
 from flowsim.declare.totals import what_follows
 from flowsim.declare.trees import depth_of, is_within, leaves, overlay, tree_of
+from flowsim.declare.yaml_and_csv import read_file
 from flowsim.place import Place, PlaceError, nearest, notice
 
 USER = "your setting"
@@ -39,12 +43,25 @@ class Layer:
         raw: what it says, as the place's mapping has it.
         key: that under which the user would say it: ``scenario.NAME.place`` for a scenario alone.
         scenario: the scenario that says it, so that it holds from `policy_start`; empty for what always holds.
+        file: where it is; None where there is none.
     """
 
     name: str
     raw: Mapping[str, Any]
     key: str = "place"
     scenario: str = ""
+    file: Path | None = None
+
+    def where(self, path: Sequence[str]) -> str:
+        """The file and, where it is known, the line in which it says something of a key, by its path in a place."""
+        if self.file is None:
+            return self.name
+        document = read_file(self.file)
+        inside = tuple(self.key.split(".")[2:]) if self.scenario else ()
+        for at in (inside, ("scenario", self.scenario, *inside)):
+            if self.scenario == "" or at in document.lines:
+                return f"{self.name}{document.where((*at, *path))}"
+        return self.name
 
 
 class Laid(NamedTuple):
@@ -76,7 +93,8 @@ def with_totals(place: dict[str, Any], layer: Layer) -> tuple[dict[str, Any], La
     try:
         follows = what_follows(place, layer.raw)
     except PlaceError as error:
-        raise PlaceError(f"{layer.name}: {error}") from None
+        path = str(error).split(": ", 1)[0].split(".")[1:]
+        raise PlaceError(f"{layer.where(path)}: {error}") from None
     return overlay(place, follows), replace(layer, raw=overlay(layer.raw, follows))
 
 
@@ -89,7 +107,8 @@ def _refuse_changes_of_nothing(layer: Layer, place: Mapping[str, Any], place_nam
                 changed = f"place.{section}.{name} is changed, but the place {place_name} has none"
                 allowed = "scenarios that fit it, chosen with scenario= or scenarios=[...]"
                 shown = f"`flowsim show scenarios place={place_name}` tells which do"
-                raise PlaceError(f"{layer.name}: {changed}; allowed: {allowed}{nearest(name, there)}; {shown}.")
+                told = f"{changed}; allowed: {allowed}{nearest(name, there)}; {shown}"
+                raise PlaceError(f"{layer.where((section, name))}: {told}.")
 
 
 def tell_conflicts(layers: Sequence[Layer]) -> None:
@@ -123,7 +142,25 @@ def with_who_says_it(
     whole = [at for at, depth in enumerate(depths) if depth == len(path)]
     at = len(every) - 1 if taken_away else whole[-1] if whole else depths.index(max(depths))
     near = "" if at == 0 or taken_away else _near_name(path, every[0].raw)
-    return PlaceError(f"{every[at].name}: {message.removesuffix('.')}{near}.")
+    return PlaceError(f"{every[at].where(path[: depths[at]])}: {message.removesuffix('.')}{near}.")
+
+
+@contextlib.contextmanager
+def told_who_says_it(layers: Sequence[Layer], place: Mapping[str, Any], user_keys: Sequence[str]) -> Iterator[None]:
+    """What is refused of a place meanwhile says who said it: see `with_who_says_it`."""
+    try:
+        yield
+    except PlaceError as error:
+        raise with_who_says_it(str(error).removeprefix(": "), layers, place, user_keys) from None
+
+
+def refuse_shapes(layer: Layer) -> None:
+    """Raises PlaceError, naming file and line, where a layer has something else in place of a mapping."""
+    try:
+        refuse_wrong_shapes(layer.raw)
+    except PlaceError as error:
+        path = str(error).split(": ", 1)[0].split(".")[1:]
+        raise PlaceError(f"{layer.where(path)}: {error}") from None
 
 
 def _near_name(path: tuple[str, ...], base: Any) -> str:

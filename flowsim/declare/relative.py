@@ -80,4 +80,5 @@ def _times(now: Any, factor: float, key: str, whole: bool) -> Any:
             f"{key}: it is no number, nor a mapping of numbers, to be changed by a part; allowed: {meant}."
         )
     made = now * factor
-    return round(made) if isinstance(now, int) and (whole or made == int(made)) else round(made, 12)
+    as_whole = float(now).is_integer() if whole else isinstance(now, int) and made == int(made)
+    return round(made) if as_whole else round(made, 12)

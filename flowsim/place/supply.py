@@ -46,12 +46,16 @@ def _payer_shares(payer: str | Mapping[Any, float]) -> dict[str, float]:
     return {payer: 1.0} if isinstance(payer, str) else dict(payer)
 
 
+MOST_POUNDS_EACH, MOST_POUNDS = 1e7, 1e12
+"""What a unit may cost, and what a scheme."""
+
+
 class Cost(Model):
     """What a service costs: `amount` pounds, paid by `payer`, for each day or hour of a unit in use, or each start; or
     for each day or week of a unit that is there, used or not; for staff, each day or opening hour of being there, or
     each task."""
 
-    amount: float = Field(ge=0)
+    amount: float = Field(ge=0, le=MOST_POUNDS_EACH)
     per: Literal["day", "hour_of_care", "hour_of_staff", "start", "unit_a_day", "unit_a_week"]
     payer: Payers
 
@@ -71,7 +75,7 @@ class CostLine(Model):
     """Money that a scheme costs whatever is used of it: each year or week between two dates, or in all over them."""
 
     title: str = ""
-    amount: float = Field(ge=0)
+    amount: float = Field(ge=0, le=MOST_POUNDS)
     per: Literal["year", "week", "total"]
     payer: Payers
     from_date: Date | None = Field(default=None, alias="from", description="default: the whole run")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from functools import lru_cache
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -122,9 +123,20 @@ class Model(BaseModel):
     @classmethod
     def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
         """Pydantic would read `capacity: true` as 1."""
-        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
-            raise ValueError(f"{value} is neither a number nor a name here (in quotes it is text)")
+        annotation: Any = cls.model_fields[str(info.field_name)].annotation
+        inside = list(value.values()) if isinstance(value, dict) and _of_numbers(annotation) else value
+        for one in inside if isinstance(inside, list) else (value,):
+            if isinstance(one, bool) and annotation is not bool:
+                raise ValueError(f"{one} is neither a number nor a name here (in quotes it is text)")
         return value
+
+
+@lru_cache(maxsize=512)
+def _of_numbers(annotation: Any) -> bool:
+    """May a mapping stand here, of names to numbers and of nothing else?"""
+    if get_origin(annotation) is dict:
+        return "float" in str(get_args(annotation)[1]) or "int" in str(get_args(annotation)[1])
+    return any(_of_numbers(one) for one in get_args(annotation))
 
 
 Count = Annotated[int, Field(ge=0)]

@@ -55,8 +55,10 @@ def _check_holidays(name: str, run: Run) -> None:
 
     country, _, part = name.partition("-")
     try:
+        if not (country.isascii() and country.isalpha() and len(country) <= 3):
+            raise NotImplementedError
         known = holidays.country_holidays(country, subdiv=part or None)
-    except NotImplementedError:
+    except (NotImplementedError, TypeError, AttributeError):  # it looks a name up among its own, whatever that is
         raise refuse("place.bank_holidays", name, 'a country, or country and part, such as "GB-ENG"') from None
     if run.first_date.year < known.start_year or (run.end_date - dt.timedelta(days=1)).year > known.end_year:
         within = f"a run, with its warm-up, from {known.start_year} to {known.end_year}"

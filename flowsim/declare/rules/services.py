@@ -13,6 +13,7 @@ def check_services(facts: Facts) -> None:
     for key, name, service in facts.services():
         must_be_one_of(f"{key}.calendar", service.calendar, "a calendar:", facts.calendars)
         _split(facts, key, service)
+        _whole_units(key, service)
         _dated_parts(key, service)
         for initial_name, initial in service.initial.items():
             _initial(facts, f"{key}.initial.{initial_name}", initial, name, service)
@@ -20,6 +21,17 @@ def check_services(facts: Facts) -> None:
             if rule.watch is not None:
                 _watch(facts, f"{key}.escalation.{rule_name}.watch", rule.watch, service)
         _cost(facts, key, name, service)
+
+
+def _whole_units(key: str, service: Service) -> None:
+    """Beds, slots, places and staff are whole; hours may have parts, which are counted in minutes."""
+    amounts: dict[str, float | str | None] = {"capacity": service.capacity}
+    amounts |= {f"blocks.{name}.add": block.add for name, block in service.blocks.items()}
+    amounts |= {f"escalation.{name}.add": rule.add for name, rule in service.escalation.items()}
+    for where, amount in amounts.items():
+        if service.units_each == 1 and isinstance(amount, float) and not amount.is_integer():
+            allowed = f"a whole number of {service.unit}, such as {round(amount)}"
+            raise refuse(f"{key}.{where}", amount, allowed)
 
 
 def _parts(service: Service) -> dict[str, float]:
