@@ -287,7 +287,9 @@ def _ask(overrides: Sequence[str], where: tuple[Path, ...], scenarios_dir: str |
             asked.chosen[key] = _files_named(one, options(key, scenarios_dir))
         elif top_of(one) in ("place", "scenario"):
             asked.inside.append(one)
-        elif key in keys and not one.is_delete():
+        elif key in keys and one.is_delete():
+            raise PlaceError(f"{key}: {one.input_line!r} was given; allowed: {key}=VALUE, for it is always there.")
+        elif key in keys:
             asked.settings[key] = single_value(one)
         else:
             raise refuse(key, one.input_line, "a setting, such as", [*keys, *kinds])

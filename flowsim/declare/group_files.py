@@ -42,7 +42,11 @@ def _add(group: str, name: str, files: Mapping[str, Path], above: tuple[str, ...
         by = f"{files[above[-1]]}: " if above else ""
         told = f"{name!r} is laid over the place twice, itself and through another that builds on it"
         raise PlaceError(f"{by}{group}: {told}; allowed: each file once.")
-    for below in checked(group, name, path, files):
+    builds_on = checked(group, name, path, files)
+    if "." in name and (above or builds_on):
+        allowed = "a name without '.' in a stack, for keys have it between their parts"
+        raise PlaceError(f"{path}: {group}: {name!r} was given as a name; allowed: {allowed}.")
+    for below in builds_on:
         if below in (*above, name):
             circle = " -> ".join((*above, name, below))
             where = f"{path}{read_file(path).where((DEFAULTS,))}"

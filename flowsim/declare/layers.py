@@ -137,10 +137,11 @@ def with_who_says_it(
         return PlaceError(message)
     path = tuple(key.split(".")[1:])
     taken_away = any(key == user for user in user_keys)
+    users = taken_away or is_within(path, user_keys)  # who sets a mapping sets all of it
     every = [*layers, user_layer(place, user_keys)]
     depths = [depth_of(path, layer.raw) for layer in every]
     whole = [at for at, depth in enumerate(depths) if depth == len(path)]
-    at = len(every) - 1 if taken_away else whole[-1] if whole else depths.index(max(depths))
+    at = len(every) - 1 if users else whole[-1] if whole else depths.index(max(depths))
     near = "" if at == 0 or taken_away else _near_name(path, every[0].raw)
     return PlaceError(f"{every[at].where(path[: depths[at]])}: {message.removesuffix('.')}{near}.")
 

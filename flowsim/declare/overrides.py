@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, Quote, QuotedString, RangeSweep
+from hydra.core.override_parser.types import (
+    ChoiceSweep,
+    Glob,
+    IntervalSweep,
+    Override,
+    Quote,
+    QuotedString,
+    RangeSweep,
+    Sweep,
+)
 from hydra.errors import HydraException
 
 from flowsim.declare.limits import limits
@@ -52,7 +61,7 @@ def parse(overrides: Sequence[str], several: bool = False) -> list[Override]:
     for text in overrides:
         _refuse_too_much(text)
         one = _read_override(text, several)
-        if top_of(one) in ("place", "scenario"):
+        if top_of(one) in ("place", "scenario") and one.key_or_group not in OF_NAMES:
             refuse_two_ways(one.key_or_group, text.partition("=")[2])
         parsed.append(one)
     return parsed
@@ -92,7 +101,8 @@ def _read_override(text: str, several: bool) -> Override:
     key = _without_quotes(key)
     if "@" in key:
         raise PlaceError(f"{text!r} was given; allowed: key=value, without @package.")
-    if not _KEY.fullmatch(key) or not (equals or prefix == "~"):
+    of_group = "/" in key.split(".")[0] and key.split("/")[0] in OF_NAMES
+    if not _KEY.fullmatch(key) or not (equals or prefix == "~") or of_group:
         raise _unreadable(text)
     is_file = key in AS_IT_STANDS
     if has_path(text):
@@ -100,9 +110,10 @@ def _read_override(text: str, several: bool) -> Override:
     if "${" in value and not is_file:
         raise PlaceError(f"{key}: {value[:60]!r} was given; allowed: a value as it is; ${{...}} stands in files only.")
     for form in (value, _file_quoted(value)) if several and is_file else (_file_quoted(value) if is_file else value,):
+        prepared = form if is_file else _prepared(key, form)
         with contextlib.suppress(HydraException, ValueError, ArithmeticError, RecursionError):
             # the key is no matter of Hydra's grammar, which has no 85+ and 75_and_over
-            one = OverridesParser.create().parse_override(f"{prefix}k{equals}{_prepared(key, form)}")
+            one = OverridesParser.create().parse_override(f"{prefix}k{equals}{prepared}")
             one.key_or_group, one.input_line = key, text
             one._value = _unmarked(one._value)
             return one
@@ -135,7 +146,7 @@ def _prepared(key: str, value: str) -> str:
         if re.search(rf"\b{word}\s*\(", _QUOTED.sub("''", value)[at:]):
             raise PlaceError(f"{key}: {value[:60]!r} was given; allowed: {allowed}.")
     if key in OF_NAMES:
-        return _names_quoted(value)
+        return _names_quoted(value.strip())
     if "{" in value:
         parts = _QUOTED.split(value)  # what is in quotes is every second
         parts[::2] = [_INNER_KEY.sub(rf"\1{_MARK}\2", part) for part in parts[::2]]
@@ -310,6 +321,9 @@ def _dimension(one: Override, scenarios_dir: str | Path | None) -> Dimension:
         return Dimension(key, values)
     if isinstance(value, RangeSweep):
         values = _range_values(key, str(one.input_line), value)
+    elif isinstance(value, ChoiceSweep) and any(isinstance(each, Sweep | Glob) for each in value.list):
+        allowed = "one of range(), glob() and the like, or values"
+        raise PlaceError(f"{key}: {one.input_line!r} was given; allowed: {allowed}.")
     else:
         values = tuple(str(text) for text in one.sweep_string_iterator())
     if key in OF_NAMES:
