@@ -80,7 +80,7 @@ def test_beds_that_open_by_plan_have_their_dates(home: Path) -> None:
     place = copy.deepcopy(PLACE)
     wards = place["services"]["wards"]
     del wards["escalation"]
-    wards["blocks"] = {"more": {"title": "More", "from": "2024-04-05", "to": "2024-04-10", "add": 3}}
+    wards["blocks"] = {"more": {"title": "More", "from": "2024-04-05", "to": "2024-04-09", "add": 3}}
     write(home, place)
     assert cli.main(["run", *FROM_TODAY, *SMALL]) == 0
     answer = page_of(flowsim.read("out")).answer

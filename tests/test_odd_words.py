@@ -153,7 +153,7 @@ def test_a_word_of_a_sweep_means_what_it_says(said: str, values: tuple[str, ...]
         ("range(a,b)", r"cannot be read; allowed: values with commas, choice\(a,b\), range\(START,STOP,STEP\)"),
         ("shuffle(1,2)", "allowed: the values, in an order of your own"),
         ("shuffle(range(1,5))", "allowed: the values, in an order of your own"),
-        ("sort(interval(1,2))", r"allowed: interval\(LOW, HIGH\) by itself"),
+        ("sort(interval(1,2))", r"cannot be read; allowed: values with commas"),
         ("interval(1,inf)", r"allowed: interval\(LOW, HIGH\)"),
         ("extend_list(1)", "allowed: the whole list"),
         ("range(1,3),range(5,6)", r"allowed: one of range\(\), glob\(\) and the like, or values"),

@@ -49,9 +49,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _OF_NO_USE = {
     "shuffle": "the values, in an order of your own",
     "extend_list": "the whole list, in square brackets",
-    "interval": "interval(LOW, HIGH) by itself",
 }
-"""Words of Hydra's that are refused within others or at all, and what is allowed instead."""
+"""Words of Hydra's that are refused, and what is allowed instead."""
 
 
 def parse(overrides: Sequence[str], several: bool = False) -> list[Override]:
@@ -142,8 +141,7 @@ def _prepared(key: str, value: str) -> str:
     """A value for Hydra's grammar: names in quotes, keys inside braces marked as text, and ranges that shall be sorted
     as their values, for Hydra's own sorting of a range leaves some out and puts others in."""
     for word, allowed in _OF_NO_USE.items():
-        at = 1 if word == "interval" else 0  # by itself it is a word of ours, too
-        if re.search(rf"\b{word}\s*\(", _QUOTED.sub("''", value)[at:]):
+        if re.search(rf"\b{word}\s*\(", _QUOTED.sub("''", value)):
             raise PlaceError(f"{key}: {value[:60]!r} was given; allowed: {allowed}.")
     if key in OF_NAMES:
         return _names_quoted(value.strip())
