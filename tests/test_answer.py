@@ -89,7 +89,7 @@ def test_a_trifle_is_said_to_be_one():
 SHUT = """
 title: Six places closed
 place:
-  services: {support: {blocks: {shut: {from: 2024-04-11, to: 2024-04-21, add: -6}}}}
+  services: {support: {blocks: {shut: {from: 2024-04-11, to: 2024-04-20, add: -6}}}}
 """
 
 
