@@ -126,13 +126,13 @@ def test_show_services_tells_what_changes_them(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     out = told(capsys, "show", "services", "place=shocks")
     for line in (
-        "  block: spring, +60 hours a week from 2024-04-10 until 2024-05-22\n",
+        "  block: spring, +60 hours a week from 2024-04-10 to 2024-05-21\n",
         "  trend: attrition, -24 % a year\n",
         "  escalation: trolleys, 10 % more while people queue for ed: from 4 of them down to 1\n",
         "  shock: norovirus, 2 a month in each queue; lasts uniform with low 3, high 9 days; closes 6 beds, "
         "lets nobody leave\n",
         "beds_to_home: a move, 4 beds of Wards become as many hours a week of Home care as cost the same from "
-        "2024-04-20 until 2024-06-20, 5 days after they are taken\n",
+        "2024-04-20 to 2024-06-19, 5 days after they are taken\n",
     ):
         assert line in out
 

@@ -92,7 +92,7 @@ def test_parts_that_contradict_their_total_are_refused(scenario, total, parts, t
     folder = scenario(f"capacity: {total}, by_locality: {{{listed}}}")
     words = [f"{REABLEMENT}.capacity={total}", *(f"{REABLEMENT}.by_locality.{n}={a}" for n, a in parts.items())]
     for where, overrides, own in (
-        (r"\S*scenario/mine\.yaml", ["scenario=mine"], folder),
+        (r"\S*scenario/mine\.yaml, line 2", ["scenario=mine"], folder),
         ("your setting", words, None),
     ):
         with pytest.raises(PlaceError, match=told) as refused:
