@@ -207,6 +207,12 @@ def test_the_first_screens_of_sweep_and_select_tell_of_the_guards(
     assert f"{first} comes first (no difference that matters" in said
     assert "NO POINT IS BEST" not in said
     assert "nothing is guarded (guards=[])" in said
+    # more delayed than as things are, and nothing else worse: it is the nearest of those asked, and not the best
+    more = [*RUN, "jobs=1", "charts=false", f"{BEDS}=160", "place.services.reablement.capacity=20,26"]
+    assert cli.main(["sweep", *more, "replications=4", "out=worse", "guards=[]"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "NOTHING HERE IS BETTER THAN THE PLACE AS IT IS" in said
+    assert "is best" not in said
     words = ["select", *short, f"{BEDS}=150,165", "indifference=0.5", "most=30", "out=selected"]
     assert cli.main(words) == 0
     said = " ".join(capsys.readouterr().out.split())

@@ -20,14 +20,14 @@ from flowsim.measures.window import Window
 
 ROOT = Path(__file__).parents[1]
 
-TOY = '''
+TOY = """
 
 @computes(
     Measure("toy_count", "Spells in the toy", "spells", "Spells there are in the run.", "a test", 0, headline=True),
 )
 def toy(window: Window) -> Iterator[Value]:
     yield "toy_count", ALL, WHOLE, float(len(window.history.journeys.spells.number))
-'''
+"""
 
 
 def measure(name: str, **more: Any) -> Measure:

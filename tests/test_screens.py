@@ -170,7 +170,10 @@ def test_the_warning_names_the_scenario_and_is_quieter_of_some_runs(roomy: flows
     assert "in More support" in said.words
     some = with_values(roomy, answer.OUT_OF_RANGE, baseline=[0.0] * 4, more_support=[1.0, 0.0, 0.0, 0.0])
     (said,) = answer.range_broken(some)
-    assert said.about == "TAKE CARE, IN SOME RUNS"
+    assert said.about == "TAKE CARE, IN 1 OF 4 RUNS"
+    # one run with many queues is one run
+    many = with_values(roomy, answer.OUT_OF_RANGE, baseline=[0.0] * 4, more_support=[8.0, 0.0, 0.0, 0.0])
+    assert next(answer.range_broken(many)).about == "TAKE CARE, IN 1 OF 4 RUNS"
     both = with_values(roomy, answer.OUT_OF_RANGE, baseline=[1.0] * 4, more_support=[1.0] * 4)
     (said,) = answer.range_broken(both)
     assert "More support" not in said.words

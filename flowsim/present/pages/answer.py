@@ -144,20 +144,24 @@ def level(measure: str, mean: float, low: float = math.nan, high: float = math.n
 
 def range_broken(result: Result, scenarios: Sequence[str] = ()) -> Iterator[Said]:
     """One loud sentence where some scenario leaves the range in which a run can be believed, with its queues."""
-    means = result.summary(headline=False)
-    means = means[(means["measure"] == OUT_OF_RANGE) & means["scenario"].isin(list(scenarios or result.scenarios))]
-    beyond = means[(means["where"] == "all") & (means["of"] == "") & (means["mean"] > 0)]
-    if beyond.empty:
+    counts = result.results[result.results["measure"] == OUT_OF_RANGE]
+    counts = counts[counts["scenario"].isin(list(scenarios or result.scenarios))]
+    beyond = counts.assign(beyond=counts["value"] > 0).groupby(["scenario", "where", "of"], observed=True, sort=False)
+    runs = beyond["beyond"].agg(["sum", "size"]).reset_index()
+    runs["share"] = runs["sum"] / runs["size"]
+    whole = runs[(runs["where"] == "all") & (runs["of"] == "") & (runs["sum"] > 0)]
+    if whole.empty:
         return
-    queues = means[(means["of"] != "") & (means["mean"] >= HALF)].sort_values("mean", ascending=False, kind="stable")
+    worst = whole.loc[whole["share"].idxmax()]
+    often = bool(worst["share"] >= HALF)
+    queues = runs[(runs["of"] != "") & (runs["share"] >= HALF)].sort_values("share", ascending=False, kind="stable")
     named = dict.fromkeys(service_title(result, str(row["of"]), str(row["where"])) for row in queues.to_dict("records"))
-    whose = [titled(result, str(name)) for name in dict.fromkeys(beyond["scenario"])]
+    whose = [titled(result, str(name)) for name in dict.fromkeys(whole["scenario"])]
     everybody = len(whose) == len(scenarios or result.scenarios)
     where = "" if everybody else f" in {in_words(whose)}"
     what = f" ({in_words(list(named))})" if named else ""
-    often = (beyond["mean"] >= HALF).any()
     yield Said(
-        "NOT TO BE BELIEVED AS IT STANDS" if often else "TAKE CARE, IN SOME RUNS",
+        "NOT TO BE BELIEVED AS IT STANDS" if often else f"TAKE CARE, IN {worst['sum']} OF {worst['size']} RUNS",
         f"queues grow without end or A&E is offered more than it can do{where}{what}; long before that somebody would "
         "act, and no such act is in these numbers",
     )

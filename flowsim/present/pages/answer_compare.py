@@ -193,7 +193,8 @@ def fills_next(result: Comparison) -> str:
         its = rows[rows["scenario"] == scenario]
         if len(its):
             row = its.iloc[0]
-            longer = row["wait_change"] == "more"
+            least_wait = MEASURES["service_wait_days_mean"].matters
+            longer = row["wait_change"] == "more" and row["wait_difference"] >= least_wait
             rise = f"wait {changed('delay_days_mean', row['wait_difference'])}" if longer else "busier"
             by_service.setdefault(row["service"], []).append(f"{rise} in {titled(result, scenario)}")
     words = [f"{service_title(result, service)} {in_words(rises)}" for service, rises in by_service.items()]

@@ -106,6 +106,9 @@ def message(result: Sweep, measure: str) -> str:
     worse = [f"{plain(name)} {changed(name, paired.loc[name, 'difference'])}" for name in result.worse.get(point, ())]
     if worse:
         return f"NO POINT IS BEST; {named} comes first by {measure} alone {against}, and makes worse {in_words(worse)}"
+    if clear and row["difference"] * HEADLINE[first].better < 0:
+        nothing = f"{measure}: NOTHING HERE IS BETTER THAN THE PLACE AS IT IS"
+        return f"{nothing}; of what makes nothing else clearly worse {named} comes nearest {against}"
     best = f"{measure}: {named} {'is best' if clear else 'comes first'} {against}"
     return best + (_beside(result, ranked) if result.has_options else "")
 
