@@ -26,10 +26,10 @@ from flowsim.present.pages.answer import changed, matters
 from flowsim.present.pages.compare import differences
 from flowsim.present.pages.page import Cell
 from flowsim.present.pages.registry import PAGES
-from flowsim.present.pictures import causes, emergency, forecast, registry, style
+from flowsim.present.pictures import causes, delayed, emergency, forecast, registry, style, weekdays
 from flowsim.present.pictures import differences as picture_of_differences
 from flowsim.present.titles import titled
-from flowsim.present.words import number, signed
+from flowsim.present.words import day_words, number, signed
 from flowsim.questions.forecast import openings, weekly
 
 PLACES = Path(__file__).parent / "places"
@@ -154,6 +154,20 @@ class TestEmergency(OfAComparison):
 class TestDelayed(OfAComparison):
     name = "delayed"
 
+    def test_the_highest_night_is_named_and_ringed(self, result: Result) -> None:
+        shown = delayed.data(result)
+        first, last = (result.places[result.scenarios[0]].run.date_of(minute) for minute in result.span)
+        rows = shown.frame[(shown.frame["scenario"] == result.scenarios[0]) & (shown.frame["pathway"] == "")]
+        rows = rows[(rows["date"] >= np.datetime64(first)) & (rows["date"] < np.datetime64(last))]
+        most = rows.loc[rows["mean"].idxmax()]
+        words = f"most {number(float(most['mean']), 'people')} about {day_words(most['date'])}"
+        mean = number(float(rows["mean"].mean()), "people")
+        assert f"{titled(result, result.scenarios[0])} {mean}, {words}" in shown.title
+        axes = figure_of(result, self.name).axes[0]
+        assert words in axes.get_title()
+        (ring,) = (line for line in axes.lines if line.get_marker() == "o")
+        assert ring.get_ydata()[0] == most["mean"]
+
 
 class TestCauses(OfAComparison):
     name = "causes"
@@ -216,6 +230,13 @@ def test_no_line_runs_through_a_number(name: str, compared: flowsim.Comparison) 
 
 class TestWeekdays(OfAComparison):
     name = "weekdays"
+
+    def test_its_title_names_the_days_with_most_and_fewest(self, result: Result) -> None:
+        shown = weekdays.data(result)
+        rows = shown.frame[(shown.frame["where"] == "all") & (shown.frame["series"] == result.scenarios[0])]
+        days = rows.set_index("weekday")["mean"]
+        assert f"most on {days.idxmax().title()} ({number(days.max())})" in shown.title
+        assert f"fewest on {days.idxmin().title()} ({number(days.min())})" in shown.title
 
 
 class TestWarmUp(OfAComparison):

@@ -152,7 +152,7 @@ def range_broken(result: Result, scenarios: Sequence[str] = ()) -> Iterator[Said
     whole = runs[(runs["where"] == "all") & (runs["of"] == "") & (runs["sum"] > 0)]
     if whole.empty:
         return
-    worst = whole.loc[whole["share"].idxmax()]
+    worst: Any = whole.sort_values("share", kind="stable").iloc[-1]
     often = bool(worst["share"] >= HALF)
     queues = runs[(runs["of"] != "") & (runs["share"] >= HALF)].sort_values("share", ascending=False, kind="stable")
     named = dict.fromkeys(service_title(result, str(row["of"]), str(row["where"])) for row in queues.to_dict("records"))

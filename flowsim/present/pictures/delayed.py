@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from flowsim.folder.result import Result
 from flowsim.place import PlaceError
 from flowsim.present.pictures.picture import EXPERIMENTS, Data, Picture
 from flowsim.present.pictures.style import (
+    BLACK,
     GREY,
     GRID,
     MOST_BANDS,
@@ -24,10 +26,12 @@ from flowsim.present.pictures.style import (
     line_of,
 )
 from flowsim.present.titles import replication_count, settings_words, titled
-from flowsim.present.words import few_words
+from flowsim.present.words import day_words, few_words, number
 from flowsim.questions.forecast import ENOUGH
 
 SMOOTHING = 7
+MOST_NAMED = 3
+"""Of scenarios in the sentence above."""
 MOST_LINES = len(SCENARIO_COLOURS)
 
 
@@ -40,11 +44,13 @@ class Delayed(Data):
         dates: the first day of the run, and the first after it.
         unmeasured: spans of days, each with the first after it, that do not count.
         changes: days on which something dated begins or ends.
+        highest: of each pathway the row of the first scenario, of those measured, with most people.
     """
 
     dates: tuple[dt.date, dt.date]
     unmeasured: tuple[tuple[dt.date, dt.date], ...]
     changes: tuple[dt.date, ...]
+    highest: pd.DataFrame
 
 
 def data(result: Result) -> Delayed:
@@ -65,9 +71,12 @@ def data(result: Result) -> Delayed:
     run = next(iter(result.places.values())).run
     first, last = (run.date_of(minute) for minute in result.span)
     changes = {date for change in result.dates_of_changes for date in change}
+    frame = pd.concat(frames, ignore_index=True)[["scenario", "pathway", "date", "mean", "low", "high"]]
+    measured = frame[(frame["date"] >= np.datetime64(first)) & (frame["date"] < np.datetime64(last))]
     return Delayed(
-        frame=pd.concat(frames, ignore_index=True)[["scenario", "pathway", "date", "mean", "low", "high"]],
-        title="People delayed in acute beds each night, by pathway",
+        frame=frame,
+        title=_message(result, measured[measured["pathway"] == pathways[0]]),
+        highest=measured[measured["scenario"] == shown[0]].sort_values("mean").groupby("pathway").tail(1),
         caption=_caption(result, len(shown), bool(changes)),
         settings=settings_words(result),
         scenarios={name: titled(result, name) for name in shown},
@@ -75,6 +84,17 @@ def data(result: Result) -> Delayed:
         unmeasured=tuple((a, b) for a, b in ((run.first_date, first), (last, run.end_date)) if a < b),
         changes=tuple(date for date in sorted(changes) if run.first_date < date < run.end_date),
     )
+
+
+def _message(result: Result, rows: pd.DataFrame) -> str:
+    """The mean and the highest week of each scenario, of all pathways: ``Delayed: As things are 124, most 143 ...``."""
+    said = []
+    for scenario, nights in list(rows.groupby("scenario", sort=False))[:MOST_NAMED]:
+        most: Any = nights.iloc[int(nights["mean"].to_numpy().argmax())]
+        mean, peak = (number(float(value), "people") for value in (nights["mean"].mean(), most["mean"]))
+        said.append(f"{titled(result, str(scenario))} {mean}, most {peak} about {day_words(most['date'])}")
+    more = rows["scenario"].nunique() - MOST_NAMED
+    return f"People delayed each night: {'; '.join(said)}{f'; {more} more below' if more > 0 else ''}"
 
 
 def _caption(result: Result, shown: int, dated: bool) -> str:
@@ -87,7 +107,7 @@ def _caption(result: Result, shown: int, dated: bool) -> str:
     of_them = "" if shown == len(result.scenarios) else f"The first {shown} scenarios. "
     dates = " Dashed lines: the start and end of dated blocks and moves." if dated else ""
     return (
-        f"{of_them}Lines: mean of {n} replications, {SMOOTHING}-day running mean; {band}"
+        f"{of_them}Lines: mean of {n} replications, {SMOOTHING}-day running mean; ring: the first at its highest; {band}"
         f"Grey: not measured, such as the warm-up.{dates}"
     )
 
@@ -130,8 +150,11 @@ def draw(data: Delayed) -> Figure:
             rows = of_pathway[of_pathway["scenario"] == scenario]
             if len(rows):
                 _draw_line(axes, rows, title, at, len(data.scenarios))
-        words = pathway.replace("_", " ")
-        axes.set_title(f"Delayed, {words}" if words else "Delayed, all pathways")
+        most = data.highest.set_index("pathway").loc[pathway]
+        words = f"most {number(float(most['mean']), 'people')} about {day_words(most['date'])}"
+        axes.plot([most["date"]], [most["mean"]], "o", markersize=9, markerfacecolor="none", color=BLACK)
+        what = pathway.replace("_", " ") or "all pathways"
+        axes.set_title(f"Delayed, {what} ({next(iter(data.scenarios.values()))}: {words})")
         axes.set_ylabel("people at 23:59")
         axes.set_ylim(bottom=0)
         axes.grid(axis="y", color=GRID)

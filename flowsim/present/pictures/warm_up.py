@@ -55,7 +55,7 @@ def data(result: Result) -> WarmUp:
     enough = "long enough" if long_enough else "too short"
     return WarmUp(
         frame=pd.concat(frames, ignore_index=True),
-        title=f"Is the warm-up long enough? {titled(result, name)}",
+        title=f"The warm-up of {warm_up_days} days looks {enough}: {titled(result, name)}",
         caption=f"Mean of {replication_count(result)} replications; grey: the warm-up of {warm_up_days} days, which "
         f"looks {enough}. MSER-5 (White 1997) leaves out so many days that the mean of the rest is known best: where "
         "its curve is lowest, in the first half.",

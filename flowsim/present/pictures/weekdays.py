@@ -27,7 +27,7 @@ from flowsim.present.pictures.style import (
     line_of,
 )
 from flowsim.present.titles import replication_count, settings_words, titled
-from flowsim.present.words import interval_words
+from flowsim.present.words import interval_words, number
 from flowsim.statistics.intervals import t_interval
 
 MEASURE = "discharges_by_weekday"
@@ -63,14 +63,28 @@ def data(result: Result) -> Weekdays:
     sites = next(iter(result.places.values())).sites
     intervals = interval_words(replication_count(result))
     bands = f"bands: {intervals}" if len(result.scenarios) <= MOST_BANDS else "no bands, for they would hide the lines"
+    frame = pd.DataFrame(rows, columns=["where", "series", "kind", "weekday", "mean", "low", "high"])
     return Weekdays(
-        frame=pd.DataFrame(rows, columns=["where", "series", "kind", "weekday", "mean", "low", "high"]),
-        title="Discharges from acute beds by day of the week",
+        frame=frame,
+        title=_message(result, frame[frame["where"] == shown[0]]),
         caption=f"Lines: mean; {bands}; markers: published figures.",
         settings=settings_words(result),
         scenarios={name: titled(result, name) for name in result.scenarios},
         panels={where: "All hospitals" if where == "all" else sites[where].title for where in shown},
     )
+
+
+def _message(result: Result, rows: pd.DataFrame) -> str:
+    """On which days most and fewest leave in the first scenario, and by what is published; of one panel's rows."""
+    said = []
+    for series, pattern in rows.groupby("series", sort=False):
+        if series == rows["series"].iloc[0] or pattern["kind"].iloc[0] == PUBLISHED:
+            days = pattern["mean"].to_numpy()
+            name = titled(result, str(series)) if series in result.scenarios else "published"
+            both = (int(days.argmax()), int(days.argmin()))
+            most, fewest = (f"{WEEKDAYS[at].title()} ({number(float(days[at]))})" for at in both)
+            said.append(f"{name} most on {most}, fewest on {fewest}")
+    return f"Discharges by day of the week, a mean day being 1: {'; '.join(said)}"
 
 
 def published_patterns(result: Result) -> dict[str, dict[str, list[float]]]:
