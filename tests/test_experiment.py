@@ -29,6 +29,7 @@ from flowsim.folder.configuration import read_config
 from flowsim.folder.result import Result
 from flowsim.folder.store import Store
 from flowsim.place import FlowsimNotice, Place, PlaceError
+from flowsim.present.pictures import emergency
 from flowsim.questions import compare as comparing
 from flowsim.statistics.warm_up import judged, mser5
 
@@ -302,7 +303,11 @@ def test_a_failing_cell_is_told_with_its_seed_and_loses_no_other(
     assert comparison.manifest.status == "failures"
     assert comparison.manifest.failures[0].seed == 5
     assert comparison.manifest.cells == {"base": 3, "more": 2}
-    assert set(comparison.differences["n"]) == {2}  # only replications that both have are compared
+    # only replications that both have are compared; a mean of a group in which nobody was is in fewer still
+    assert comparison.differences["n"].max() == 2
+    assert set(comparison.table()["n"]) == {2}
+    fewer = comparison.differences[comparison.differences["n"] < 2]
+    assert set(fewer["measure"]) <= {"delay_days_by_days"}
     monkeypatch.setattr(replicate, "simulate", simulate)
     again = compare({"base": BASE, "more": MORE}, replications=3, seed=5, jobs=1, out=out, progress=False)
     assert not again.failures
@@ -590,6 +595,8 @@ def test_a_comparison_of_which_nothing_is_left_is_no_crash(tmp_path: Path, monke
         assert len(comparison.failures) == (2 if broken == "one" else 4)
         assert comparison.differences.empty
         comparison.show()
+    one = flowsim.read(tmp_path / "one")
+    assert emergency.data(one).title.endswith("nothing to compare")  # and is drawn
 
 
 # -- engines -----------------------------------------------------------------------------------------------------------

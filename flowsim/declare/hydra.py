@@ -141,9 +141,7 @@ def _files_of(
         yield from (files[group][name] for name in with_those_below(group, names, files[group]))
 
 
-def _said_in(
-    path: tuple[str, ...], files: Mapping[str, Mapping[str, Path]], places: Sequence[str], main: Path
-) -> str:
+def _said_in(path: tuple[str, ...], files: Mapping[str, Mapping[str, Path]], places: Sequence[str], main: Path) -> str:
     """File and line of a key of the composition."""
     scenario = files["scenario"].get(path[1]) if path[0] == "scenario" and len(path) > 1 else None
     if scenario is not None:

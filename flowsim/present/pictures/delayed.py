@@ -107,7 +107,7 @@ def _caption(result: Result, shown: int, dated: bool) -> str:
     of_them = "" if shown == len(result.scenarios) else f"The first {shown} scenarios. "
     dates = " Dashed lines: the start and end of dated blocks and moves." if dated else ""
     return (
-        f"{of_them}Lines: mean of {n} replications, {SMOOTHING}-day running mean; ring: the first at its highest; {band}"
+        f"{of_them}Lines: mean of {n} replications, {SMOOTHING}-day running mean; ring: the highest; {band}"
         f"Grey: not measured, such as the warm-up.{dates}"
     )
 

@@ -34,6 +34,8 @@ def compared(result: Comparison, measure: str) -> str:
     """The first scenario's value and those of the others, each with its difference or that none is clear."""
     table = result.table()
     rows = table[table["measure"] == measure]
+    if rows.empty:
+        return "nothing to compare"  # every run of the others failed
     unit = MEASURES[measure].unit
     said = [f"{titled(result, result.baseline)} {with_unit(float(rows['baseline'].iloc[0]), unit)}"]
     for row in rows.head(MOST_NAMED).to_dict("records"):
