@@ -16,6 +16,7 @@ from typing import Any
 from flowsim.cells import runner
 from flowsim.declare.composition import load, load_scenarios
 from flowsim.declare.settings import Settings
+from flowsim.folder.at_work import at_work
 from flowsim.folder.configuration import read_config
 from flowsim.folder.result import Result, Views
 from flowsim.folder.store import Store
@@ -36,6 +37,7 @@ DETAILS = ("answer", "all")
 SETTINGS = tuple(name for name in Settings.model_fields if name != "replications")
 
 
+@at_work()
 def run(
     place: Place | str | Path = "baseline",
     replications: int | None = None,
@@ -68,6 +70,7 @@ def run(
     return result
 
 
+@at_work()
 def compare(
     scenarios: Sequence[Place | str | Path] | Mapping[str, Place],
     replications: int | None = None,
@@ -99,6 +102,7 @@ def compare(
     return comparison
 
 
+@at_work()
 def select(
     scenarios: Sequence[Place | str | Path] | Mapping[str, Place],
     measure: str = "delayed_patients",
@@ -134,6 +138,7 @@ def select(
     return selection
 
 
+@at_work()
 def sweep(
     *overrides: str,
     replications: int | None = None,

@@ -32,10 +32,12 @@ def write_about(store: Store, places: Mapping[str, Place], capacities: bool = Tr
     """
     of_each = {place.name: place for place in places.values()}
     for table, rows_of in ((EVIDENCE, _default_evidence), (PUBLISHED, _published)):
-        before = store.about(table)
         rows = {name: rows_of(place) for name, place in of_each.items()}
-        tables = [before[before["place"] == name] if rows[name].empty else rows[name] for name in of_each]
-        store.write_about(table, pd.concat(tables))
+        for name in (name for name in of_each if rows[name].empty):
+            with contextlib.suppress(PlaceError):  # what is damaged is written anew, with what is known
+                before = store.about(table)
+                rows[name] = before[before["place"] == name]
+        store.write_about(table, pd.concat(rows.values()))
     if capacities:
         store.write_about(CAPACITIES, pd.concat([open_capacities(name, place) for name, place in places.items()]))
 

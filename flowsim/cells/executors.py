@@ -11,12 +11,12 @@ import itertools
 import logging
 import os
 import signal
-import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from flowsim.cells.jobs import Job, Made, about_this_place, failed, work, work_elsewhere, work_on_cluster
+from flowsim.folder import system
 from flowsim.folder.machine import LIBRARIES_THAT_COUNT, cores, memory_gib
 from flowsim.place import PlaceError
 
@@ -98,7 +98,7 @@ def _pool(source: Iterator[Job], processes: int, one_at_a_time: bool = False) ->
             yield delayed(work_elsewhere)(number, job, os.getpid())
 
     try:
-        with _interrupts_wait(), parallel_config("loky", inner_max_num_threads=1):
+        with _without(signal.SIGINT, *system.STOPS), parallel_config("loky", inner_max_num_threads=1):
             pool = Parallel(
                 n_jobs=processes,
                 return_as="generator_unordered",
@@ -126,22 +126,17 @@ def _alone(job: Job) -> Iterator[list[Made]]:
 
 
 @contextlib.contextmanager
-def _interrupts_wait() -> Iterator[None]:
-    """Ctrl-C is answered at the end of this; processes started in here never get it: the one that started them does."""
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
+def _without(*signals: int) -> Iterator[None]:
+    """Processes started in here never get these signals: the one that started them does, at the end of this."""
     from multiprocessing.resource_tracker import ensure_running
 
     from joblib.externals.loky.backend import resource_tracker
 
-    ensure_running()  # were these started later, they would let signals through again
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with system.stops_wait(*signals):
+        ensure_running()  # were these started later, they would let signals through again, as they do now
+        resource_tracker.ensure_running()
+        with system.stops_wait(*signals):
+            yield
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -152,7 +147,7 @@ def _interrupts_wait() -> Iterator[None]:
 def cluster_here(processes: int) -> Iterator[str]:
     """The address of a scheduler with so many workers on this machine, as long as this lasts."""
     distributed = _distributed()
-    with _interrupts_wait():
+    with _without(signal.SIGINT):  # the others are how its workers are told to end
         cluster = distributed.LocalCluster(
             n_workers=processes, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
         )

@@ -6,11 +6,8 @@ import functools
 import io
 import itertools
 import json
-import os
 import pickle
 import platform
-import signal
-import threading
 import time
 import traceback
 import zlib
@@ -25,6 +22,7 @@ import pyarrow.parquet as pq
 
 from flowsim.cells import replicate
 from flowsim.cells.memory import end_quickly, keep_memory
+from flowsim.folder import system
 from flowsim.folder.atomic import StoreError
 from flowsim.folder.cell_file import encode, file_name, listed
 from flowsim.folder.code import code_digest
@@ -127,24 +125,12 @@ def work(job: Job) -> list[Made]:
 
 
 def work_elsewhere(number: int, job: Job, driver: int) -> tuple[int, list[Made]]:
-    """`work` in a process of its own, where Ctrl-C is left to the process that started it; it ends when that ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """`work` in a process of its own, which ends when the one that started it ends, and leaves Ctrl-C and the like to
+    it."""
+    system.leave_stops_to_others()
     end_quickly()
-    _end_with(driver)
+    system.end_with(driver)
     return number, work(job)
-
-
-@functools.cache
-def _end_with(driver: int) -> None:
-    """End this process within a second after the one that started it, even if that was killed."""
-
-    def watch() -> None:
-        while os.getppid() == driver:
-            time.sleep(1)
-        os._exit(1)
-
-    if os.name == "posix":
-        threading.Thread(target=watch, daemon=True).start()
 
 
 def work_on_cluster(job: Job) -> list[Made]:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from flowsim.cells import executors
 from flowsim.cells.jobs import Job, Made, Scenario, pack
 from flowsim.cells.progress import Progress
 from flowsim.declare.settings import Settings
+from flowsim.folder import at_work
 from flowsim.folder.assemble import assemble
 from flowsim.folder.cell_file import CellFile
 from flowsim.folder.configuration import Configuration
 from flowsim.folder.machine import installed
+from flowsim.folder.manifest import Assembled
 from flowsim.folder.outcome import PARTS, Outcome
 from flowsim.folder.store import Store
+from flowsim.place.refusals import counted
 
 PLACES_PACKED = 256
 """Places kept ready for travelling to workers."""
+TRIES = 2
+"""How often cells are made again, at most, that were lost or damaged as soon as they were made."""
 REPLICATIONS_A_JOB = 5
 """Replications of each of its scenarios that a job has, where there are more scenarios than cells in a job."""
 
@@ -29,15 +33,24 @@ class Making:
     """What is to be done in a store, and how far it is."""
 
     def __init__(
-        self, store: Store, configuration: Configuration, counts: Mapping[str, int], settings: Settings, nights: bool
+        self,
+        store: Store,
+        configuration: Configuration,
+        counts: Mapping[str, int],
+        settings: Settings,
+        nights: bool,
+        assembled: Assembled,
+        stopped: Callable[[Making], None] = lambda _: None,
     ) -> None:
+        """`assembled`: of which cells the tables there are made; `stopped` is called at once when it was stopped."""
         self.store = store
         self.configuration = configuration
         self.counts = counts
         self.settings = settings
         self.nights = nights
         self.interrupted = False
-        self.assembled: dict[str, Any] = store.manifest.assembled
+        self.assembled = assembled
+        self._stopped = stopped
         self.notices: list[str] = []
         self.seconds = dict.fromkeys(PARTS, 0.0)
         self.processes = 1
@@ -66,17 +79,33 @@ class Making:
         return sum(self.done.values())
 
     def run(self) -> None:
-        """Make what is missing and put the tables together; damaged cells are set aside and made anew."""
+        """Make what is missing and put the tables together; cells that are damaged or lost by then are made anew."""
         self._make(self._missing())
-        while damaged := self._assemble():
+        again = 0
+        while (damaged := self._assemble()) or (self._lost() and not self.interrupted):
             self.notices += [self.store.set_aside(cell, reason) for cell, reason in damaged]
-            if not self.interrupted:
-                # without those that failed just now: they would fail again, and this would go on for ever
-                self._make([cell for cell in self._missing() if cell[::-1] not in self._failed])
+            lost = self._lost()
+            if self.interrupted:
+                continue
+            if len(lost) > len(damaged):
+                self.notices.append(f"{counted(len(lost) - len(damaged), 'cell')} had gone since; made again.")
+            again += 1
+            if again <= TRIES:
+                self._make(lost)
+            else:
+                self._failed |= {(at, name): self._gone(name, at) for name, at in lost}
+
+    def _lost(self) -> list[tuple[str, int]]:
+        """What is missing, though it did not fail: it would fail again, and this would go on for ever."""
+        return [cell for cell in self._missing() if cell[::-1] not in self._failed]
+
+    def _gone(self, name: str, replication: int) -> Outcome:
+        error = f"its file was gone or damaged each of {TRIES + 1} times that it was written"
+        return Outcome(name, replication, self.configuration.seed, error=error)
 
     def _assemble(self) -> list[tuple[CellFile, str]]:
         keys, found = self.configuration.keys, self._found()
-        self.assembled, damaged = assemble(self.store, keys, found, self.nights, self.assembled)
+        self.assembled, damaged = assemble(self.store.out, keys, found, self.nights, self.assembled)
         return damaged
 
     def _found(self) -> dict[str, dict[int, CellFile]]:
@@ -113,8 +142,10 @@ class Making:
                         self._keep(batch)
                         elsewhere, self._done_elsewhere = self._done_elsewhere, 0
                         shown.advance(len(batch) + elsewhere, len(self._failed))
+                        at_work.still_at_work(self.store.out)
             except KeyboardInterrupt:
                 self.interrupted = True
+                self._stopped(self)
 
     def _keep(self, batch: list[Made]) -> None:
         for made in batch:
@@ -148,7 +179,7 @@ class Making:
             todo = self._in_blocks(todo, max(1, size // REPLICATIONS_A_JOB))
         about = {**self.configuration.common(), **installed(("flowsim",))}
         starts = range(0, len(todo), size)
-        for start in reversed(starts) if any(self.store.others_at_work()) else starts:
+        for start in reversed(starts) if at_work.is_second(self.store.out) else starts:
             cells = self._still_missing(todo[start : start + size])
             names = list(dict.fromkeys(name for name, _ in cells))
             at = {name: number for number, name in enumerate(names)}
@@ -163,7 +194,7 @@ class Making:
 
     def _still_missing(self, cells: list[tuple[str, int]]) -> list[tuple[str, int]]:
         """Those of these cells that no other process has finished meanwhile."""
-        if self.settings.keep_spells or not self.store.others_at_work():
+        if self.settings.keep_spells or not at_work.others(self.store.out):
             return cells
         keys = self.configuration.keys
         there = self.store.finished(keys[name] for name, _ in cells)

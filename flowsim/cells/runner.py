@@ -24,7 +24,9 @@ from flowsim.cells.making import Making
 from flowsim.cells.window import window_span
 from flowsim.declare.settings import Settings
 from flowsim.engine import usable
-from flowsim.folder.atomic import StoreError, write_csv
+from flowsim.folder import system
+from flowsim.folder.at_work import at_work, question_of
+from flowsim.folder.atomic import StoreError
 from flowsim.folder.configuration import Configuration
 from flowsim.folder.machine import git_commit, this_machine, versions
 from flowsim.folder.manifest import FailedCell, Manifest
@@ -101,6 +103,19 @@ def run_all(
 
     Raises PlaceError; StoreError when the folder cannot be written: what is finished stays.
     """
+    with system.told_to_stop(again=True), at_work():
+        return _run_all(places, settings, verb, replications, nights, beside or {}, asked or {})
+
+
+def _run_all(
+    places: Mapping[str, Place],
+    settings: Settings,
+    verb: str,
+    replications: Mapping[str, int] | None,
+    nights: bool,
+    beside: Mapping[str, pd.DataFrame],
+    asked: Mapping[str, Any],
+) -> Result:
     clock = _Clock()
     engine = usable(settings.engine)
     counts, notices = _counts(places, settings, engine, replications)
@@ -108,22 +123,39 @@ def run_all(
     configuration = Configuration(places, settings.seed, engine, settings.window, span)
     store = Store(default_out(verb) if settings.out is None else settings.out)
     command = settings.command or told_command()
-    notices += store.open(configuration, command)
-    before = store.manifest
-    manifest = _begun(configuration, counts, command, verb, asked or {}).but(assembled=before.assembled)
-    notices += store.set_apart(manifest)
+    described = configuration.described().model_dump()
+    tables = {name: table.to_csv() for name, table in beside.items()}
+    # where the replications are said they change from round to round, and two at once would be out of step
+    question = question_of(verb, described, counts, asked, nights, tables, alone=replications is not None)
+    before, damage = store.open(configuration.keys.values(), question, command)
+    manifest = _begun(configuration, counts, command, verb, asked).but(assembled=before.assembled)
+    notices += [*damage, *store.told_difference(configuration, before), *store.set_apart(manifest, before)]
+    store.write_manifest(manifest)  # before all else: a folder without it is not ours
+
+    def write_beside() -> None:
+        store.prepare(configuration, command, before)
+        for table_name, table in beside.items():
+            store.write_table(table_name, table)
+        write_about(store, places, capacities=nights)
+
+    write_beside()
+    manifest = manifest.but(digests=store.digests)
     store.write_manifest(manifest)
-    for table_name, table in (beside or {}).items():
-        write_csv(store.out / table_name, table)
-    write_about(store, places, capacities=nights)
     if settings.progress and notices:
         print(*notices, sep="\n", file=sys.stderr)
-    making = Making(store, configuration, counts, settings, nights)
+
+    def stopped(making: Making) -> None:
+        store.write_manifest(manifest.but(status="interrupted", cells=making.done))
+
+    making = Making(store, configuration, counts, settings, nights, before.assembled, stopped)
     _make(making, manifest)
+    if not all((store.out / name).exists() for name in store.digests):
+        write_beside()  # somebody has taken it away meanwhile
     notices = [*_told_when_read(places), *notices, *_told_when_made(making, places)]
     spent = before if before.configuration == manifest.configuration else Manifest()
     store.write_manifest(_ended(manifest, making, notices, spent, clock))
-    return Result(store.out, dict(places), making.failures, tuple(notices), making.interrupted)
+    made = making.assembled.sha256
+    return Result(store.out, dict(places), making.failures, tuple(notices), making.interrupted, made)
 
 
 class _Clock:
@@ -169,8 +201,7 @@ def _make(making: Making, manifest: Manifest) -> None:
     """
     store = making.store
     try:
-        with store.at_work():
-            making.run()
+        making.run()
     except (StoreError, ClusterError) as trouble:
         kept = f"{making.finished} of {sum(making.counts.values())} cells are finished and kept"
         with contextlib.suppress(StoreError):  # of a full disk this very file may be what does not fit
@@ -191,6 +222,7 @@ def _ended(manifest: Manifest, making: Making, notices: list[str], before: Manif
     return manifest.but(
         status="interrupted" if making.interrupted else "failures" if making.failures else "complete",
         assembled=making.assembled,
+        digests=making.store.digests,
         cells=making.done,
         jobs=making.processes,
         executor=making.settings.executor,
@@ -204,6 +236,7 @@ def _ended(manifest: Manifest, making: Making, notices: list[str], before: Manif
 
 def _told_when_made(making: Making, places: Mapping[str, Place]) -> list[str]:
     """What is to be said of how the cells were made, and of their warm-up."""
+    store = Store(making.store.out, making.assembled.sha256)
     sentences = []
     if making.interrupted:
         sentences.append(
@@ -211,7 +244,7 @@ def _told_when_made(making: Making, places: Mapping[str, Place]) -> list[str]:
             f"the same command with out={making.store.out} goes on."
         )
     if making.done[next(iter(places))]:
-        sentences += [*making.notices, *_warm_up(making.store, places), *_not_settled(making.store, places)]
+        sentences += [*making.notices, *_warm_up(store, places), *_not_settled(store, places)]
         return sentences
     return [*sentences, *making.notices]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,4 +98,6 @@ def take_detail(overrides: list[str]) -> tuple[str, list[str]]:
 def report(result: Result, detail: str) -> int:
     """Print the report of an experiment; returns its exit code."""
     result.show(detail)
+    if result.interrupted:
+        print(f"flowsim: stopped; the same command with out={result.out} goes on.", file=sys.stderr)
     return INTERRUPTED if result.interrupted else FAILED if result.failures else 0

@@ -16,6 +16,7 @@ from typing import Any
 
 from flowsim.cells.memory import end_quickly
 from flowsim.cli.common import FAILED, INTERRUPTED, MISTAKE, Verb, is_override
+from flowsim.folder import system
 from flowsim.place import FlowsimNotice, PlaceError, nearest, refuse
 
 __all__ = ["FAILED", "INTERRUPTED", "MISTAKE", "VERBS", "main", "travel_light", "verb"]
@@ -54,24 +55,33 @@ def verb(name: str) -> Verb:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; returns the exit code: 0, 1 when replications failed, 2 for a mistake, 130 for Ctrl-C."""
+    """Run a command line; returns the exit code: 0, 1 when replications failed, 2 for a mistake, 130 for Ctrl-C, and
+    128 and the number of the signal for another that asks to stop, such as 143 for SIGTERM."""
     if arguments is None:
         travel_light()
     words = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    with system.told_to_stop():
+        return _told(words)
+
+
+def _told(words: list[str]) -> int:
+    """The exit code of a command line; whatever ends it before its time is told in a sentence."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", FlowsimNotice)
             warnings.showwarning = _notices()
-            return _dispatch(words)
+            _refuse_nowhere()
+            code = _dispatch(words)
+            return system.exit_code() if code == INTERRUPTED else code
     except PlaceError as mistake:
         print(f"flowsim: {mistake}", file=sys.stderr)
         return MISTAKE
     except KeyboardInterrupt as stopped:
         print(f"flowsim: stopped{f'; {stopped}' if str(stopped) else ''}.", file=sys.stderr)
-        return INTERRUPTED
+        return system.exit_code()
     except BrokenPipeError:
         sys.stderr.close()
         return 0
@@ -82,6 +92,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         promise = "what is finished is kept, and the same command goes on when it is mended"
         print(f"flowsim: {where}cannot be written ({trouble.strerror}); {promise}.", file=sys.stderr)
         return MISTAKE
+
+
+def _refuse_nowhere() -> None:
+    """Raises PlaceError where the folder it is called in is gone: every name of a file would be read from there."""
+    try:
+        os.getcwd()
+    except OSError:
+        raise PlaceError("the current folder is gone; change to one that is there and try again.") from None
 
 
 def travel_light() -> None:

@@ -7,15 +7,16 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flowsim.folder.atomic import renamed, told_trouble
 from flowsim.folder.cell_file import COMPRESSION, NIGHTS_SCHEMA, RESULTS_SCHEMA, CellFile, DamagedCellError
-from flowsim.folder.store import Store
+from flowsim.folder.digests import sha256
+from flowsim.folder.manifest import Assembled
 
+RESULTS, NIGHTS = "results.parquet", "nights.parquet"
 ROWS_A_GROUP = 2**18
 """Rows of a table kept in memory before they are written."""
 TABLES_KEPT = 256
@@ -23,41 +24,41 @@ TABLES_KEPT = 256
 
 
 def assemble(
-    store: Store,
+    out: Path,
     keys: Mapping[str, str],
     found: Mapping[str, Mapping[int, CellFile]],
     nights: bool = True,
-    earlier: Mapping[str, Any] | None = None,
-) -> tuple[dict[str, Any], list[tuple[CellFile, str]]]:
+    earlier: Assembled | None = None,
+) -> tuple[Assembled, list[tuple[CellFile, str]]]:
     """Write `results.parquet` and, if asked for, `nights.parquet`, whose bytes depend on the cells alone.
 
     Args:
-        store: where.
+        out: the results folder.
         keys: the key of each scenario, in the order of the tables.
         found: the cells of each scenario by replication.
-        nights: the nights too; without, they stay in the cells (`Store.nights` reads them there).
-        earlier: the note of an earlier call: when it says that the tables there are made of these very cells, nothing
-            is read.
+        nights: the nights too; without, they stay in the cells (`tables.nights` reads them there).
+        earlier: the note of an earlier call: when the tables there are those very ones, byte for byte, and made of
+            these cells, no cell is read.
 
     Returns a note of what the tables are made of, and the damaged cells, each with the reason: nothing is written while
     there are any. Raises StoreError when the folder cannot be written.
     """
-    order = [[name, key, sorted(found[name])] for name, key in keys.items()]
+    order = [[name, key, [cell.name for _, cell in sorted(found[name].items())]] for name, key in keys.items()]
     made_of = hashlib.sha256(json.dumps(order).encode()).hexdigest()
-    paths = [store.out / "results.parquet", *([store.out / "nights.parquet"] if nights else [])]
+    paths = [out / RESULTS, *([out / NIGHTS] if nights else [])]
     damaged: list[tuple[CellFile, str]] = []
-    with told_trouble(store.out):
+    with told_trouble(out):
         if not nights:
-            (store.out / "nights.parquet").unlink(missing_ok=True)
-        if _note(paths, made_of) != earlier:
+            (out / NIGHTS).unlink(missing_ok=True)
+        if earlier is None or _note(paths, made_of) != earlier:
             damaged = _write(keys, found, paths)
-        return {} if damaged else _note(paths, made_of), damaged
+        return Assembled() if damaged else _note(paths, made_of), damaged
 
 
-def _note(paths: list[Path], made_of: str) -> dict[str, Any]:
+def _note(paths: list[Path], made_of: str) -> Assembled:
     """Of which cells these very files are made."""
-    files = {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in paths if path.is_file()}
-    return {"made_of": made_of, "tables": len(paths), "files": files}
+    there = [path for path in paths if path.is_file()]
+    return Assembled(made_of=made_of, tables=len(paths), sha256={path.name: sha256(path) for path in there})
 
 
 class _DamagedError(Exception):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import re
 import time
 from collections.abc import Iterator
@@ -12,8 +11,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from flowsim.folder import system
 from flowsim.place import PlaceError
 
+OURS = re.compile(r"(.+)\.(\w+)-(\d+)\.tmp")
+"""The name of a temporary file of ours: the file it becomes, the host and the process that writes it."""
 STALE_SECONDS = 86_400
 """Age at which a temporary file of another machine is taken to be left over."""
 
@@ -46,35 +48,36 @@ def renamed(path: Path) -> Iterator[Path]:
 
 
 def temporary_name(path: Path) -> Path:
-    return path.with_name(f"{path.name}.{_host()}-{os.getpid()}.tmp")
-
-
-def _host() -> str:
-    return re.sub(r"[^A-Za-z0-9_]", "_", platform.node()) or "host"
+    """The name under which this process writes a file, before it takes its own."""
+    return path.with_name(f"{path.name}.{system.host()}-{os.getpid()}.tmp")
 
 
 def is_left_over(temporary: Path) -> bool:
     """Is the process that was writing this file no more?"""
-    match = re.fullmatch(r".*\.(\w+)-(\d+)\.tmp", temporary.name)
+    match = OURS.fullmatch(temporary.name)
     try:
-        old = time.time() - temporary.stat().st_mtime > STALE_SECONDS
+        old = time.time() - temporary.lstat().st_mtime > STALE_SECONDS
     except OSError:
         return False
     # a number says nothing of a process on another machine: there only age does
-    return old or match is None or (match[1] == _host() and not is_alive(int(match[2])))
+    return match is not None and (old or (match[2] == system.host() and not system.is_alive(int(match[3]))))
 
 
-def is_alive(process: int) -> bool:
-    """Does a process of this number run on this machine?"""
-    if os.name == "nt":
-        return True
+def put(path: Path, data: bytes) -> None:
+    """Write a file, all of it or nothing, and make the folder it stands in. Raises StoreError, with its name."""
+    with placed(path) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextlib.contextmanager
+def placed(path: Path) -> Iterator[Path]:
+    """`renamed`, in a folder that is made if there is none. Raises StoreError, with the file's name."""
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with renamed(path) as temporary:
+            yield temporary
+    except OSError as trouble:
+        raise StoreError(f"{path}: it cannot be written ({trouble.strerror or trouble}).") from None
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:

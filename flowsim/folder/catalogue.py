@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from flowsim.declare.totals import SECTIONS, SPLITS, shared_out
-from flowsim.folder.assemble import assemble
+from flowsim.folder.assemble import NIGHTS, RESULTS, assemble
+from flowsim.folder.at_work import alone
 from flowsim.folder.cell_file import CellFile, DamagedCellError, listed
 from flowsim.folder.configuration import flat, free_name, read_plain
 from flowsim.folder.machine import versions
 from flowsim.folder.manifest import Described, Manifest
+from flowsim.folder.ownership import cell_folders, refuse_foreign
 from flowsim.folder.store import Store
+from flowsim.folder.tables import readable, sound
 from flowsim.place import PlaceError, refuse
 
 if TYPE_CHECKING:
@@ -59,8 +62,7 @@ def catalogue(store: Store) -> pd.DataFrame:
 
 def _every(store: Store) -> Iterator[tuple[str, dict[int, CellFile]]]:
     """The finished cells of every key."""
-    folders = sorted(path for path in store.cells.glob("*") if path.is_dir() and path.name != "set_aside")
-    for folder in folders:
+    for folder in cell_folders(store.out):
         if cells := listed(folder):
             yield folder.name, cells
 
@@ -77,12 +79,20 @@ def rebuild(store: Store) -> tuple[dict[str, int], list[str]]:
     """Make the manifest and the tables anew from the cells alone, all of them; damaged ones are set aside.
 
     A name that several configurations had is numbered. Returns how many cells each scenario has, and what is to be
-    said. Raises PlaceError when there are none.
+    said. Raises PlaceError when there are none, when the folder is another's and while others are at work in it.
     """
+    refuse_foreign(store.out, rebuilt=True)
+    with alone(store.out, f"flowsim results {store.out} rebuild"):
+        return _rebuilt(store)
+
+
+def _rebuilt(store: Store) -> tuple[dict[str, int], list[str]]:
     cells_of: dict[str, dict[int, CellFile]] = {}
     keys: dict[str, str] = {}
     about: dict[str, Any] = {}
-    earlier = store.manifest
+    earlier = Manifest()
+    with contextlib.suppress(PlaceError):  # a damaged one is what this is for
+        earlier = store.manifest
     before = list(earlier.keys)
     every = [(key, cells, _about(cells)) for key, cells in _every(store)]
     place = {name: at for at, name in enumerate(before)}
@@ -96,12 +106,12 @@ def rebuild(store: Store) -> tuple[dict[str, int], list[str]]:
     if not keys:
         raise PlaceError(f"{store.out}: this folder holds no cells.")
     notices: list[str] = []
-    note, damaged = assemble(store, keys, cells_of)
+    note, damaged = assemble(store.out, keys, cells_of)
     while damaged:
         for cell, reason in damaged:
-            notices.append(store.set_aside(cell, reason))
+            notices.append(store.set_aside(cell, reason, again=False))
             next(cells for name, cells in cells_of.items() if keys[name] == cell.key).pop(cell.replication)
-        note, damaged = assemble(store, keys, cells_of)
+        note, damaged = assemble(store.out, keys, cells_of)
     done = {name: len(cells) for name, cells in cells_of.items()}
     names = ("seed", "engine", "window", "window_minutes", "code", "libraries")
     said: dict[str, Any] = {name: about[name] for name in names if name in about}
@@ -119,6 +129,7 @@ def rebuild(store: Store) -> tuple[dict[str, int], list[str]]:
             counts={name: max(cells, default=-1) + 1 for name, cells in cells_of.items()},
             cells=done,
             assembled=note,
+            digests=earlier.digests,
             versions=versions(),
             notices=tuple(notices),
             failures=(),
@@ -158,10 +169,7 @@ def ask(store: Store, sql: str) -> pd.DataFrame:
 
 
 def _results(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
-    path = store.out / "results.parquet"
-    if not path.is_file():
-        raise PlaceError(f"{store.out}: there is no results.parquet; allowed: flowsim results {store.out} rebuild.")
-    _table(connection, "results", path)
+    _table(connection, "results", sound(store.out, RESULTS))
 
 
 def _totals(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
@@ -171,9 +179,8 @@ def _totals(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _nights(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
-    path = store.out / "nights.parquet"
-    if path.is_file():
-        _table(connection, "nights", path)
+    if (store.out / NIGHTS).is_file():
+        _table(connection, "nights", sound(store.out, NIGHTS))
     else:
         words = dict.fromkeys(("scenario", "where", "of", "state"), str)
         connection.register("nights", store.nights().astype(words))
@@ -182,7 +189,8 @@ def _nights(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
 def _table(connection: duckdb.DuckDBPyConnection, view: str, path: Path) -> None:
     import pyarrow.dataset as ds
 
-    connection.register(view, ds.dataset(path))
+    with readable(path):
+        connection.register(view, ds.dataset(path))
 
 
 def _cells(store: Store, connection: duckdb.DuckDBPyConnection) -> None:
@@ -221,8 +229,7 @@ def _as_open(service: dict[str, Any]) -> dict[str, Any]:
 
 def _configurations(store: Store) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for name, key in store.manifest.keys.items():
-        path = store.config_file(name)
-        yield name, key, read_plain(path) if path.is_file() else {}
+        yield name, key, read_plain(store.config(name)) if store.config_file(name).is_file() else {}
 
 
 _VIEWS: dict[str, Callable[[Store, Any], None]] = {

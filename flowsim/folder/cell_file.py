@@ -79,7 +79,7 @@ class CellFile:
         return self.folder / self.name
 
     def read(self) -> Cell:
-        """Its content. Raises DamagedCellError when a byte is not what it was."""
+        """Its content. Raises DamagedCellError when a byte is not what it was, or it is another's by what it says."""
         try:
             data = self.path.read_bytes()
         except OSError as trouble:
@@ -90,7 +90,11 @@ class CellFile:
             file = pq.ParquetFile(io.BytesIO(data), read_dictionary=["measure", "where", "of", "unit"])
         except pa.ArrowException:
             raise DamagedCellError("it is no parquet file") from None
-        return Cell(file, self.replication)
+        cell = Cell(file, self.replication)
+        for what, asked in (("key", self.key), ("replication", self.replication)):
+            if cell.about.get(what) != asked:
+                raise DamagedCellError(f"it says that its {what} is {str(cell.about.get(what))[:20]}")
+        return cell
 
     def about(self) -> dict[str, Any]:
         """What its metadata says of it; the rest is not looked at. Raises DamagedCellError."""
@@ -130,8 +134,11 @@ class Cell:
         return pa.Table.from_arrays([*arrays, table.column("value")], schema=schema)
 
 
-def _about(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
-    words = json.loads(metadata.get(ABOUT, b"{}"))
+def _about(metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:
+    try:
+        words = json.loads((metadata or {}).get(ABOUT, b"{}"))
+    except ValueError:
+        return {}
     return words if isinstance(words, dict) else {}
 
 

@@ -21,6 +21,10 @@ from flowsim.folder.code import code_digest
 from flowsim.folder.machine import LIBRARIES_THAT_COUNT, installed
 from flowsim.folder.manifest import Described
 from flowsim.place import Place, PlaceError, Table
+from flowsim.place.refusals import notice
+
+HEAD = re.compile(r"\((\w{16})\): the composed place")
+"""What the first line of a written configuration says: the digest of all that follows."""
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # five times as fast, the same text
@@ -54,11 +58,19 @@ def _plain_table(table: Table) -> Any:
 
 
 def read_config(path: str | Path) -> Place:
-    """The place of a `config/<scenario>.yaml`. Raises PlaceError when the file is not there or not a place."""
+    """The place of a `config/<scenario>.yaml`, with a notice if it is not what was written.
+
+    Raises PlaceError when the file is not there or not a place.
+    """
     path = Path(path)
     if not path.is_file():
         raise PlaceError(f"{path}: there is no such file.")
-    return read_place(read_plain(path), str(path))
+    raw = read_plain(path)
+    with path.open(encoding="utf-8", errors="replace") as file:
+        said = HEAD.search(file.readline())
+    if said and said[1] != _digest(raw):
+        notice(f"{path} is not as it was written: it has been changed since")
+    return read_place(raw, str(path))
 
 
 def read_plain(path: Path) -> dict[str, Any]:

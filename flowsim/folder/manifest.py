@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flowsim.declare.reading import explain
 from flowsim.place import PlaceError
 
 FILE = "manifest.json"
+MARKER, FORMAT = "flowsim", 1
+"""The key by which a manifest is known to be flowsim's, and the number of the folder's layout."""
+OLDER = {"command", "verb", "status", "configuration"}
+"""The keys by which one is known that was written before there was a marker."""
+CHECKSUM = "sha256"
+"""The key of a digest of all the others."""
+
+
+Minute = Annotated[int, Field(ge=0, lt=2**31)]
+"""As engines count them."""
 
 
 class _Part(BaseModel):
@@ -33,7 +44,7 @@ class Described(_Part):
     seed: int | None = None
     engine: str | None = None
     window: str | None = None
-    window_minutes: tuple[int, int] | None = None
+    window_minutes: tuple[Minute, Minute] | None = None
     code: str | None = None
     libraries: dict[str, str] = {}
 
@@ -57,8 +68,16 @@ class Selected(_Part):
     ended: str
     rounds: int
     best: str | None
-    left: dict[str, int]
+    left: dict[str, Minute]
     worse: dict[str, tuple[str, ...]] = {}
+
+
+class Assembled(_Part):
+    """Of which cells the tables are made (a digest of their names), how many tables, and the SHA-256 of each."""
+
+    made_of: str = ""
+    tables: int = 0
+    sha256: dict[str, str] = {}
 
 
 class Manifest(_Part):
@@ -75,6 +94,7 @@ class Manifest(_Part):
         status: running, complete, failures, interrupted or rebuilt.
         replications: of the scenario that has most; counts: how many each scenario is to have; cells: how many it has.
         assembled: of which cells the tables are made.
+        digests: the SHA-256 of each other file that is read back, by its name in the folder.
         wall_seconds, cpu_seconds: of all runs of this configuration in the folder so far.
         cpu_seconds_of_cells: by what they were spent on (`outcome.PARTS`), in the last run.
     """
@@ -96,7 +116,8 @@ class Manifest(_Part):
     window: str | None = None
     configuration: Described = Described()
     counts: dict[str, int] = {}
-    assembled: dict[str, Any] = {}
+    assembled: Assembled = Assembled()
+    digests: dict[str, str] = {}
     versions: dict[str, str] = {}
     machine: dict[str, Any] = {}
     git_commit: str | None = None
@@ -114,6 +135,11 @@ class Manifest(_Part):
         """The key of each scenario's cells, by its name."""
         return self.configuration.scenarios
 
+    @property
+    def noted(self) -> dict[str, str]:
+        """The SHA-256 of each file that is read back, as it was written."""
+        return {**self.digests, **self.assembled.sha256}
+
     def asks_the_same(self, other: Manifest) -> bool:
         """Does an experiment ask the same question as another, so that what is drawn of it is drawn anew?"""
         of_question = ("precision", "precision_of", "measures", "indifference", "probability", "guards", "design")
@@ -125,22 +151,45 @@ class Manifest(_Part):
         return self.model_copy(update=changed)
 
     def text(self) -> str:
-        """As it is written: what was set, in the order above."""
-        return json.dumps(self.model_dump(mode="json", exclude_unset=True), indent=2, ensure_ascii=False) + "\n"
+        """As it is written: what was set, in the order above, between the marker and the checksum."""
+        said = self.model_dump(mode="json", exclude_unset=True)
+        whole = {MARKER: FORMAT, **{name: value for name, value in said.items() if name not in (MARKER, CHECKSUM)}}
+        return json.dumps({**whole, CHECKSUM: _checksum(whole)}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _checksum(said: dict[str, Any]) -> str:
+    rest = {name: value for name, value in said.items() if name != CHECKSUM}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+class DamagedManifestError(PlaceError):
+    """A manifest that is not what was written."""
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """What the manifest of a folder says; nothing where there is none, or one that is no JSON: half of one, say.
+    """What the manifest of a folder says; nothing where there is none.
 
-    Raises PlaceError, in one sentence, for something that cannot be.
+    Raises DamagedManifestError for one that is not what was written, half of one, say; PlaceError, in one sentence,
+    for one that says what cannot be.
     """
     path = folder / FILE
     try:
         content = path.read_bytes()
-        json.loads(content)
-    except (OSError, ValueError):
+        said = json.loads(content)
+    except FileNotFoundError:
         return Manifest()
+    except OSError as trouble:
+        raise _damaged(path, f"it cannot be read: {trouble.strerror or trouble}") from None
+    except (ValueError, RecursionError):
+        raise _damaged(path, "it is no JSON") from None
+    if isinstance(said, dict) and CHECKSUM in said and said[CHECKSUM] != _checksum(said):
+        raise _damaged(path, "its checksum is wrong")
     try:
         return Manifest.model_validate_json(content, strict=True)
     except ValidationError as error:
         raise PlaceError(f"{path}: {explain(error, Manifest, '')}") from None
+
+
+def _damaged(path: Path, why: str) -> DamagedManifestError:
+    way = f"flowsim results {path.parent} rebuild, which makes it from the cells"
+    return DamagedManifestError(f"{path}: it is damaged ({why}); allowed: {way}.")

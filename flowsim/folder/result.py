@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import pandas as pd
 
+from flowsim.folder.assemble import RESULTS
 from flowsim.folder.configuration import read_config
 from flowsim.folder.manifest import Manifest
 from flowsim.folder.outcome import Outcome
@@ -43,7 +44,7 @@ class Written(Mapping[str, Place]):
         if name not in self._read:
             if name not in self._names:
                 raise KeyError(name)
-            self._read[name] = read_config(self._store.config_file(name))
+            self._read[name] = read_config(self._store.config(name))
         return self._read[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -63,6 +64,7 @@ class Result:
         failures: cells that failed, with their seed and error.
         notices: what the user should know, one sentence each.
         interrupted: it was stopped before all cells were done.
+        made: the SHA-256 of its tables: what another experiment wrote in the folder since is not shown as its own.
 
     The answers to other questions are this with tables of their own: `Comparison`, `Selection` and `Sweep`.
     """
@@ -79,22 +81,29 @@ class Result:
     failures: tuple[Outcome, ...] = ()
     notices: tuple[str, ...] = ()
     interrupted: bool = False
+    made: Mapping[str, str] | None = None
 
     @classmethod
     def read(cls, out: str | Path) -> Self:
         """The result in a folder that an earlier run left. Raises PlaceError when it holds none."""
         store = Store(out)
         manifest = store.manifest
-        if not manifest.keys or not (store.out / "results.parquet").is_file():
+        if not manifest.keys or not (RESULTS in manifest.noted or (store.out / RESULTS).is_file()):
             raise PlaceError(f"{out}: this folder holds no results.")
         failures = tuple(Outcome(f.scenario, f.replication, f.seed, error=f.error) for f in manifest.failures)
         stopped = manifest.status == "interrupted"
-        return cls(store.out, Written(store, tuple(manifest.keys)), failures, manifest.notices, stopped)
+        written = Written(store, tuple(manifest.keys))
+        return cls(store.out, written, failures, manifest.notices, stopped, manifest.assembled.sha256 or None)
 
     @classmethod
     def of(cls, result: Result) -> Self:
         """The same result, seen as the answer to a question."""
-        return cls(result.out, result.places, result.failures, result.notices, result.interrupted)
+        return cls(result.out, result.places, result.failures, result.notices, result.interrupted, result.made)
+
+    @property
+    def store(self) -> Store:
+        """The folder, whose tables are this result's or are refused."""
+        return Store(self.out, self.made)
 
     @property
     def scenarios(self) -> tuple[str, ...]:
@@ -128,7 +137,7 @@ class Result:
     @cached_property
     def results(self) -> pd.DataFrame:
         """Columns scenario, replication, measure, where, of, unit, value."""
-        return Store(self.out).results(scenarios=self.scenarios if self.is_part else None)
+        return self.store.results(scenarios=self.scenarios if self.is_part else None)
 
     @cached_property
     def nights(self) -> pd.DataFrame:
@@ -141,7 +150,7 @@ class Result:
         No others are read into memory, of which a large experiment has more than there is.
         """
         theirs = {"scenarios": self.scenarios} if self.is_part else {}
-        return Store(self.out).nights(**theirs | only)
+        return self.store.nights(**theirs | only)
 
     @cached_property
     def delayed_nights(self) -> pd.DataFrame:

@@ -12,7 +12,8 @@
 Cells are found by the digest of their configuration, whatever experiment made them, and are never written over: an
 experiment in the same folder makes only those that are missing. The manifest and the two tables are of the last one.
 Everything is written under a temporary name of its own process and renamed, so what is there is whole, and several
-processes can work in one folder.
+processes can work in one folder at the same question. Whose a folder is, is told in `ownership`; who is at work in it,
+in `at_work`; what is read back is checked (`digests`, `tables`).
 """
 
 from __future__ import annotations
@@ -20,22 +21,23 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
-import re
 import shutil
-import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from flowsim.folder.atomic import is_left_over, renamed, temporary_name, told_trouble, write_csv, write_text
-from flowsim.folder.cell_file import NIGHTS_SCHEMA, CellFile, listed
+from flowsim.folder import ownership, tables
+from flowsim.folder.at_work import claim
+from flowsim.folder.atomic import renamed, told_trouble, write_csv
+from flowsim.folder.cell_file import CellFile, listed
 from flowsim.folder.chosen import Chosen
-from flowsim.folder.configuration import Configuration, file_name, first_difference, plain, read_plain, written
+from flowsim.folder.configuration import HEAD, Configuration, file_name, first_difference, plain, read_plain, written
+from flowsim.folder.digests import ChangedError, check, is_whole, sha256
 from flowsim.folder.manifest import FILE as MANIFEST
-from flowsim.folder.manifest import Described, Manifest, read_manifest
+from flowsim.folder.manifest import DamagedManifestError, Described, Manifest, read_manifest
+from flowsim.folder.ownership import DRAWN
 from flowsim.place import Place, PlaceError
 
 EVIDENCE, PUBLISHED, CAPACITIES = "evidence", "published", "capacities"
@@ -45,58 +47,67 @@ ABOUT_COLUMNS = {
     CAPACITIES: ["scenario", "where", "of", "date", "open", "unit"],
 }
 """Tables in `about/`, what is known of the places beside their configurations, and their columns."""
-OURS = {"config", "spells", "about"}
-"""What a folder of results may hold that has neither manifest nor cells: nothing else was written yet."""
-DRAWN = (
-    "charts", "summary.md", "comparison.csv", "selection.csv", "precision.csv", "points.csv", "sweep.csv",
-    "sweep.parquet",
-)  # fmt: skip
-"""What is drawn and written of an experiment beside its numbers; another question leaves some of it as it was."""
 
 
 def default_out(verb: str) -> Path:
-    """``outputs/<date-time>-<verb>`` under the current folder, numbered on when that second is taken."""
+    """A new folder ``outputs/<date-time>-<verb>`` under the current one, numbered on when that second is taken.
+
+    Raises StoreError when it cannot be made.
+    """
     stem = Path("outputs") / f"{dt.datetime.now():%Y-%m-%d-%H%M%S}-{verb}"
     out, again = stem, 1
-    while out.exists():
-        again += 1
-        out = stem.with_name(f"{stem.name}-{again}")
-    return out
+    with told_trouble(stem):
+        while True:
+            with contextlib.suppress(FileExistsError):
+                out.mkdir(parents=True)  # at once, so that two commands of one second do not have the same
+                return out
+            again += 1
+            out = stem.with_name(f"{stem.name}-{again}")
 
 
 class Store:
     """A results folder. `open` it with a configuration to write; `manifest`, `results` and `nights` read it."""
 
-    def __init__(self, out: str | Path) -> None:
+    def __init__(self, out: str | Path, made: Mapping[str, str] | None = None) -> None:
+        """`made`: digests of the tables as they are to be read; None for those that the manifest notes."""
         self.out = Path(out)
         self.cells = self.out / "cells"
+        self.made = made
+        self._digests: dict[str, str] = {}
 
     # -- opening ------------------------------------------------------------------------------------------------------
 
-    def open(self, configuration: Configuration, command: str) -> list[str]:
-        """Make the folder, or go on in it; returns what the user should know of what is there.
+    def open(self, keys: Iterable[str], question: str, command: str) -> tuple[Manifest, list[str]]:
+        """Make the folder, or go on in it, until `at_work` ends; returns what its manifest says, and what to tell.
 
-        Raises PlaceError when it holds other things than results, StoreError when it cannot be written.
+        Raises PlaceError when it is another's or another process is at work there with another question, StoreError
+        when it cannot be written.
         """
-        if self.out.exists() and not self.out.is_dir():
-            raise PlaceError(f"out={self.out}: a file of this name is there; give another out.")
-        if self.out.is_dir() and not self._is_ours():
-            raise PlaceError(f"out={self.out}: the folder holds other files and no manifest.json; give another out.")
+        keys = list(keys)
+        ownership.refuse_foreign(self.out, keys)
         with told_trouble(self.out):
-            self.cells.mkdir(parents=True, exist_ok=True)
-            (self.out / "config").mkdir(exist_ok=True)
-            self._clear()
-            notices = self._told_difference(configuration)
-            for name, place in configuration.places.items():
-                self._write_config(name, place, configuration.digests[name][1], command)
-        return notices
+            self.out.mkdir(parents=True, exist_ok=True)
+            claim(self.out, question, command)
+            ownership.refuse_foreign(self.out, keys)  # since it was looked at another may have come
+            ownership.clear(self.out)
+        try:
+            return self.manifest, []
+        except DamagedManifestError:
+            return Manifest(), [f"out={self.out}: manifest.json was damaged; it was written anew."]
 
-    def set_apart(self, manifest: Manifest) -> list[str]:
+    def prepare(self, configuration: Configuration, command: str, before: Manifest) -> None:
+        """Write the configurations. Raises StoreError."""
+        with told_trouble(self.out):
+            self.cells.mkdir(exist_ok=True)
+            (self.out / "config").mkdir(exist_ok=True)
+            for name, place in configuration.places.items():
+                self._write_config(name, place, configuration.digests[name][1], command, before)
+
+    def set_apart(self, manifest: Manifest, before: Manifest) -> list[str]:
         """Move what was drawn and written of another question than this manifest's out of the way, and say so.
 
         Raises StoreError when it cannot be moved.
         """
-        before = self.manifest
         names = [name for name in DRAWN if (self.out / name).exists()]
         if not names or before.asks_the_same(manifest):
             return []
@@ -112,20 +123,9 @@ class Store:
         sentence = f"{', '.join(names)} of the command before stand in {kept.relative_to(self.out).as_posix()} now"
         return [f"out={self.out}: {sentence}; nothing of it is lost."]
 
-    def _is_ours(self) -> bool:
-        names = [path.name for path in self.out.iterdir() if path.suffix != ".tmp"]
-        return not {MANIFEST, "cells"}.isdisjoint(names) or set(names) <= OURS
-
-    def _clear(self) -> None:
-        """Take away what processes that are no more left half written."""
-        for pattern in ("*.tmp", "*/*.tmp", "*/*/*.tmp"):
-            for path in self.out.glob(pattern):
-                if is_left_over(path):
-                    path.unlink(missing_ok=True)
-
-    def _told_difference(self, configuration: Configuration) -> list[str]:
+    def told_difference(self, configuration: Configuration, before: Manifest) -> list[str]:
         """A sentence when a scenario of this name was another one before."""
-        there = self.manifest.configuration
+        there = before.configuration
         here = configuration.described()
         changed = [name for name, key in there.scenarios.items() if here.scenarios.get(name, key) != key]
         if not changed:
@@ -139,7 +139,9 @@ class Store:
             if getattr(there, key) != getattr(here, key):
                 return f"{key} is {getattr(there, key)} there and {getattr(here, key)} here"
         stored = self.config_file(name)
-        before = read_plain(stored) if stored.is_file() else {}
+        before = {}
+        with contextlib.suppress(PlaceError):  # a damaged one is written anew
+            before = read_plain(stored) if stored.is_file() else {}
         data = plain(configuration.places[name])
         if before and before != data:
             return f"in {name}, {first_difference(before, data)}"
@@ -151,47 +153,29 @@ class Store:
         """Where the composed place of a scenario stands."""
         return self.out / "config" / f"{file_name(scenario)}.yaml"
 
-    def _write_config(self, name: str, place: Place, digest: str, command: str) -> None:
+    def config(self, scenario: str) -> Path:
+        """The composed place of a scenario, as it was written. Raises PlaceError when it is not."""
+        return self.whole(self.config_file(scenario).relative_to(self.out).as_posix())
+
+    def _write_config(self, name: str, place: Place, digest: str, command: str, before: Manifest) -> None:
         """Write the composed place; one that bore this name before is kept beside it."""
         path = self.config_file(name)
+        noted = path.relative_to(self.out).as_posix()
         if path.is_file():
-            with path.open(encoding="utf-8") as file:
+            with path.open(encoding="utf-8", errors="replace") as file:
                 head = file.readline()
-            earlier = re.search(r"\((\w{16})\)", head)
-            if earlier and earlier[1] == digest:
+                rest = file.read() if noted not in before.digests else ""
+            earlier = HEAD.search(head)
+            same = earlier is not None and earlier[1] == digest
+            if same and (is_whole(self.out, noted, before.digests) or rest == written(place)):
+                self._digests[noted] = sha256(path)
                 return
             kept = path.parent / "earlier" / f"{path.stem}-{earlier[1] if earlier else 'unknown'}.yaml"
             kept.parent.mkdir(exist_ok=True)
-            os.replace(path, kept)
-        head = f"# {name} ({digest}): the composed place. Made by: {command}\n"
-        write_text(path, head + written(place))
-
-    @contextlib.contextmanager
-    def at_work(self) -> Iterator[None]:
-        """Tells other processes, while it lasts, that this one is at work in the folder."""
-        # a mark and no lock: cells are named by their content, so two that make the same one only lose time, and a
-        # process that is killed leaves a mark that others see through, where a lock would stop them
-        mark = temporary_name(self.out / "at_work")
-        with told_trouble(self.out):
-            mark.touch()
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                mark.unlink(missing_ok=True)
-
-    def others_at_work(self) -> list[bool]:
-        """One entry for each other process that is at work in the folder: was it there before this one?"""
-        mine = temporary_name(self.out / "at_work")
-        earlier_than_this = []
-        for mark in self.out.glob("at_work.*.tmp"):
-            if mark != mine and not is_left_over(mark):
-                with contextlib.suppress(OSError):
-                    began = [
-                        (one.stat().st_mtime_ns, one.name) for one in (mark, mine)
-                    ]  # a tie is broken alike in both
-                    earlier_than_this.append(began[0] < began[1])
-        return earlier_than_this
+            if not kept.exists():
+                os.replace(path, kept)
+        self.write(noted, f"# {name} ({digest}): the composed place. Made by: {command}\n{written(place)}".encode())
+        self._digests[noted] = sha256(path)
 
     # -- cells --------------------------------------------------------------------------------------------------------
 
@@ -215,38 +199,74 @@ class Store:
             with renamed(path) as temporary:
                 temporary.write_bytes(data)
 
-    def set_aside(self, cell: CellFile, why: str) -> str:
-        """Move a damaged cell out of the way, so that it is made anew; returns the sentence that says so."""
+    def set_aside(self, cell: CellFile, why: str, again: bool = True) -> str:
+        """Move a damaged cell out of the way, so that it is made anew if it is (`again`); returns the sentence."""
         aside = self.cells / "set_aside"
+        named, made = cell.path.relative_to(self.out).as_posix(), " and made anew" if again else ""
         with told_trouble(self.out):
-            aside.mkdir(exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
+            aside.mkdir(parents=True, exist_ok=True)
+            try:
                 os.replace(cell.path, aside / f"{cell.key}-{cell.path.name}")
-        named = cell.path.relative_to(self.out).as_posix()
-        return f"{named}: {why}; it was moved to cells/set_aside and made anew."
+            except FileNotFoundError:
+                return f"{named}: it was gone{made}."
+        return f"{named}: {why}; it was moved to cells/set_aside{made}."
+
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        """Write a table that is read back, as CSV. Raises StoreError."""
+        path = self.out / name
+        with told_trouble(self.out):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_csv(path, table)
+        with told_trouble(self.out):
+            self._digests[name] = sha256(path)
 
     def write_about(self, name: str, table: pd.DataFrame) -> None:
         """Write a table into `about/`. Raises StoreError."""
-        with told_trouble(self.out):
-            (self.out / "about").mkdir(exist_ok=True)
-        write_csv(self.about_file(name), table[ABOUT_COLUMNS[name]])
-
-    def about_file(self, name: str) -> Path:
-        """Where a table of what is known of the places stands."""
-        return self.out / "about" / f"{name}.csv"
+        self.write_table(f"about/{name}.csv", table[ABOUT_COLUMNS[name]])
 
     def about(self, name: str) -> pd.DataFrame:
-        """A table of `about/`, all of it text, columns as in `ABOUT_COLUMNS`; without rows where there is none."""
-        path = self.about_file(name)
-        if not path.is_file():
+        """A table of `about/`, all of it text, columns as in `ABOUT_COLUMNS`; without rows where there is none.
+
+        Raises PlaceError when it is damaged.
+        """
+        if not (self.out / f"about/{name}.csv").is_file():
             return pd.DataFrame(columns=ABOUT_COLUMNS[name], dtype=str)
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = self.read_table(f"about/{name}.csv", dtype=str, keep_default_na=False)
+        if missing := [column for column in ABOUT_COLUMNS[name] if column not in table]:
+            raise PlaceError(f"{self.out}: about/{name}.csv is damaged (it has no column {missing[0]}); {self._again}.")
+        return table
+
+    def read_table(self, name: str, **options: Any) -> pd.DataFrame:
+        """A table that was written as CSV, by pandas with these options. Raises PlaceError when it is damaged."""
+        path = self.whole(name)
+        try:
+            return pd.read_csv(path, **options)
+        except (OSError, ValueError) as trouble:  # pandas' own errors are of these, and what is no UTF-8
+            why = str(getattr(trouble, "strerror", None) or trouble).splitlines()[0]
+            raise PlaceError(f"{path}: it is damaged ({why}); {self._again}.") from None
+
+    def whole(self, name: str) -> Path:
+        """A file of the folder as it was written. Raises PlaceError when it is not."""
+        try:
+            check(self.out, name, self.manifest.noted)
+        except ChangedError as changed:
+            raise PlaceError(f"{str(changed).removesuffix('.')}; {self._again}.") from None
+        return self.out / name
+
+    @property
+    def _again(self) -> str:
+        return f"the same command with out={self.out} writes it anew"
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of each file written here that is read back, by its name in the folder, without the tables."""
+        return dict(self._digests)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
     @property
     def manifest(self) -> Manifest:
-        """What `manifest.json` says; nothing when it is not there or not whole. Raises PlaceError (`read_manifest`)."""
+        """What `manifest.json` says; nothing when it is not there. Raises PlaceError (`read_manifest`)."""
         return read_manifest(self.out)
 
     def write_manifest(self, manifest: Manifest) -> None:
@@ -264,12 +284,8 @@ class Store:
 
         All of them, or only those with these words; no others are read into memory.
         """
-        path = self.out / "results.parquet"
         words = {"measure": measures, "where": where, "of": of, "scenario": scenarios}
-        chosen = [(name, "in", list(values)) for name, values in words.items() if values is not None]
-        # of the two ways to read a file the one that cannot choose imports far less
-        table = pq.read_table(path, filters=chosen) if chosen else pq.ParquetFile(path).read()
-        return table.to_pandas()
+        return tables.results(self.out, words, self.made).to_pandas()
 
     def nights(
         self,
@@ -285,17 +301,4 @@ class Store:
         Where the nights were not assembled (sweeps) they come from the cells.
         """
         chosen = Chosen({"scenario": scenarios, "where": where, "of": of, "state": states}, replications)
-        path = self.out / "nights.parquet"
-        table = chosen.read(path) if path.is_file() else self._nights_of_cells(chosen, scenarios, replications)
-        return table.to_pandas(date_as_object=False)
-
-    def _nights_of_cells(self, chosen: Chosen, scenarios: Collection[str] | None, replications: int | None) -> pa.Table:
-        manifest = self.manifest
-        tables = [NIGHTS_SCHEMA.empty_table()]
-        for name, key in manifest.keys.items():
-            if scenarios is None or name in scenarios:
-                cells = listed(self.cells / key)
-                for replication in range(min(manifest.counts.get(name, 0), replications or sys.maxsize)):
-                    if replication in cells:
-                        tables.append(chosen.of(cells[replication].read().nights(name)))
-        return pa.concat_tables(tables).unify_dictionaries()
+        return tables.nights(self.out, chosen, self.made).to_pandas(date_as_object=False)

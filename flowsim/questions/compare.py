@@ -11,6 +11,7 @@ import pandas as pd
 
 from flowsim.cells.runner import run_all
 from flowsim.declare.settings import Settings
+from flowsim.folder.at_work import at_work
 from flowsim.folder.atomic import write_csv
 from flowsim.folder.configuration import free_name
 from flowsim.folder.result import Result
@@ -81,7 +82,7 @@ class Comparison(Result):
             raise PlaceError(f"pair: {first!r} was given twice; allowed: two scenarios that differ.")
         places = {name: self.places[name] for name in (first, second)}
         failures = tuple(one for one in self.failures if one.scenario in places)
-        return Comparison(self.out, places, failures, self.notices, self.interrupted)
+        return Comparison(self.out, places, failures, self.notices, self.interrupted, self.made)
 
     @cached_property
     def differences(self) -> pd.DataFrame:
@@ -133,6 +134,7 @@ class Comparison(Result):
         return money(self.results, self.places, cashable)
 
 
+@at_work()
 def compare(
     places: Mapping[str, Place] | list[Place], settings: Settings, run: Callable[..., Result] = run_all
 ) -> Comparison:

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from flowsim.declare.settings import Settings
+from flowsim.folder.at_work import at_work
 from flowsim.folder.atomic import write_csv
 from flowsim.folder.result import Result
 from flowsim.folder.store import Store
@@ -213,6 +214,7 @@ def narrow(
     return narrowing.rounds(ended)
 
 
+@at_work()
 def run_until(places: Mapping[str, Place], settings: Settings, *, verb: str, precision: Precision) -> Result:
     """Run replications in rounds until the measures are known precisely enough, or time or replications are used up.
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from flowsim.declare.settings import Settings
+from flowsim.folder.at_work import at_work
 from flowsim.folder.atomic import write_csv
 from flowsim.folder.manifest import Selected
 from flowsim.folder.result import Result
@@ -41,6 +42,8 @@ from flowsim.statistics.intervals import t_interval, whole
 from flowsim.statistics.screening import Standing, screen
 
 SELECTED, LEFT, STILL_IN, GUARDED = "selected", "left", "still in", "guarded"
+DECIDED = "decided"
+"""How a selection ended that named the best."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,7 @@ def choose(
     """
     screening = Screening(names, question, worse)
     ended = in_rounds(screening, run, most=question.most, seconds=question.seconds, elapsed=elapsed)
-    ended = "decided" if ended == ANSWERED else ended
+    ended = DECIDED if ended == ANSWERED else ended
     return Chosen(screening.standing, screening.counts, screening.rounds, ended, screening.worse)
 
 
@@ -178,9 +181,21 @@ class Selection(Comparison):
 
     @property
     def asked(self) -> dict[str, Any]:
-        """measure, indifference, probability, ended, rounds, best (None where it is not decided), left."""
+        """measure, indifference, probability, ended, rounds, best (None where it is not decided), left.
+
+        Raises PlaceError where the manifest says what cannot be.
+        """
         selected = self.manifest.selection
-        return {} if selected is None else selected.model_dump()
+        if selected is None:
+            return {}
+        if selected.measure not in HEADLINE:
+            raise refuse("selection.measure", selected.measure, "a headline measure:", HEADLINE)
+        if selected.best not in (*self.scenarios, None):
+            raise refuse("selection.best", selected.best, "one of", self.scenarios)
+        ways = (DECIDED,) if selected.best is not None else (REPLICATIONS, TIME, STOPPED)
+        if selected.ended not in ways:
+            raise refuse("selection.ended", selected.ended, "one of", ways)
+        return selected.model_dump()
 
     @cached_property
     def ranking(self) -> pd.DataFrame:
@@ -273,6 +288,7 @@ class Selection(Comparison):
         return sentences
 
 
+@at_work()
 def select(places: Mapping[str, Place], settings: Settings, question: Question) -> Selection:
     """Run replications where they matter until it is known which place is best. Raises PlaceError.
 
@@ -303,7 +319,7 @@ def select(places: Mapping[str, Place], settings: Settings, question: Question) 
         probability=question.probability,
         ended=chosen.ended,
         rounds=chosen.rounds,
-        best=standing.still_in[0] if chosen.ended == "decided" else None,
+        best=standing.still_in[0] if chosen.ended == DECIDED else None,
         left=standing.left,
         worse=dict(chosen.worse),
     )

@@ -17,9 +17,9 @@ from flowsim.declare.overrides import Dimension, dimensions
 from flowsim.declare.settings import Settings
 from flowsim.declare.totals import tell_splits
 from flowsim.declare.user import Overruled, tell_overruled
-from flowsim.folder.atomic import write_csv
+from flowsim.folder.at_work import at_work
+from flowsim.folder.atomic import put, write_csv
 from flowsim.folder.result import Result
-from flowsim.folder.store import Store
 from flowsim.measures.registry import HEADLINE, MEASURES, OF_WARDS, WITHOUT_WARDS
 from flowsim.place import Place, PlaceError, refuse
 from flowsim.questions.against import against
@@ -59,7 +59,7 @@ class Sweep(Result):
     def points(self) -> pd.DataFrame:
         """One row a point, the base first: `point`, of a path `year`, and a column a setting (in the base's row what
         it has now)."""
-        return pd.read_csv(self.out / POINTS_FILE)
+        return self.store.read_table(POINTS_FILE)
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -101,7 +101,7 @@ class Sweep(Result):
         Columns scenario, replication, measure, where, of, unit, value.
         """
         checks = [name for name in MEASURES if name.startswith("check_")]
-        store = Store(self.out)
+        store = self.store
         parts = [store.results(list(HEADLINE), ["all"], [""]), store.results(checks)]
         return pd.concat(parts, ignore_index=True)
 
@@ -211,6 +211,7 @@ class Sweep(Result):
         return rows[(rows[POINT] != self.base) & rows["mean"].notna()]
 
 
+@at_work()
 def sweep(
     overrides: Sequence[str],
     settings: Settings,
@@ -252,7 +253,7 @@ def sweep(
     swept = Sweep.of(result)
     if not swept.results.empty:
         write_csv(result.out / "sweep.csv", swept.table())
-        swept.table().to_parquet(result.out / "sweep.parquet", index=False)
+        put(result.out / "sweep.parquet", swept.table().to_parquet(index=False))
     return swept
 
 

@@ -23,6 +23,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter
 
+from flowsim.folder.atomic import placed
 from flowsim.place import refuse
 from flowsim.present.pictures.picture import Data
 from flowsim.present.words import tick
@@ -78,8 +79,8 @@ def write(draw: Callable[[], Figure], *paths: str | Path) -> Path:
     with in_style():
         canvas = laid_out(draw())
         for path in files:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            FORMATS[path.suffix](canvas, path)
+            with placed(path) as temporary:
+                FORMATS[path.suffix](canvas, temporary)
     return files[0]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from flowsim.folder.atomic import put
 from flowsim.place import refuse
 from flowsim.present.pages.page import Page
 from flowsim.present.writers import markdown, terminal
@@ -14,10 +15,9 @@ WRITERS: dict[str, Callable[[Page], bytes]] = {".md": markdown.write, ".txt": te
 
 
 def write(page: Page, path: str | Path) -> Path:
-    """Write a page to a file, whose ending says how. Raises PlaceError for another ending."""
+    """Write a page to a file, whose ending says how. Raises PlaceError for another ending or a full disk."""
     file = Path(path)
     if file.suffix not in WRITERS:
         raise refuse("path", str(path), "a name ending in one of", WRITERS)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(WRITERS[file.suffix](page))
+    put(file, WRITERS[file.suffix](page))
     return file

@@ -1,0 +1,194 @@
+"""What each system does in its own way: processes, locks on files, signals. Nothing else asks which system this is."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import platform
+import re
+import signal
+import stat
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+STOPS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
+"""Signals that ask a process to end, beside Ctrl-C: SIGHUP is of POSIX alone, SIGBREAK of Windows."""
+CTRL_C = 130
+"""Exit code of a process that Ctrl-C has stopped: 128 and the number of the signal."""
+FAR = 2**30
+"""The byte that Windows locks, where a file has none: whoever reads the file is not held up."""
+SECONDS_FOR_A_LOCK = 20
+"""How long a lock that is held for a moment is waited for."""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Processes
+
+
+def host() -> str:
+    """This machine's name, as it may stand in a file's name."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", platform.node()) or "host"
+
+
+def is_alive(process: int) -> bool:
+    """Does a process of this number run on this machine?"""
+    if sys.platform == "win32":
+        return True  # there `os.kill` ends it
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@functools.cache
+def end_with(parent: int) -> None:
+    """End this process within a second after the one that started it, even if that was killed."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    if sys.platform != "win32":  # there a process keeps the number of one that is no more
+        threading.Thread(target=watch, daemon=True).start()
+
+
+def is_link(path: Path) -> bool:
+    """Does this name lead elsewhere: a symbolic link, or what Windows calls a junction?"""
+    return path.is_symlink() or getattr(os.path, "isjunction", lambda _: False)(path)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Locks
+
+
+def lock(descriptor: int, shared: bool = False) -> bool | None:
+    """Lock an open file for this process, until it is closed or the process is no more, however it ended.
+
+    `shared`: with others that have it shared; Windows knows no such thing.
+    False: another process has it; None: nothing here keeps locks on such a file.
+    """
+    try:
+        if sys.platform == "win32":
+            os.lseek(descriptor, FAR, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:
+        return None
+    return True
+
+
+@contextlib.contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Only one process at a time is in here for this folder, as far as locks are kept there. Nothing is left in it."""
+    if sys.platform == "win32":  # no folder can be locked there
+        name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+        descriptor = os.open(Path(tempfile.gettempdir()) / f"flowsim-{name}.lock", os.O_RDWR | os.O_CREAT)
+    else:
+        descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        until = time.monotonic() + SECONDS_FOR_A_LOCK
+        while lock(descriptor) is False and time.monotonic() < until:
+            time.sleep(0.01)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Signals
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal of `STOPS` has come: what Ctrl-C ends is ended in the same way."""
+
+
+_received: list[int] = []
+"""The signal of `STOPS` that came last, if one did."""
+
+
+@contextlib.contextmanager
+def told_to_stop(again: bool = False) -> Iterator[None]:
+    """Signals of `STOPS` are raised as `Stopped` while this lasts, where nobody else has said what they shall do.
+
+    `again`: at its end the process gets the signal that came once more, as if it came now.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # what is ignored (nohup) stays ignored, and another's handler stays where it is
+    mine = [one for one in STOPS if signal.getsignal(one) == signal.SIG_DFL]
+    if mine:
+        _received.clear()
+    for one in mine:
+        signal.signal(one, _raise)
+    try:
+        yield
+    finally:
+        for one in mine:
+            signal.signal(one, signal.SIG_DFL)
+        if mine and again and _received:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stdout.flush()
+                print(f"flowsim: stopped by {signal.Signals(_received[-1]).name}.", file=sys.stderr, flush=True)
+            signal.raise_signal(_received[-1])
+
+
+def _raise(number: int, _: FrameType | None) -> None:
+    _received.append(number)
+    if number == getattr(signal, "SIGHUP", None):
+        _leave_terminal()
+    raise Stopped
+
+
+def _leave_terminal() -> None:
+    """A terminal that has gone cannot be told anything: what would be written there is not written."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            descriptor = stream.fileno()  # type: ignore[union-attr]
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, descriptor)
+                os.close(nowhere)
+
+
+def exit_code() -> int:
+    """Of a process that was stopped: 128 and the number of the signal, so 130 for Ctrl-C, 143 for SIGTERM."""
+    return 128 + _received[-1] if _received else CTRL_C
+
+
+def leave_stops_to_others() -> None:
+    """Ctrl-C and signals of `STOPS` do nothing to this process: they are for the one that started it."""
+    for one in (signal.SIGINT, *STOPS):
+        signal.signal(one, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def stops_wait(*signals: int) -> Iterator[None]:
+    """These signals are answered at the end of this; processes started in here never get them."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
