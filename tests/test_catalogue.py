@@ -249,3 +249,34 @@ def test_names_may_have_commas_of_their_own() -> None:
     names = ["baseline", "support=10,wards=30", "support=20,wards=30"]
     assert two_of(",".join(names[1:]), names) == tuple(names[1:])
     assert two_of(",".join(names[:2]), names) == tuple(names[:2])
+
+
+# -- nothing but the folder --------------------------------------------------------------------------------------------
+
+
+def test_sql_reads_and_writes_no_other_file(kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    secret, written = tmp_path / "secret.csv", tmp_path / "written.csv"
+    secret.write_text("word\nhush\n", encoding="utf-8")
+    for sql in (
+        f"select * from read_csv('{secret}')",
+        f"select * from '{secret}'",
+        f"copy (select 1) to '{written}'",
+        f"attach '{tmp_path / 'other.db'}'",
+        f"set enable_external_access = true; select * from read_csv('{secret}')",
+        "select * from connection",  # nor what Python has
+    ):
+        assert cli.main(["results", str(kept), sql]) == cli.MISTAKE, sql
+        shown = capsys.readouterr()
+        assert "hush" not in shown.out + shown.err
+        assert "Traceback" not in shown.err
+    assert {path.name for path in tmp_path.iterdir()} == {"secret.csv"}
+    assert cli.main(["results", str(kept), f"select * from read_csv('{secret}')"]) == cli.MISTAKE
+    assert "unsafe=true, with which SQL may read and write any file of yours" in capsys.readouterr().err
+    assert cli.main(["results", str(kept), f"select * from read_csv('{secret}')", "unsafe=true"]) == 0
+    assert "hush" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["unsafe=maybe", "select 1"], ["unsafe=true"], ["unsafe=true", "rebuild"]])
+def test_unsafe_is_true_or_false_beside_sql(kept: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["results", str(kept), *words]) == cli.MISTAKE
+    assert "allowed: true or false, beside SQL" in capsys.readouterr().err

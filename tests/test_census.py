@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from acceptance import DAY, PLACES, small_place
 from scipy import integrate, stats
@@ -22,6 +24,7 @@ from flowsim.model.network import build_network
 from flowsim.model.plan import CAME_EARLIER, plan
 from flowsim.model.tables import NONE, Journeys
 from flowsim.place import FlowsimNotice, Place, PlaceError
+from flowsim.questions.census_template import census_template
 from flowsim.questions.forecast import BEDS, BOARDING, DELAYED, open_beds, weekly
 
 RUN = ("start_date=2024-04-15", "days=28")
@@ -579,3 +582,24 @@ def test_a_short_form_that_cannot_be_is_refused(line: str, why: str, short: Path
     mine.write_text(f"{head}\n{line}\n", encoding="utf-8")
     assert cli.main(["show", "census-template", f"counts={mine}"]) == cli.MISTAKE
     assert why in capsys.readouterr().err
+
+
+def test_a_place_without_pathways_has_a_template(tmp_path: Path) -> None:
+    (tmp_path / "place").mkdir()
+    (tmp_path / "place" / "plain.yaml").write_text(
+        "title: A department and a ward\n"
+        "sites: {general: {title: General Hospital}}\n"
+        "streams: {emergency: {title: People, at: site, rate: {general: 60}, first: ed}}\n"
+        "services:\n"
+        "  ed: {title: Department, role: ed, unit: cubicles, capacity: 40, by_site: {general: 40}}\n"
+        "  beds: {title: Beds, role: ward, unit: beds, capacity: 50, by_site: {general: 50}}\n"
+        "stages:\n"
+        "  ed: {title: In the department, service: ed, duration: {fixed: 3, unit: hours}, next: ward}\n"
+        "  ward: {title: In a bed, service: beds, duration: {exponential: {mean: 2}, unit: days}, next: leave}\n",
+        encoding="utf-8",
+    )
+    place = load("place=plain", "days=7", "warm_up_days=7", scenarios_dir=tmp_path)
+    written = pd.read_csv(io.StringIO(census_template(place)))
+    assert "pathway" not in written.columns
+    waiting = written[written["waiting_for"] == "ward"]
+    assert waiting["people"].sum() > 0  # whose lines have a pathway, which is empty

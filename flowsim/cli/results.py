@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HELP = """\
-Usage: flowsim results OUT ['SQL'] [to=FILE.csv|FILE.parquet]
+Usage: flowsim results OUT ['SQL'] [to=FILE.csv|FILE.parquet] [unsafe=true]
        flowsim results OUT pair=A,B [detail=all] [to=FILE.csv|FILE.parquet]
        flowsim results OUT against=MEASURE,MEASURE [to=FILE.png|FILE.csv|FILE.parquet]
        flowsim results OUT who[=SCENARIO]
@@ -31,6 +31,8 @@ In SQL (DuckDB's) there are the views
   scenarios    scenario, key, replications, title, changes
   settings     scenario, key, value: every number of every place
 
+SQL reads these tables and nothing else; with unsafe=true it may read and write any file that you may, load extensions
+of DuckDB and reach the network, so run no SQL of others with it.
 `where` is a word of SQL, so the column needs its quotes. against= says where, over the points of a sweep (or the
 scenarios of a comparison), the second measure becomes worse fastest as the first rises; charts/against.png shows it.
 who: who waits longest to leave hospital and why, by age, pathway, locality, days of delay and cause; of the first
@@ -62,6 +64,7 @@ def do(words: list[str]) -> int:
         raise PlaceError(
             f"results: {out!r} was given, where no folder is; allowed: one that run, compare, sweep or select wrote."
         )
+    unsafe = _is_unsafe(keys.get("unsafe", "false"), bool(rest) and rest != ["rebuild"])
     to = Path(keys["to"]) if "to" in keys else None
     if "pair" in keys:
         return _pair(out, keys["pair"], keys.get("detail", "answer"), to)
@@ -80,7 +83,7 @@ def do(words: list[str]) -> int:
     if "who" in keys:
         answer.who_waits(Result.read(out), keys["who"])
         return 0
-    answers = catalogue.ask(store, rest[0]) if rest else answer.headline(Result.read(out))
+    answers = catalogue.ask(store, rest[0], unsafe) if rest else answer.headline(Result.read(out))
     if rest and (said := answer.remark(rest[0], answers, store)):
         print(said, file=sys.stderr)
     if to is None:
@@ -96,13 +99,20 @@ def _keys(words: list[str]) -> tuple[dict[str, str], list[str]]:
     plain = []
     for word in words:
         key, equals, value = word.partition("=")
-        if word != "who" and (not equals or key not in ("pair", "against", "who", DETAIL, "to")):
+        if word != "who" and (not equals or key not in ("pair", "against", "who", DETAIL, "to", "unsafe")):
             plain.append(word)
         elif key in keys:
             raise PlaceError(f"{key}: {value!r} was given a second time; allowed: once.")
         else:
             keys[key] = value
     return keys, plain
+
+
+def _is_unsafe(given: str, asks_sql: bool) -> bool:
+    """Raises PlaceError unless it is true or false, and where there is no SQL that it could be about."""
+    if given not in ("true", "false") or (given == "true" and not asks_sql):
+        raise PlaceError(f"unsafe: {given!r} was given; allowed: true or false, beside SQL.")
+    return given == "true"
 
 
 def _pair(out: str, pair: str, detail: str, to: Path | None) -> int:

@@ -29,6 +29,8 @@ from flowsim.place import PlaceError, refuse
 if TYPE_CHECKING:
     import duckdb
 
+LOCKED = "set enable_external_access = false; set python_enable_replacements = false; set lock_configuration = true"
+"""After this a question reads the tables that it was given, and can undo none of it."""
 ENDINGS = (".csv", ".parquet")
 """Files that an answer can be written to."""
 
@@ -142,13 +144,14 @@ def _rebuilt(store: Store) -> tuple[dict[str, int], list[str]]:
 # In SQL
 
 
-def ask(store: Store, sql: str) -> pd.DataFrame:
+def ask(store: Store, sql: str, unsafe: bool = False) -> pd.DataFrame:
     """The answer of DuckDB to a question about the folder. Raises PlaceError, in one sentence, for a mistake in it.
 
     Views: `results` (scenario, replication, measure, where, of, unit, value), `totals` (those of everything in the
     whole place), `nights` (scenario, replication, date, where, of, state, count), `cells` (see `catalogue`),
     `scenarios` (scenario, key, replications, title, changes), `settings` (scenario, key, value: every number of every
-    place).
+    place). Nothing but these is read and nothing is written, unless `unsafe`: then the question may read and write any
+    file that its user may, load extensions and reach the network.
     """
     try:
         import duckdb
@@ -158,10 +161,17 @@ def ask(store: Store, sql: str) -> pd.DataFrame:
         for view, make in _VIEWS.items():
             if re.search(rf"\b{view}\b", sql, re.IGNORECASE):
                 make(store, connection)
+        if not unsafe:  # the views stand by now, and are read by Arrow
+            connection.execute(LOCKED)
         try:
             answer = connection.execute(sql)
             return answer.df() if answer.description else pd.DataFrame()
         except duckdb.Error as mistake:
+            if not unsafe and isinstance(mistake, duckdb.PermissionException):
+                raise PlaceError(
+                    f"results: {sql!r} was given, which reaches beyond the tables of this folder; allowed: the tables "
+                    f"{', '.join(_VIEWS)}, or unsafe=true, with which SQL may read and write any file of yours."
+                ) from None
             if unknown := re.search(r"Table with name (\S+) does not exist", str(mistake)):
                 raise refuse("results", unknown[1], "a table:", _VIEWS) from None
             words = " ".join(str(mistake).split("\n\n")[0].split("LINE ")[0].split())

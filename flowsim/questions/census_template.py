@@ -40,7 +40,8 @@ def census_template(place: Place, seed: int = 1) -> str:
     rows = list(usual_lines(place, seed, 1))
     extra = [name for name in EXTRA if any(row.get(name) for row in rows)]
     text = io.StringIO()
-    writer = csv.DictWriter(text, [*COLUMNS, *extra], restval="", lineterminator="\n")
+    # an attribute that nobody has that morning is an empty entry of its lines, and no column
+    writer = csv.DictWriter(text, [*COLUMNS, *extra], restval="", lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
