@@ -169,6 +169,8 @@ IN_A_PLACE = [
     ("stages.support.patience.recovers.clock", {"by": "locality", "north": "rounds"}, "no entry for"),
     ("stages.support.patience.recovers.calendar", "rounds", "unknown key 'calendar'; allowed: after, clock,"),
     ("stages.support.patience.closes", {"to": "home", "clock": "rounds"}, "'recovers' and 'closes' may both be some"),
+    ("streams.emergencies.rate", 1e9, "allowed: .*at most 100000"),
+    ("services.support.quota", {"saturday": 1e30}, r"allowed: at most 1e\+07"),
     ("stages.support.next", "ward", r"(ward -> support -> ward|support -> ward -> support).*a way that ends"),
     ("stages.home.next", "home", "home -> home.*enters no stage twice"),
     ("nonsense", 1, "unknown key 'nonsense'"),

@@ -13,6 +13,8 @@ from flowsim.place.dates import LONGEST_WEEKS, Date, as_date
 from flowsim.place.tables import Amount, AmountTable, Conditions, Count, Model, NameTable, NumberTable, ShareTable
 from flowsim.place.times import WEEKDAYS, Calendar, Distribution, Looks, check_forward, day_after
 
+LARGEST_RATE = 100_000
+"""People a day, or a week: all emergency departments of England see some 65,000 a day."""
 LARGEST_DEMAND = 3
 """Demand can reach this many times the reference rate."""
 DAY_MINUTES = 1440
@@ -105,13 +107,16 @@ class OperatingList(Model):
         return self
 
 
+Rate = Annotated[float, Field(le=LARGEST_RATE)]
+
+
 class Stream(Model):
     """People who arrive: a random number each day at a rate, evenly spaced, or as a schedule says; with profiles by
     hour, weekday and month."""
 
     title: str
     at: Literal["site", "locality", "place"] = "place"
-    rate: dict[str, float] | float | None = Field(default=None, description="per unit of `per`, by site or locality")
+    rate: dict[str, Rate] | Rate | None = Field(default=None, description="per unit of `per`, by site or locality")
     per: Literal["day", "week"] = "day"
     daily: Daily | None = Field(default=None, description="instead of a rate")
     schedule: dict[str, OperatingList] | None = Field(default=None, min_length=1, description="instead of a rate")

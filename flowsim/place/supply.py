@@ -311,16 +311,16 @@ class Initial(Model):
         return self
 
 
+Capacity = Annotated[float, Field(ge=0, le=LARGEST_CAPACITY)]
+
+
 class Quota(Model):
     """How many may start: by kind of day and a week; nothing is carried over. Totals, split like the capacity."""
 
-    weekday: float | None = Field(default=None, ge=0)
-    saturday: float | None = Field(default=None, ge=0)
-    sunday: float | None = Field(default=None, ge=0)
-    week: float | None = Field(default=None, ge=0)
-
-
-Capacity = Annotated[float, Field(ge=0, le=LARGEST_CAPACITY)]
+    weekday: Capacity | None = None
+    saturday: Capacity | None = None
+    sunday: Capacity | None = None
+    week: Capacity | None = None
 
 
 class Service(Model):
