@@ -10,6 +10,8 @@ from acceptance import ENGINES, Engine
 
 # A shell's background job ignores Ctrl-C and passes that on; the processes that tests interrupt must not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):  # which `nohup` ignores in the same way
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 SLOWEST_FIRST = (

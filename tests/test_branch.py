@@ -224,7 +224,7 @@ def test_what_differs_before_the_minute_makes_a_whole_run() -> None:
 # -------------------------------------------------------------------------------------------------------- Sefton
 
 EARLIER = {
-    "all_three", "care_home_pressure",
+    "all_three", "care_home_of_60_closes", "care_home_pressure",
     "community_beds_new_unit", "dom_care_400_hours", "savings_fail", "winter_surge_plan", "outbreak",
 }  # fmt: skip
 """Dated blocks of theirs may begin before the policy does; an outbreak may shut a way out, which makes more tasks."""
