@@ -19,12 +19,13 @@ from flowsim.declare import hydra
 from flowsim.declare.overrides import Dimension, dimensions, sweep
 from flowsim.measures.registry import HEADLINE
 from flowsim.place import PlaceError
+from flowsim.present.pages import answer_sweep
 from flowsim.present.pages import sweep as page_of_sweep
 from flowsim.present.pages.answer_sweep import message, message_of_path, year_words
 from flowsim.present.pages.page import Cell
 from flowsim.present.pages.registry import page_of
 from flowsim.present.pages.sweep import best_points, what_matters
-from flowsim.present.pictures import style, sweeps
+from flowsim.present.pictures import heat, parallel, style, sweeps
 from flowsim.questions.design import choose, named, read_table, short_keys
 from flowsim.questions.sweep import POINT, compose_sweep
 from flowsim.statistics.importance import rank_settings, unrankable
@@ -741,3 +742,10 @@ def test_mistakes_are_told_before_anything_runs(
     assert cli.main(["sweep", *SMALL, *words]) == cli.MISTAKE
     assert told in capsys.readouterr().err
     assert not (folder / "outputs").exists()
+
+
+def test_the_picture_of_a_sweep_says_above_it_what_was_found(swept: flowsim.Sweep) -> None:
+    first, *_ = swept.asked_measures
+    found = answer_sweep.message(swept, HEADLINE[first].title)
+    assert heat.data(swept).title == parallel.data(swept).title == found
+    assert heat.data(swept, ("acute_occupancy",)).title.startswith("What ")  # by which the points are not ranked

@@ -88,6 +88,13 @@ def _head(best: Sequence[str], shown: Sequence[str], what: str) -> str:
     return f"best {len(shown)} of {len(best)}" if len(shown) < len(best) else what
 
 
+def title_of(result: Sweep, shown: str, otherwise: str) -> str:
+    """What stands above a picture whose first measure is `shown`: the message, where points are ranked by that."""
+    first = result.asked_measures[0]
+    ranked = shown == first and not result.best(first).empty
+    return message(result, HEADLINE[first].title) if ranked else otherwise
+
+
 def message(result: Sweep, measure: str) -> str:
     """Which point is best by the first measure, and which are not told apart from it: ``Delayed: A is best (-3 people
     against the place as it is); not told apart from it: B``. `measure`: its words."""

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from flowsim.measures.registry import HEADLINE
 from flowsim.place import PlaceError
+from flowsim.present.pages.answer_sweep import title_of
 from flowsim.present.pages.sweep import base_title
 from flowsim.present.pictures.picture import Data, Picture
 from flowsim.present.pictures.style import finish
@@ -57,7 +58,7 @@ def data(result: Sweep, measures: Sequence[str] = ()) -> Heat:
         frames.append(titled[["measure", "title", "unit", "point", "x", "y", "mean"]])
     return Heat(
         frame=pd.concat(frames, ignore_index=True),
-        title=f"What {result.labels[x]} and {result.labels[y]} do",
+        title=title_of(result, shown[0], f"What {result.labels[x]} and {result.labels[y]} do"),
         caption=caption(result, f"Means; {base_title(result)}: {_of_base(result, shown)}."),
         settings=settings_words(result),
         labels=(result.labels[x], result.labels[y]),

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from flowsim.measures.registry import HEADLINE
 from flowsim.place import PlaceError
+from flowsim.present.pages.answer_sweep import title_of
 from flowsim.present.pages.sweep import base_title
 from flowsim.present.pictures.picture import Data, Picture
 from flowsim.present.pictures.style import GREY, GRID, finish, line_of, ticks_in
@@ -59,7 +60,7 @@ def data(result: Sweep, measures: Sequence[str] = ()) -> Lines:
     title = "What each scenario does" if setting == SCENARIO else f"What {result.labels[setting]} does{in_each}"
     return Lines(
         frame=pd.concat([rows_over(result, measure, setting) for measure in shown], ignore_index=True),
-        title=title,
+        title=title_of(result, shown[0], title),
         caption=caption(result, what),
         settings=settings_words(result),
         label=result.labels[setting],

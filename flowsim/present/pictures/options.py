@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from flowsim.measures.registry import HEADLINE
 from flowsim.place import PlaceError
 from flowsim.present.pages.answer import least
-from flowsim.present.pages.answer_sweep import message
+from flowsim.present.pages.answer_sweep import title_of
 from flowsim.present.pages.cells import judged
 from flowsim.present.pages.sweep import base_title, point_title
 from flowsim.present.pictures import differences
@@ -46,7 +46,7 @@ def data(result: Sweep, measures: Sequence[str] = ()) -> Differences:
     marked = "; not ranked: makes worse what is guarded" if any(result.worse.get(point) for point in points) else ""
     return Differences(
         frame=frame,
-        title=message(result, first) if shown[0] == result.asked_measures[0] else f"{first}: what each option changes",
+        title=title_of(result, shown[0], f"{first}: what each option changes"),
         caption=caption(result, f"{what}{marked}. {beside}"),
         settings=settings_words(result),
         scenarios=titles,

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from flowsim.measures.registry import HEADLINE
 from flowsim.place import counted
+from flowsim.present.pages.answer_sweep import title_of
 from flowsim.present.pages.sweep import ranked_names
 from flowsim.present.pictures.picture import Data, Picture
 from flowsim.present.pictures.style import BLACK, VERMILION, finish, in_lines
@@ -76,7 +77,7 @@ def data(result: Sweep, measures: Sequence[str] = ()) -> Parallel:
     axes = {name: HEADLINE[name].title if name in HEADLINE else result.labels[name] for name in wide.columns}
     return Parallel(
         frame=wide.rename_axis("point").reset_index(),
-        title=f"{counted(len(wide), 'point')} of {counted(len(result.settings), 'setting')}",
+        title=title_of(result, first, f"{counted(len(wide), 'point')} of {counted(len(result.settings), 'setting')}"),
         caption=caption(result, what),
         settings=settings_words(result),
         axes=axes,
