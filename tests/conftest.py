@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
 from acceptance import ENGINES, Engine
@@ -52,3 +54,13 @@ def refresh_golden(request: pytest.FixtureRequest) -> bool:
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Each of the engines there are."""
     return ENGINES[request.param]
+
+
+@pytest.fixture
+def own_scenarios(tmp_path: Path) -> Path:
+    """A folder of scenarios of one's own: the small place, and no scenario yet."""
+    folder = tmp_path / "scenarios"
+    (folder / "scenario").mkdir(parents=True)
+    (folder / "place").mkdir()
+    shutil.copy(Path(__file__).parent / "places" / "place" / "small.yaml", folder / "place")
+    return folder

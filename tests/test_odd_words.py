@@ -19,18 +19,14 @@ NAMES = ("2026_27", "1e3", "true", "null", "inf", "nan", "007", "a.b", "5%", "Fa
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    tmp_path = tmp_path / "scenarios"
-    (tmp_path / "scenario").mkdir(parents=True)
-    (tmp_path / "place").mkdir()
-    small = (PLACES / "place" / "small.yaml").read_text(encoding="utf-8")
+def folder(own_scenarios: Path) -> Path:
+    small = (own_scenarios / "place" / "small.yaml").read_text(encoding="utf-8")
     for name in NAMES:
-        (tmp_path / "scenario" / f"{name}.yaml").write_text(f"title: named {name}\n", encoding="utf-8")
-        (tmp_path / "place" / f"{name}.yaml").write_text(small, encoding="utf-8")
-    (tmp_path / "place" / "small.yaml").write_text(small, encoding="utf-8")
+        (own_scenarios / "scenario" / f"{name}.yaml").write_text(f"title: named {name}\n", encoding="utf-8")
+        (own_scenarios / "place" / f"{name}.yaml").write_text(small, encoding="utf-8")
     stack = f"defaults: [{', '.join(name for name in NAMES if '.' not in name)}]\ntitle: all\n"
-    (tmp_path / "scenario" / "stack.yaml").write_text(stack, encoding="utf-8")
-    return tmp_path
+    (own_scenarios / "scenario" / "stack.yaml").write_text(stack, encoding="utf-8")
+    return own_scenarios
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -343,15 +343,19 @@ class TestLines(OfASweep):
     words = (f"{SUPPORT}=10,20,30",)
 
 
-class TestOptions(OfASweep):
-    name = "options"
-    words = (f"{SUPPORT}=10,20,30",)
+class OfRankedPoints(OfASweep):
+    """Of which nothing is left where no point has a number."""
 
     @pytest.fixture
     def nothing(self, result: flowsim.Sweep) -> Result:
         other = flowsim.Sweep(result.out, result.places)
         other.__dict__["_table"] = result.table()[:0]
         return other
+
+
+class TestOptions(OfRankedPoints):
+    name = "options"
+    words = (f"{SUPPORT}=10,20,30",)
 
 
 class TestPath(OfASweep):
@@ -364,15 +368,9 @@ class TestHeat(OfASweep):
     words = (f"{SUPPORT}=10,20", f"{WARDS}=30,40")
 
 
-class TestParallel(OfASweep):
+class TestParallel(OfRankedPoints):
     name = "parallel"
     words = (f"{SUPPORT}=10,20", f"{WARDS}=30,40", "policy_start=2024-04-01,2024-04-11")
-
-    @pytest.fixture
-    def nothing(self, result: flowsim.Sweep) -> Result:
-        other = flowsim.Sweep(result.out, result.places)
-        other.__dict__["_table"] = result.table()[:0]
-        return other
 
 
 class TestAgainst(OfASweep):

@@ -28,14 +28,9 @@ BLOCK = "title: t\nplace: {services: {support: {blocks: {w: {add: 1, weeks: 2, f
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    tmp_path = tmp_path / "scenarios"
-    (tmp_path / "scenario").mkdir(parents=True)
-    (tmp_path / "place").mkdir()
-    small = (PLACES / "place" / "small.yaml").read_text(encoding="utf-8")
-    (tmp_path / "place" / "small.yaml").write_text(small, encoding="utf-8")
-    (tmp_path / "scenario" / "fine.yaml").write_text("title: Fine\n", encoding="utf-8")
-    return tmp_path
+def folder(own_scenarios: Path) -> Path:
+    (own_scenarios / "scenario" / "fine.yaml").write_text("title: Fine\n", encoding="utf-8")
+    return own_scenarios
 
 
 def refused(folder: Path, text: str | bytes, *words: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from flowsim.declare.yaml_and_csv import read_csv
 from flowsim.place import INITIAL, LEAVE, Initial, Place, PlaceError, Service, counted, nearest, notice
+from flowsim.place.refusals import listed
 from flowsim.place.ways import attribute_levels, leaves_of, plain_way, streams_at
 
 SERVICE, WHERE, STATE, STAGE = "service", "where", "state", "stage"
@@ -103,9 +104,9 @@ class _Line:
 
     def wrong(self, column: str, allowed: str, names: Iterable[str] = (), given: str | None = None) -> PlaceError:
         names, given = list(names), self.get(column) if given is None else given
-        listed = f"{allowed} {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}" if names else allowed
+        told = f"{allowed} {listed(names)}" if names else allowed
         where = f"{self.file}, line {self.number}, column {column}"
-        return PlaceError(f"{where}: {given!r} was given; allowed: {listed}{nearest(given, names)}.")
+        return PlaceError(f"{where}: {given!r} was given; allowed: {told}{nearest(given, names)}.")
 
     def word(self, column: str, names: Mapping[str, str], allowed: str) -> str:
         """The id that a cell names: as it stands, or by its title, in large or small letters."""

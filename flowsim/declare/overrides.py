@@ -32,6 +32,7 @@ from flowsim.declare.relative import changed_by, factor_of, refuse_two_ways
 from flowsim.declare.trees import put, take_away, with_text_keys
 from flowsim.declare.yaml_and_csv import options
 from flowsim.place import PlaceError, nearest, refuse
+from flowsim.place.refusals import listed
 
 AS_IT_STANDS = ("address", "census", "config", "counts", "out", "table", "to")
 """Keys whose value is the name of a file or a folder, or an address: no grammar looks into it."""
@@ -412,7 +413,6 @@ def _unknown_key(
             return PlaceError(
                 f"{key}: this scenario takes no part here; allowed: {', '.join(names)}{nearest(part, names)}."
             )
-        listed = f"{', '.join(names[:12])}{', ...' if len(names) > 12 else ''}" or "nothing yet"
-        there = f"{key}: there is no '{part}'; allowed: {listed}{nearest(part, names)}"
+        there = f"{key}: there is no '{part}'; allowed: {listed(names) or 'nothing yet'}{nearest(part, names)}"
         return PlaceError(f"{there}; +{one.key_or_group}=... adds a new one.")
     return None

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from flowsim.declare.rules import check_names
 from flowsim.declare.trees import is_evidence, with_likes
 from flowsim.place import Place, PlaceError, nearest
+from flowsim.place.refusals import shown
 
 
 def read_place(raw: Mapping[str, Any], file: str = "place") -> Place:
@@ -47,14 +48,14 @@ def explain(error: ValidationError, model: type[BaseModel], root: str = "place."
         return f"{key}: unknown key '{given}'{listing}{nearest(given, allowed)}."
     if kind == "missing":
         return f"{key}: this key is needed and was not given."
-    shown = _shown(first["input"])
+    given = shown(first["input"])
     if kind in ("value_error", "assertion_error"):
         message = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         if isinstance(first["input"], Mapping):
             return f"{key}: {message}." if key else f"{message}."
-        return f"{key}: {shown} was given; {message}."
+        return f"{key}: {given} was given; {message}."
     names = re.findall(r"'([^']*)'", str(first.get("ctx", {}).get("expected", "")))
-    return f"{key}: {shown} was given; allowed: {_allowed(error, loc, model)}{nearest(str(first['input']), names)}."
+    return f"{key}: {given} was given; allowed: {_allowed(error, loc, model)}{nearest(str(first['input']), names)}."
 
 
 def _first(error: ValidationError) -> Any:
@@ -107,11 +108,6 @@ def _allowed(error: ValidationError, loc: tuple[int | str, ...], model: type[Bas
             words = text.format(**one.get("ctx", {})) if text else f"{plain[0].lower()}{plain[1:]}"
             allowed.append(f"{words}{bounds}" if text == WHOLE else words)
     return " or ".join(dict.fromkeys(allowed))
-
-
-def _shown(given: Any) -> str:
-    text = repr(given)
-    return f"{text[:80]}{'...' if len(text) > 80 else ''}"
 
 
 def fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:

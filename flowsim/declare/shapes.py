@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from flowsim.declare.trees import is_evidence
 from flowsim.place import Place, PlaceError
+from flowsim.place.refusals import shown
 
 _ELSEWHERE = {
     "run": "days=, start_date= and the like, on the command line or in config.yaml",
@@ -34,9 +35,7 @@ def _walk(value: Any, annotation: Any, key: str) -> None:
     if inner is None or value is None:
         return
     if not isinstance(value, Mapping):
-        shown = repr(value)
-        shown = f"{shown[:80]}{'...' if len(shown) > 80 else ''}"
-        raise PlaceError(f"{key}: {shown} was given; allowed: a mapping of names to values.")
+        raise PlaceError(f"{key}: {shown(value)} was given; allowed: a mapping of names to values.")
     fields, others = inner
     for name, item in value.items():
         known = fields.get(name, others)

@@ -20,6 +20,7 @@ import yaml
 
 from flowsim.declare.limits import LETTERS_EACH, Limits, limits
 from flowsim.place import PlaceError
+from flowsim.place.refusals import shown
 
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULL = re.compile(r"^(?:null|~|)$")
@@ -345,8 +346,7 @@ def _line(event: Any) -> int:
 
 
 def _short(given: object) -> str:
-    text = ascii(given) if isinstance(given, str) and _CONTROL.search(given) else repr(given)
-    return f"{text[:60]}{'...' if len(text) > 60 else ''}"
+    return shown(given, 60, plain=isinstance(given, str) and _CONTROL.search(given) is not None)
 
 
 _SIGNS: dict[type[ast.operator], Callable[[float, float], float]] = {

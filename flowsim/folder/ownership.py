@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flowsim.folder import system
+from flowsim.folder.assemble import NIGHTS, RESULTS
 from flowsim.folder.at_work import NAME as AT_WORK
 from flowsim.folder.atomic import OURS, is_left_over
 from flowsim.folder.cell_file import NAME as CELL
@@ -24,7 +25,7 @@ DRAWN = (
     "sweep.parquet",
 )  # fmt: skip
 """What is drawn and written of an experiment beside its numbers; another question leaves some of it as it was."""
-FILES = (MANIFEST, "results.parquet", "nights.parquet", *(name for name in DRAWN if name not in FOLDERS))
+FILES = (MANIFEST, RESULTS, NIGHTS, *(name for name in DRAWN if name not in FOLDERS))
 """All that is written into a results folder, but for what stands in its folders."""
 KEY = re.compile(r"[0-9a-f]{16}")
 OF_SYSTEMS = {".DS_Store", "Thumbs.db", "desktop.ini"}

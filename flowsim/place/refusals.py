@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 
+MOST_LISTED = 12
+
 
 class PlaceError(ValueError):
     """A user's mistake in a configuration, told in one sentence."""
@@ -46,11 +48,23 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     return f" (did you mean '{names[close[0]]}'?)" if close else ""
 
 
+def shown(given: object, most: int = 80, plain: bool = False) -> str:
+    """What was given, as it is told: no more than so many letters of it; `plain`: none beyond ASCII."""
+    text = ascii(given) if plain else repr(given)
+    return f"{text[:most]}{'...' if len(text) > most else ''}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names, the first dozen of them."""
+    names = list(names)
+    return f"{', '.join(names[:MOST_LISTED])}{', ...' if len(names) > MOST_LISTED else ''}"
+
+
 def refuse(key: str, given: object, allowed: str, names: Iterable[str] = ()) -> PlaceError:
     """The one sentence for a value that cannot be: which key, what was given, what is allowed, the nearest name."""
     names = list(names)
     if names:
-        allowed = f"{allowed} {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}"
+        allowed = f"{allowed} {listed(names)}"
     return PlaceError(f"{key}: {given!r} was given; allowed: {allowed}{nearest(str(given), names)}.")
 
 

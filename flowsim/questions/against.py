@@ -14,6 +14,7 @@ import pandas as pd
 from flowsim.folder.result import Result
 from flowsim.measures.registry import HEADLINE
 from flowsim.place import PlaceError, refuse
+from flowsim.questions.matters import least
 from flowsim.statistics.intervals import LEVEL, ratio_interval, t_interval, t_quantile, whole
 
 FEWEST_POINTS = 2
@@ -51,7 +52,7 @@ def against(result: Result, first: str, second: str) -> pd.DataFrame:
     befores = [None, *ordered[:-1]]
     steps = [_step(None if one is None else both[one], both[two]) for one, two in zip(befores, ordered, strict=True)]
     table = pd.concat([table, pd.DataFrame(steps)], axis=1)
-    size = table["up"].abs() >= HEADLINE[second].matters_in(result.days)
+    size = table["up"].abs() >= least(second, result)
     table["clear"] = (table["across_low"] > 0) & (table["up"].abs() > _needed(table)) & size
     return table
 

@@ -26,6 +26,7 @@ from flowsim.questions.against import against
 from flowsim.questions.compare import paired_differences
 from flowsim.questions.design import PATH, SCENARIO, TABLE, Points, choose, plain_key, read_table, short_keys
 from flowsim.questions.guards import worse_than
+from flowsim.questions.matters import least, telling
 from flowsim.statistics.importance import is_full_grid, rank_settings, unrankable
 from flowsim.statistics.intervals import whole
 
@@ -164,9 +165,7 @@ class Sweep(Result):
         paired = paired_differences(rows[rows["measure"] == measure], best, tuple(others)) if others else None
         if paired is None:
             return ()
-        least = HEADLINE[measure].matters_in(self.days)
-        told = paired["change"].isin(["more", "less"]) & (paired["difference"].abs() >= least)
-        return tuple(paired[~told]["scenario"].astype(str))
+        return tuple(paired[~telling(paired, least(measure, self))]["scenario"].astype(str))
 
     def years_that_matter(self, measure: str | None = None) -> dict[str, tuple[int, ...]]:
         """Of a path, by scenario (an empty name where there is one path): the years, in order, in which a measure's
@@ -174,8 +173,7 @@ class Sweep(Result):
         measure = measure or self.asked_measures[0]
         rows = self._tried(measure)
         whose = rows[SCENARIO].astype(str) if SCENARIO in rows else pd.Series("", rows.index)
-        least = HEADLINE[measure].matters_in(self.days)
-        told = rows["change"].isin(["more", "less"]) & (rows["difference"].abs() >= least)
+        told = telling(rows, least(measure, self))
         paths = {name: rows[YEAR].where(told)[whose == name].dropna() for name in dict.fromkeys(whose)}
         return {name: tuple(sorted(int(year) for year in years)) for name, years in paths.items()}
 

@@ -13,8 +13,9 @@ from flowsim.present.pages.answer import changed
 from flowsim.present.pages.page import Cell
 from flowsim.present.pages.sweep import point_title
 from flowsim.present.titles import title_and_unit, titled
-from flowsim.present.words import entry_words, interval, number, signed
+from flowsim.present.words import NO_CHANGE, entry_words, interval, number, signed, with_unit
 from flowsim.questions.against import steepest
+from flowsim.questions.compare import NO_CLEAR_CHANGE, NO_INTERVAL
 from flowsim.questions.sweep import Sweep
 
 
@@ -35,7 +36,7 @@ def sentence(table: pd.DataFrame, first: str, second: str, brief: bool = False) 
     row: Any = table.loc[at]
     before: Any = table.loc[at - 1]
     unit, of_second = HEADLINE[first].unit, HEADLINE[second].unit
-    where = f"between {across.lower()} of {number(before['x'], unit)} and {_with(row['x'], unit)}"
+    where = f"between {across.lower()} of {number(before['x'], unit)} and {with_unit(float(row['x']), unit)}"
     size = f"{changed(second, float(row['up']))}, {interval(row['up_low'], row['up_high'], of_second, sign=True)}"
     if not row["clear"] and brief:
         return f"{up}: it is not clear where this becomes worse as {across.lower()} rises."
@@ -44,13 +45,9 @@ def sentence(table: pd.DataFrame, first: str, second: str, brief: bool = False) 
         return (
             f"{up}: it is not clear where this becomes worse; its steepest step, {where}, is {size}, not clear{many}."
         )
-    from_to = f"from {number(before['y'], of_second)} to {_with(row['y'], of_second)} ({size})"
+    from_to = f"from {number(before['y'], of_second)} to {with_unit(float(row['y']), of_second)} ({size})"
     verb = "falls" if row["up"] < 0 else "rises"
     return f"{up}: this {verb} steepest {where}, {from_to}{'' if brief else _slope(table, at, first, second)}."
-
-
-def _with(value: float, unit: str) -> str:
-    return f"{number(float(value), unit)} {unit.removeprefix('£')}".strip()
 
 
 def _slope(table: pd.DataFrame, at: int, first: str, second: str) -> str:
@@ -83,10 +80,10 @@ def in_words(result: Result, table: pd.DataFrame, first: str, second: str) -> pd
 
 def _change(row: Any) -> str:
     if not np.isfinite(row["up_low"]):
-        return "one replication: no interval"
+        return NO_INTERVAL
     if row["up_low"] == row["up_high"] == 0:
-        return "no change"
-    return "more" if row["up_low"] > 0 else "less" if row["up_high"] < 0 else "no clear change"
+        return NO_CHANGE
+    return "more" if row["up_low"] > 0 else "less" if row["up_high"] < 0 else NO_CLEAR_CHANGE
 
 
 def name_of(result: Result, point: str) -> str:

@@ -20,7 +20,8 @@ from flowsim.present.pages.trouble import failed_checks
 from flowsim.present.titles import replication_count, service_title, titled, unit_in
 from flowsim.present.words import number, signed, with_unit
 from flowsim.questions.compare import not_costed
-from flowsim.statistics.intervals import replications_to_tell, whole
+from flowsim.questions.matters import least
+from flowsim.statistics.intervals import replications_to_tell
 
 MOST_SENTENCES = 5
 MOST_NAMED = 3
@@ -92,16 +93,6 @@ def plain(measure: str) -> str:
 def plain_and_unit(measure: str, result: Result) -> str:
     """The same with its unit, for the head of a column."""
     return f"{HEADS.get(measure, plain(measure))}, {unit_in(measure, result)}"
-
-
-def least(measure: str, result: Result) -> float:
-    """The smallest difference of a measure that matters in the time measured."""
-    one = MEASURES[measure]
-    if not one.matters_share:
-        return one.matters_in(result.days)
-    rows = whole(result.results)
-    rows = rows[(rows["measure"] == measure) & (rows["scenario"] == result.scenarios[0])]
-    return one.matters_in(result.days, float(rows["value"].mean()) if len(rows) else 0.0)
 
 
 def shown_measures(result: Result) -> tuple[str, ...]:

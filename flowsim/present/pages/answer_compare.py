@@ -13,7 +13,7 @@ import pandas as pd
 from flowsim.measures.registry import HEADLINE, MEASURES
 from flowsim.place import Place
 from flowsim.present.pages import answer
-from flowsim.present.pages.answer import Said, changed, in_words, least, plain
+from flowsim.present.pages.answer import Said, changed, in_words, plain
 from flowsim.present.pages.answer_other import SHORT, peak
 from flowsim.present.pages.cells import difference_cell, mean_cell
 from flowsim.present.pages.page import Cell, Entry, Section
@@ -23,6 +23,7 @@ from flowsim.present.titles import in_force, service_title, titled
 from flowsim.present.words import NO_MATTER, number
 from flowsim.questions.compare import NO_CLEAR_CHANGE, Comparison
 from flowsim.questions.forecast import is_forecast, weekly
+from flowsim.questions.matters import least
 
 MOST_ROWS = 8
 SPLIT = ("delayed_patients", "acute_occupancy", "boarding_hours_mean", "ed_queue_mean")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from flowsim.questions.compare import CAPACITY_FREED as FREED
 from flowsim.questions.compare import NO_CLEAR_CHANGE, SERVICE_LOAD, not_costed
 from flowsim.questions.forecast import BOARDING, DELAYED, TO_BE_SEEN, extra_beds, is_forecast, weekly
 from flowsim.questions.guards import blind, guards_of
+from flowsim.questions.matters import least
 from flowsim.questions.select import GUARDED, Selection
 from flowsim.questions.sweep import Sweep
 
@@ -47,7 +49,7 @@ def of_run(result: Result) -> Section:
         (answer.plain_and_unit(n, result), mean_cell(summary.loc[n], n, still.get((result.scenarios[0], n), "")))
         for n in shown
     ]
-    return _in_a_line(answer.section(said, ("", "mean (range)"), rows))
+    return replace(answer.section(said, ("", "mean (range)"), rows), in_a_line=True)
 
 
 def _level(row: Any, measure: str) -> str:
@@ -124,7 +126,7 @@ def _option(result: Selection, row: Mapping[Hashable, Any], names: Sequence[str]
 
 def _change(row: Any, measure: str, result: Result) -> str:
     """A paired difference in the fewest words: the page has its interval."""
-    change = judged(str(row["change"]), float(row["difference"]), answer.least(measure, result))
+    change = judged(str(row["change"]), float(row["difference"]), least(measure, result))
     if change == NO_CLEAR_CHANGE:
         return "unclear"
     return "none" if change in (NO_CHANGE, NO_MATTER) else signed(float(row["difference"]), MEASURES[measure].unit)
@@ -157,7 +159,7 @@ def of_forecast(result: Result) -> Section:
     weeks = list(dict.fromkeys(bands["week"]))
     rows = [(day_words(week), *(_band(rows, week) for rows in wide.values())) for week in weeks[:MOST_WEEKS]]
     columns = ("week from", *(SHORT[title] for title in wide))
-    return _in_a_line(answer.section(said, columns, rows))
+    return replace(answer.section(said, columns, rows), in_a_line=True)
 
 
 def _bands_of(n: int) -> Said:
@@ -219,7 +221,3 @@ def _dates(first: pd.Series) -> str:
     quantiles: Any = (first.quantile(part, interpolation="nearest") for part in (0.1, 0.5, 0.9))
     low, middle, high = (day_words(pd.Timestamp(date)) for date in quantiles)
     return f"{middle} ({low} to {high})" if low != high else middle
-
-
-def _in_a_line(section: Section) -> Section:
-    return Section(section.heading, section.columns, section.rows, section.sentences, section.loud, in_a_line=True)

@@ -16,6 +16,7 @@ from flowsim.present.pages.cells import judged, mean_cell
 from flowsim.present.pages.page import Cell, Section
 from flowsim.present.pages.sweep import point_title, scenario_title
 from flowsim.questions.design import SCENARIO
+from flowsim.questions.matters import least
 from flowsim.questions.sweep import POINT, YEAR, Sweep
 
 MOST_POINTS, MOST_OPTIONS = 6, 12
@@ -197,6 +198,6 @@ def _change(table: Any, point: str, measure: str, result: Sweep) -> str | Cell:
     row = table.loc[point]
     if not np.isfinite(row["difference"]):
         return "-"
-    change = judged(str(row["change"]), float(row["difference"]), answer.least(measure, result))
+    change = judged(str(row["change"]), float(row["difference"]), least(measure, result))
     limits = float(row["difference_low"]), float(row["difference_high"])
     return Cell(float(row["difference"]), *limits, HEADLINE[measure].unit, change)

@@ -36,7 +36,7 @@ def mean_cell(row: Any, measure: str, beside: str = "") -> Cell:
 def difference_cell(row: Any, unit: str, brief: bool = False, least: float = 0.0, beside: str = "") -> Cell:
     """A paired difference with its interval, of a row of `compare.paired_differences`.
 
-    Unless `brief`, with the smallest that would have shown. `least`: the smallest that matters, see `answer.least`.
+    Unless `brief`, with the smallest that would have shown. `least`: the smallest that matters, see `matters.least`.
     """
     would_show = None if brief else float(row["smallest_detectable"])
     limits = float(row["low"]), float(row["high"])

@@ -10,7 +10,6 @@ import pandas as pd
 
 from flowsim.measures.registry import HEADLINE
 from flowsim.present.pages import costs, forecast, national, parts, trouble, worth
-from flowsim.present.pages.answer import least
 from flowsim.present.pages.answer_compare import risen, where_it_differs
 from flowsim.present.pages.cells import CLOSED, difference_cell, mean_cell, more_than_full
 from flowsim.present.pages.page import Cell, Entry, Section
@@ -26,6 +25,7 @@ from flowsim.present.titles import (
 )
 from flowsim.present.words import NO_CHANGE, number, signed
 from flowsim.questions.compare import NO_CLEAR_CHANGE, Comparison, where_pairing_does_not_help
+from flowsim.questions.matters import least
 
 ENOUGH_FOR_VARIANCES = 30
 """Replications from which a ratio of variances is known to about a factor of two."""

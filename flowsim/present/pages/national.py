@@ -9,10 +9,10 @@ import pandas as pd
 from flowsim.folder.result import Result
 from flowsim.measures.national import EVIDENCE, missing
 from flowsim.measures.registry import MEASURES, NATIONAL
-from flowsim.present.pages.answer import least
 from flowsim.present.pages.cells import difference_cell, mean_cell
 from flowsim.present.pages.page import Entry, Section
 from flowsim.present.titles import title_and_unit, titled
+from flowsim.questions.matters import least
 
 COMING_BACK = (
     "Readmitted within six months can be below within 30 days: they are shares of different discharges, those of the "

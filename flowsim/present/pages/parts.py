@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from flowsim.measures.registry import HEADLINE, MEASURES
-from flowsim.present.pages.answer import least
 from flowsim.present.pages.cells import difference_cell, judged
 from flowsim.present.pages.page import Cell, Entry, Section
 from flowsim.present.titles import key_measures, title_and_unit, titled
 from flowsim.present.words import NO_CHANGE, NO_MATTER, interval, number, signed
 from flowsim.questions.compare import NO_CLEAR_CHANGE, Comparison, stacks
+from flowsim.questions.matters import least
 
 HOW_TO_READ = (
     "Beyond the sum: what the parts change together less the sum of what each changes alone, replication by "

@@ -14,7 +14,6 @@ from matplotlib.ticker import MaxNLocator
 
 from flowsim.measures.registry import HEADLINE
 from flowsim.place import PlaceError
-from flowsim.present.pages.answer import least
 from flowsim.present.pages.cells import judged
 from flowsim.present.pictures.message import of_measure
 from flowsim.present.pictures.picture import Data, Picture
@@ -38,6 +37,7 @@ from flowsim.present.pictures.style import (
 from flowsim.present.titles import key_measures, period_words, settings_words, titled, unit_in
 from flowsim.present.words import interval_words, signed, with_unit
 from flowsim.questions.compare import Comparison
+from flowsim.questions.matters import least
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,12 +6,13 @@ from typing import Any
 
 from flowsim.folder.result import Result
 from flowsim.measures.registry import MEASURES
-from flowsim.present.pages.answer import AT_THE_DOOR, MOST_NAMED, changed, least, level, matters
+from flowsim.present.pages.answer import AT_THE_DOOR, MOST_NAMED, changed, level, matters
 from flowsim.present.pages.answer_compare import hidden_queue
 from flowsim.present.pages.cells import judged, mean_cell
 from flowsim.present.titles import titled
 from flowsim.present.words import NO_CHANGE, NO_MATTER, number, with_unit
 from flowsim.questions.compare import Comparison
+from flowsim.questions.matters import least
 
 NOT_CLEAR = "not clearly different"
 

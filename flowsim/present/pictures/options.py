@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from flowsim.measures.registry import HEADLINE
 from flowsim.place import PlaceError
-from flowsim.present.pages.answer import least
 from flowsim.present.pages.answer_sweep import title_of
 from flowsim.present.pages.cells import judged
 from flowsim.present.pages.sweep import base_title, point_title
@@ -20,6 +19,7 @@ from flowsim.present.pictures.picture import Picture
 from flowsim.present.pictures.sweeps import FILE, MOST_OPTIONS, asked, caption, fitting
 from flowsim.present.titles import replication_count, settings_words, unit_in
 from flowsim.present.words import interval_words
+from flowsim.questions.matters import least
 from flowsim.questions.sweep import POINT, Sweep
 
 
