@@ -14,6 +14,7 @@ import flowsim
 from flowsim.cli import main as cli
 from flowsim.declare.composition import load
 from flowsim.place import PlaceError
+from flowsim.present.pages.answer_other import costed_in_part
 from flowsim.questions.rounds import FIRST_ROUND
 from flowsim.questions.select import LEFT, SELECTED, STILL_IN, Question, choose
 from flowsim.statistics.intervals import whole
@@ -246,3 +247,10 @@ def test_select_from_the_command_line(
     assert "of which less_support has no number" in capsys.readouterr().err
     assert cli.main([*words, "indifference=3", "replications=5"]) == cli.MISTAKE
     assert "allowed: most=N" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "words"), [("+£62k", "over +£62k"), ("unclear", "not costed"), ("none", "not costed")]
+)
+def test_what_is_costed_in_part_is_more_than_is_known_or_not_costed(change: str, words: str) -> None:
+    assert costed_in_part(change) == words

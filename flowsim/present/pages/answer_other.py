@@ -118,10 +118,18 @@ def _option(result: Selection, row: Mapping[Hashable, Any], names: Sequence[str]
             cells.append("-")
             continue
         its, unit = every.loc[(scenario, name)], MEASURES[name].unit
-        words = Cell(float(its["mean"]), unit=unit) if first else _change(its, name, result)
-        part = not first and name == asked and name in answer.MONEY and not_costed(result.places[scenario])
-        cells.append((f"over {words}" if its["difference"] else "not costed") if part else words)
+        if first:
+            cells.append(Cell(float(its["mean"]), unit=unit))
+            continue
+        words = _change(its, name, result)
+        in_part = name == asked and name in answer.MONEY and not_costed(result.places[scenario])
+        cells.append(costed_in_part(words) if in_part else words)
     return f"{rank}: {titled(result, scenario)}", *cells
+
+
+def costed_in_part(change: str) -> str:
+    """What a scenario spends of which not all has a price: more than the change that is known, where that is clear."""
+    return f"over {change}" if change[:1] in "+-" else "not costed"
 
 
 def _change(row: Any, measure: str, result: Result) -> str:
