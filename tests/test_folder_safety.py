@@ -22,10 +22,10 @@ import pandas as pd
 import pytest
 
 import flowsim
+from flowsim import system
 from flowsim.cells import making
 from flowsim.cli import main as cli
 from flowsim.declare.composition import load
-from flowsim.folder import system
 from flowsim.folder.atomic import temporary_name
 from flowsim.folder.catalogue import ask, rebuild
 from flowsim.folder.store import Store

@@ -15,18 +15,19 @@ PACKAGE = Path(__file__).resolve().parent.parent / "flowsim"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 ALLOWED = {
+    "system": (),
     "place": (),
     "statistics": (),
     "declare": ("place",),
     "model": ("place",),
     "engine": ("place", "model"),
     "measures": ("place", "model", "engine"),
-    "folder": ("place", "statistics", "declare", "measures"),
-    "cells": ("place", "statistics", "declare", "model", "engine", "measures", "folder"),
+    "folder": ("system", "place", "statistics", "declare", "measures"),
+    "cells": ("system", "place", "statistics", "declare", "model", "engine", "measures", "folder"),
     "questions": ("place", "statistics", "declare", "engine", "measures", "folder", "cells"),
     "present": ("place", "statistics", "measures", "folder", "questions"),
     "api": ("place", "declare", "folder", "cells", "questions", "present"),
-    "cli": ("place", "declare", "engine", "folder", "cells", "questions", "present", "api"),
+    "cli": ("system", "place", "declare", "engine", "folder", "cells", "questions", "present", "api"),
 }
 """The rooms, and which others each may import from beside itself. A room imports nothing that is not named here."""
 

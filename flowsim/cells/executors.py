@@ -15,8 +15,8 @@ import warnings
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from flowsim import system
 from flowsim.cells.jobs import Job, Made, about_this_place, failed, work, work_elsewhere, work_on_cluster
-from flowsim.folder import system
 from flowsim.folder.machine import LIBRARIES_THAT_COUNT, cores, memory_gib
 from flowsim.place import PlaceError
 

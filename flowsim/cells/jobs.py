@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from flowsim import system
 from flowsim.cells import replicate
 from flowsim.cells.memory import end_quickly, keep_memory
-from flowsim.folder import system
 from flowsim.folder.atomic import StoreError
 from flowsim.folder.cell_file import encode, file_name, listed
 from flowsim.folder.code import code_digest

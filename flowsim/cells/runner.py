@@ -17,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 
+from flowsim import system
 from flowsim.cells import executors
 from flowsim.cells.about import write_about
 from flowsim.cells.executors import ClusterError
@@ -24,7 +25,6 @@ from flowsim.cells.making import Making
 from flowsim.cells.window import window_span
 from flowsim.declare.settings import Settings
 from flowsim.engine import usable
-from flowsim.folder import system
 from flowsim.folder.at_work import at_work, question_of
 from flowsim.folder.atomic import StoreError
 from flowsim.folder.configuration import Configuration

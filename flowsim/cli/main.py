@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
+from flowsim import system
 from flowsim.cells.memory import end_quickly
 from flowsim.cli.common import FAILED, INTERRUPTED, MISTAKE, Verb, is_override
-from flowsim.folder import system
 from flowsim.place import FlowsimNotice, PlaceError, nearest, refuse
 
 __all__ = ["FAILED", "INTERRUPTED", "MISTAKE", "VERBS", "main", "travel_light", "verb"]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flowsim.folder import system
+from flowsim import system
 from flowsim.folder.atomic import OURS, temporary_name, told_trouble
 from flowsim.place import PlaceError
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from flowsim.folder import system
+from flowsim import system
 from flowsim.place import PlaceError
 
 OURS = re.compile(r"(.+)\.(\w+)-(\d+)\.tmp")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from flowsim.folder import system
+from flowsim import system
 from flowsim.folder.assemble import NIGHTS, RESULTS
 from flowsim.folder.at_work import NAME as AT_WORK
 from flowsim.folder.atomic import OURS, is_left_over
