@@ -1,9 +1,14 @@
-"""What each system does in its own way: processes, locks on files, signals. Nothing else asks which system this is."""
+"""What each system does in its own way: processes, locks on files, signals, folders that nobody else can write to.
+
+Nothing else asks which system this is, or uses what only POSIX has.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
+import getpass
 import hashlib
 import os
 import platform
@@ -29,6 +34,10 @@ CTRL_C = 130
 """Exit code of a process that Ctrl-C has stopped: 128 and the number of the signal."""
 FAR = 2**30
 """The byte that Windows locks, where a file has none: whoever reads the file is not held up."""
+TEMPORARY = () if sys.platform == "win32" else ("/tmp", "/var/tmp")
+"""Folders for temporary files, where the one that the user has named is not safe."""
+MOST_LINKS = 40
+"""In a path: as many as Linux follows."""
 SECONDS_FOR_A_LOCK = 20
 """How long a lock that is held for a moment is waited for."""
 
@@ -71,6 +80,127 @@ def end_with(parent: int) -> None:
 def is_link(path: Path) -> bool:
     """Does this name lead elsewhere: a symbolic link, or what Windows calls a junction?"""
     return path.is_symlink() or getattr(os.path, "isjunction", lambda _: False)(path)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Folders of this user alone
+
+
+class NotPrivateError(OSError):
+    """A folder that somebody else could have put something into."""
+
+
+def private_folder(base: Path, *names: str) -> Path:
+    """The folder of these names below `base`, made where it is missing, whose path nobody but this user can change.
+
+    `base` may lead over links and be of the system; the folders of `names` are this user's, no links, and the last is
+    closed to all others, so that what is read there is what this user has written.
+    Raises NotPrivateError where it is not so, and OSError where it cannot be made.
+    """
+    # on Windows a user's folders, temporary ones too, are closed to others by what they inherit
+    at = base if sys.platform == "win32" else _safe(base)
+    for name in names:
+        at = at / name
+        with contextlib.suppress(FileExistsError):
+            at.mkdir(mode=0o700, parents=sys.platform == "win32")
+        found = at.lstat()
+        if is_link(at) or not stat.S_ISDIR(found.st_mode):
+            raise NotPrivateError(f"{at} is a link, or no folder")
+        if sys.platform != "win32":
+            _refuse_others(at, found, {os.geteuid()}, 0o077 if name == names[-1] else 0o022)
+    if sys.platform != "win32":
+        _refuse_content_of_others(at)
+    return at
+
+
+def _safe(base: Path) -> Path:
+    """The path of a folder without links in it, made where it is missing.
+
+    It is followed from its root: each folder is looked at only when nobody else can put another in its place any more,
+    since all above belong to the system or to this user, and others may write to none of them, or to a sticky one,
+    where they cannot take away what is not theirs. So nothing changes between this look and any later use.
+    """
+    own, links = {0, os.geteuid()}, 0
+    at, steps = Path(base.anchor), list(base.parts[1:])
+    _refuse_others(at, at.lstat(), own, 0o022)
+    while steps:
+        name = steps.pop(0)
+        if name == "..":
+            at = at.parent
+            continue
+        path = at / name
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            path.mkdir(mode=0o700)
+            found = path.lstat()
+        if stat.S_ISLNK(found.st_mode):
+            _refuse_others(path, found, own, 0)
+            target, links = at / os.readlink(path), links + 1
+            if links > MOST_LINKS:
+                raise NotPrivateError(f"{base} leads over too many links")
+            at, steps = Path(target.anchor), [*target.parts[1:], *steps]
+            continue
+        if not stat.S_ISDIR(found.st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+        _refuse_others(path, found, own, 0 if found.st_mode & stat.S_ISVTX else 0o022)
+        at = path
+    return at
+
+
+def _refuse_others(path: Path, found: os.stat_result, own: set[int], closed: int) -> None:
+    """Raises NotPrivateError unless it belongs to one of `own` and has none of the bits `closed` in its mode."""
+    if found.st_uid not in own:
+        raise NotPrivateError(f"{path} belongs to another user (number {found.st_uid})")
+    if found.st_mode & closed:
+        raise NotPrivateError(f"{path} is open to other users (mode {stat.S_IMODE(found.st_mode):04o})")
+
+
+def _refuse_content_of_others(folder: Path) -> None:
+    """Raises NotPrivateError for a file that another has put there while it was open, or that leads elsewhere."""
+    own = {os.geteuid()}
+    for at, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(at, name)
+            with contextlib.suppress(FileNotFoundError):  # a temporary file of another process of this user
+                found = path.lstat()
+                if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+                    raise NotPrivateError(f"{path} is a link, or no file")
+                _refuse_others(path, found, own, 0)
+
+
+def fresh_folder() -> Path:
+    """A new folder for temporary files that is this user's alone. Raises OSError where nobody could have one."""
+    trouble: OSError = NotPrivateError("no folder for temporary files is there")
+    for base in (tempfile.gettempdir(), *TEMPORARY):
+        try:
+            place = Path(base) if sys.platform == "win32" else _safe(Path(base))
+            return Path(tempfile.mkdtemp(prefix="flowsim-", dir=place))
+        except OSError as caught:
+            trouble = caught
+    raise trouble
+
+
+def caches() -> list[Path]:
+    """Where a user keeps what can be made again, and where else, if that cannot be written: folders to make others in.
+
+    A path in the environment that does not begin at the root would lead to wherever the user happens to be; as the XDG
+    specification has it, it does not count.
+    """
+    named = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME", "")
+    with contextlib.suppress(RuntimeError):  # a user without a home
+        home = Path(named) if named and Path(named).is_absolute() else Path.home() / ".cache"
+        return [home / "flowsim", Path(tempfile.gettempdir()) / f"flowsim-{_user()}"]
+    return [Path(tempfile.gettempdir()) / f"flowsim-{_user()}"]
+
+
+def _user() -> str:
+    """This user, as it may stand in a file's name."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a number without a name, as in a container
+        name = "" if sys.platform == "win32" else str(os.geteuid())
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

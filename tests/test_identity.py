@@ -12,10 +12,7 @@ from __future__ import annotations
 import csv
 import functools
 import os
-import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -48,7 +45,7 @@ from kernel_edits import (
     turned,
 )
 
-from flowsim.engine import cache, compiled, layout, reference
+from flowsim.engine import compiled, layout, reference
 from flowsim.engine.layout import Tables
 from flowsim.engine.stamps import Stamps, differing, first_difference
 from flowsim.engine.standstill import Standstill
@@ -169,52 +166,6 @@ def test_first_difference_names_the_row_and_the_minute() -> None:
     assert f"left of row {k} " in told
     assert str(journeys.spells.number[journeys.rows.spell[k]]) in told
     assert "log" in first_difference(a, replace(a, log_queue=a.log_queue + 1), journeys)
-
-
-# ------------------------------------------------------------------------------------------ the code kept on disk
-
-
-def test_every_source_of_the_engine_counts_for_the_cache(tmp_path: Path) -> None:
-    package = tmp_path / "flowsim"
-    shutil.copytree(Path(compiled.__file__).parents[1], package, ignore=shutil.ignore_patterns("__pycache__"))
-    before = cache.source_hash(package)
-    assert cache.source_hash(package) == before
-    for name in (
-        "engine/kernel.py",
-        "engine/layout.py",
-        "engine/carry.py",
-        "engine/stamps.py",
-        "model/tables.py",
-        "model/calendar.py",
-    ):
-        with (package / name).open("a") as source:
-            source.write("# changed\n")
-        after = cache.source_hash(package)
-        assert after != before, name
-        before = after
-
-
-def test_a_new_process_finds_the_compiled_code_and_one_without_says_that_it_compiles(tmp_path: Path) -> None:
-    compiled.run(*case(0))  # compiled by now, if it was not before
-    assert any(cache.cache_folder().rglob("*advance*.nbi")), "Numba kept the kernel elsewhere"
-    code = "from flowsim.engine import cache, compiled; compiled.load_kernel(); print(cache.cache_folder())"
-
-    def new_process(**more: str) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | more
-        return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-
-    found = new_process()
-    assert "compiling" not in found.stderr
-    assert Path(found.stdout.strip()) == cache.cache_folder()
-    assert new_process(XDG_CACHE_HOME=str(tmp_path), LOCALAPPDATA=str(tmp_path)).stderr.count("compiling") == 1
-
-
-def test_without_a_folder_to_write_to_the_cache_goes_to_temp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocked = tmp_path / "a file, not a folder"
-    blocked.touch()
-    monkeypatch.setenv("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME", str(blocked))
-    monkeypatch.setattr(cache.tempfile, "gettempdir", lambda: str(tmp_path))
-    assert tmp_path in cache.cache_folder().parents
 
 
 # ---------------------------------------------------------------------------------------------- the test of the test

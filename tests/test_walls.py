@@ -20,7 +20,7 @@ ALLOWED = {
     "statistics": (),
     "declare": ("place",),
     "model": ("place",),
-    "engine": ("place", "model"),
+    "engine": ("system", "place", "model"),
     "measures": ("place", "model", "engine"),
     "folder": ("system", "place", "statistics", "declare", "measures"),
     "cells": ("system", "place", "statistics", "declare", "model", "engine", "measures", "folder"),

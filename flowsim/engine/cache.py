@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import getpass
+import atexit
 import hashlib
 import os
+import re
 import shutil
 import sys
-import tempfile
 import time
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
+
+from flowsim import system
 
 PACKAGE = Path(__file__).resolve().parent.parent
 OLD = 30 * 24 * 3600
 """Seconds after which the compiled code of another version of the sources is removed."""
+OURS = re.compile(r"[0-9a-f]{16}")
+"""The name of such a folder."""
+NAMED = "FLOWSIM_CACHE_DIR"
+"""The variable of the environment that names the folder they stand in, before any other."""
 
 
 def source_hash(package: Path = PACKAGE) -> str:
@@ -32,26 +39,49 @@ def source_hash(package: Path = PACKAGE) -> str:
 
 
 def cache_folder() -> Path:
-    """The folder of the compiled code of these sources: in the user's cache, or where that is read-only, in temp."""
-    home = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
-    sources = source_hash()
-    # In temp each user has a folder of their own: nobody should run code that somebody else could have put there.
-    temp = Path(tempfile.gettempdir()) / f"flowsim-{getpass.getuser()}"
-    for base in ((Path(home) if home else Path.home() / ".cache") / "flowsim", temp):
-        folder = base / sources
+    """The folder of the compiled code of these sources, which no other user can have put anything into.
+
+    Numba unpickles what it finds there, which can run any command. So a folder in the user's cache, or where that
+    cannot be written in temp, is taken only if it is this user's alone; else a fresh one, which the processes that this
+    one starts find by `NAMED`, and which is removed at the end. Raises ImportError where there can be none.
+    """
+    sources, refused = source_hash(), []
+    named = os.environ.get(NAMED, "")
+    for base in [*([Path(named)] if Path(named).is_absolute() else []), *system.caches()]:
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder = system.private_folder(base.parent, base.name, sources)
             probe = folder / f"probe-{os.getpid()}"
             probe.touch()
             probe.unlink()
-        except OSError:
+        except OSError as trouble:
+            refused.append(trouble)
             continue
         return folder
-    raise OSError(f"no folder can be written to keep the compiled engine in: last tried {base}")
+    return _fresh(sources, refused)
+
+
+def _fresh(sources: str, refused: Iterable[OSError]) -> Path:
+    try:
+        folder = system.fresh_folder()
+        (folder / sources).mkdir(mode=0o700)
+    except OSError as trouble:
+        told = f"no folder can be written to keep the compiled engine in: {trouble}; {NAMED}=FOLDER names another"
+        raise ImportError(told) from None
+    for reason in (one for one in refused if isinstance(one, system.NotPrivateError)):
+        print(f"flowsim: compiled code is not read from a folder of others: {reason}.", file=sys.stderr)
+    os.environ[NAMED] = str(folder)
+    atexit.register(_remove, folder, os.getpid())
+    return folder / sources
+
+
+def _remove(folder: Path, process: int) -> None:
+    if os.getpid() == process:  # else it is a process that was forked from the one that made it
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_old(folder: Path) -> None:
     """Remove the compiled code of sources nobody has run for a month."""
     for other in folder.parent.iterdir():
-        if other != folder and other.is_dir() and time.time() - other.stat().st_mtime > OLD:
+        ours = other != folder and OURS.fullmatch(other.name) and not system.is_link(other)
+        if ours and time.time() - other.lstat().st_mtime > OLD:
             shutil.rmtree(other, ignore_errors=True)
