@@ -6,6 +6,7 @@ Nothing else asks which system this is, or uses what only POSIX has.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import functools
 import getpass
@@ -32,18 +33,48 @@ STOPS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK"
 """Signals that ask a process to end, beside Ctrl-C: SIGHUP is of POSIX alone, SIGBREAK of Windows."""
 CTRL_C = 130
 """Exit code of a process that Ctrl-C has stopped: 128 and the number of the signal."""
+TIDIES = sys.platform != "win32"
+"""Does Python start a process that takes away what others leave behind? Windows does that itself, and has none."""
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
+"""Parameters of `mallopt` (glibc, malloc.h)."""
 FAR = 2**30
 """The byte that Windows locks, where a file has none: whoever reads the file is not held up."""
 TEMPORARY = () if sys.platform == "win32" else ("/tmp", "/var/tmp")
 """Folders for temporary files, where the one that the user has named is not safe."""
 MOST_LINKS = 40
 """In a path: as many as Linux follows."""
+SECONDS_OPEN = 5
+"""How long it is tried to rename a file over one that somebody has open."""
 SECONDS_FOR_A_LOCK = 20
 """How long a lock that is held for a moment is waited for."""
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Processes
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def memory() -> int | None:
+    """Bytes of memory of this machine; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def keep_memory(most: int) -> None:
+    """Have this process keep up to so many bytes that it frees; without glibc it does nothing."""
+    if sys.platform.startswith("linux"):
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(_MMAP_MAX, 0)
+            mallopt(_TRIM_THRESHOLD, most)
 
 
 def host() -> str:
@@ -75,6 +106,20 @@ def end_with(parent: int) -> None:
 
     if sys.platform != "win32":  # there a process keeps the number of one that is no more
         threading.Thread(target=watch, daemon=True).start()
+
+
+def replace(source: Path, target: Path) -> None:
+    """Rename a file, over another of that name if there is one."""
+    until = time.monotonic() + SECONDS_OPEN
+    while True:
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            # Windows refuses that while somebody reads the file there, a virus scanner among others
+            if sys.platform != "win32" or time.monotonic() > until:
+                raise
+            time.sleep(0.05)
 
 
 def is_link(path: Path) -> bool:

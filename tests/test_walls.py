@@ -57,6 +57,53 @@ DRAWS = {
 """Attributes, functions and arguments that draw random numbers, whatever they are called on."""
 
 
+ONE_SYSTEM = "system.py"
+"""The only file that asks which system this is, and uses what not every system has."""
+NOT_EVERYWHERE = {
+    "fcntl", "pwd", "grp", "resource", "termios", "tty", "pty", "syslog", "posix", "spwd", "crypt", "readline",
+    "curses", "msvcrt", "winreg", "nt", "_winapi", "_posixsubprocess", "ctypes",
+}  # fmt: skip
+"""Modules that only some systems have, and the one by which their libraries are called."""
+OF_OS = {
+    "name", "uname", "getuid", "geteuid", "getgid", "getegid", "getgroups", "setuid", "setgid", "seteuid", "setegid",
+    "getpgid", "getpgrp", "setpgid", "setsid", "getsid", "getpriority", "getresuid", "nice", "fork", "forkpty", "kill",
+    "killpg", "wait", "wait3", "wait4", "waitid", "WNOHANG", "WIFSIGNALED", "WEXITSTATUS", "posix_spawn",
+    "register_at_fork", "chown", "lchown", "fchown", "fchmod", "lchmod", "chroot", "chflags", "fchdir", "mkfifo",
+    "mknod", "statvfs", "fstatvfs", "pathconf", "sysconf", "confstr", "getloadavg", "ctermid", "ttyname", "openpty",
+    "lockf", "posix_fallocate", "posix_fadvise", "pread", "pwrite", "readv", "writev", "sendfile", "splice",
+    "sched_getaffinity", "sched_setaffinity", "sched_yield", "sync", "fdatasync", "getxattr", "setxattr", "listxattr",
+    "removexattr", "memfd_create", "pipe2", "symlink", "link", "readlink", "umask", "startfile", "O_NOFOLLOW",
+    "O_DIRECTORY", "O_CLOEXEC", "O_NONBLOCK", "O_SYNC", "O_DSYNC", "O_PATH", "O_TMPFILE", "O_BINARY",
+    "supports_dir_fd", "supports_fd", "supports_follow_symlinks", "replace", "rename",
+}  # fmt: skip
+"""What only some systems' `os` has, or does otherwise: a file that is open is not renamed over on Windows."""
+OF_SIGNAL = re.compile(r"SIG(?!INT\b)[A-Z0-9]+|pthread_\w+|alarm|setitimer|sigwait\w*|pause|siginterrupt|set_wakeup_fd")
+OF_PATH = {"owner", "symlink_to", "hardlink_to", "lchmod", "is_mount", "PosixPath", "WindowsPath"}
+"""Of a path, likewise."""
+AT_OPENING = {"dir_fd", "src_dir_fd", "dst_dir_fd", "preexec_fn", "pass_fds"}
+"""Arguments that not every system takes."""
+
+
+def of_one_system(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and name of what asks which system this is, or uses what not every system has."""
+
+    def is_one(of: str, name: str) -> bool:
+        known = {"os": name in OF_OS, "signal": OF_SIGNAL.fullmatch(name), "sys": name == "platform"}
+        return bool(known.get(of, name in OF_PATH)) or (of, name) == ("platform", "system")
+
+    for line, name in imports(tree):
+        first, _, rest = name.partition(".")
+        if first in NOT_EVERYWHERE or (rest and first in ("os", "signal", "sys", "platform") and is_one(first, rest)):
+            yield line, name
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg in AT_OPENING:
+            yield node.value.lineno, node.arg
+        elif isinstance(node, ast.Attribute):
+            of = node.value.id if isinstance(node.value, ast.Name) else ""
+            if is_one(of, node.attr):
+                yield node.lineno, f"{of}.{node.attr}"
+
+
 def relative(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
@@ -108,6 +155,8 @@ def broken(path: Path, source: str) -> list[str]:
                 found.append(f"line {line}: {here} may not import {name}")
         elif not relative(path).startswith(OUTSIDE.get(parts[0], ("",))):
             found.append(f"line {line}: {name} may be imported in {', '.join(OUTSIDE[parts[0]])} only")
+    if relative(path) != ONE_SYSTEM:
+        found += [f"line {line}: {name} is not on every system" for line, name in of_one_system(tree)]
     if relative(path) not in CHANCE:
         found += [f"line {line}: {name} draws random numbers" for line, name in draws(tree)]
     return found
@@ -171,6 +220,17 @@ def test_no_wall_is_broken(path):
         ("import flowsim.measures.registry", "model may not import"),
         ("from ..declare import reading", "relative import"),
         ("import numba", "engine/compiled.py"),
+        ("import fcntl", "not on every system"),
+        ("def late():\n    import pwd", "not on every system"),
+        ("from signal import SIGTERM", "not on every system"),
+        ("from os import getuid", "not on every system"),
+        ("import os\nos.geteuid()", "not on every system"),
+        ("import os\nos.open('a', os.O_NOFOLLOW)", "not on every system"),
+        ("import os\nos.open('a', 0, dir_fd=3)", "not on every system"),
+        ("import signal\nsignal.SIGHUP", "not on every system"),
+        ("import sys\nif sys.platform == 'win32':\n    pass", "not on every system"),
+        ("import os\nif os.name == 'nt':\n    pass", "not on every system"),
+        ("path.symlink_to('elsewhere')", "not on every system"),
     ],
 )  # fmt: skip
 def test_a_wall_that_is_broken_is_noticed(line, told):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowsim import system
 from flowsim.cells.jobs import Job, Made, about_this_place, failed, work, work_elsewhere, work_on_cluster
-from flowsim.folder.machine import LIBRARIES_THAT_COUNT, cores, memory_gib
+from flowsim.folder.machine import LIBRARIES_THAT_COUNT, memory_gib
 from flowsim.place import PlaceError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class ClusterError(PlaceError):
 def default_jobs() -> int:
     """The machine's cores, fewer where there is less than 1.5 GiB of memory for each."""
     memory = memory_gib()
-    return cores() if memory is None else max(1, min(cores(), int(memory / GIB_A_WORKER)))
+    return system.cores() if memory is None else max(1, min(system.cores(), int(memory / GIB_A_WORKER)))
 
 
 def cells_a_job(cells: int, workers: int, engine: str) -> int:
@@ -128,13 +128,14 @@ def _alone(job: Job) -> Iterator[list[Made]]:
 @contextlib.contextmanager
 def _without(*signals: int) -> Iterator[None]:
     """Processes started in here never get these signals: the one that started them does, at the end of this."""
-    from multiprocessing.resource_tracker import ensure_running
-
-    from joblib.externals.loky.backend import resource_tracker
-
     with system.stops_wait(*signals):
-        ensure_running()  # were these started later, they would let signals through again, as they do now
-        resource_tracker.ensure_running()
+        if system.TIDIES:
+            from multiprocessing.resource_tracker import ensure_running
+
+            from joblib.externals.loky.backend import resource_tracker
+
+            ensure_running()  # were these started later, they would let signals through again, as they do now
+            resource_tracker.ensure_running()
         with system.stops_wait(*signals):
             yield
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import atexit
-import ctypes
 import gc
 import sys
 from functools import cache
 
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
-"""Parameters of `mallopt` (glibc, malloc.h)."""
+from flowsim import system
+
 KEPT = 2**31 - 1
 """Bytes that a process keeps at most when they are free: as many as `mallopt` takes. A cell needs a quarter of it."""
 
@@ -20,12 +19,7 @@ def keep_memory() -> None:
 
     Large tables are otherwise mapped anew each time, and the system clears each page of them at its first use.
     """
-    if not sys.platform.startswith("linux"):
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_MMAP_MAX, 0)
-        mallopt(_TRIM_THRESHOLD, KEPT)
+    system.keep_memory(KEPT)
 
 
 @cache

@@ -40,7 +40,7 @@ def renamed(path: Path) -> Iterator[Path]:
     temporary = temporary_name(path)
     try:
         yield temporary
-        os.replace(temporary, path)
+        system.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)  # on a full disk it would take the room that the next try needs

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
 import subprocess
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from flowsim import system
 
 LIBRARIES_THAT_COUNT = ("numpy", "scipy", "holidays")
 """Libraries on whose version a cell's numbers depend: random numbers, distributions, bank holidays."""
@@ -36,23 +37,13 @@ def installed(libraries: Iterable[str]) -> dict[str, str]:
 
 def this_machine() -> dict[str, Any]:
     """System, cores and memory in GiB (null where the system does not say)."""
-    return {"system": platform.platform(), "cores": cores(), "memory_gib": memory_gib()}
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return {"system": platform.platform(), "cores": system.cores(), "memory_gib": memory_gib()}
 
 
 def memory_gib() -> float | None:
     """Memory of the machine in GiB."""
-    try:
-        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
-    return round(size / 2**30, 1)
+    size = system.memory()
+    return None if size is None else round(size / 2**30, 1)
 
 
 def git_commit() -> str | None:

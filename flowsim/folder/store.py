@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import os
 import shutil
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -28,6 +27,7 @@ from typing import Any
 
 import pandas as pd
 
+from flowsim import system
 from flowsim.folder import ownership, tables
 from flowsim.folder.at_work import claim
 from flowsim.folder.atomic import renamed, told_trouble, write_csv
@@ -117,7 +117,7 @@ class Store:
         with told_trouble(self.out):
             kept.mkdir(parents=True)
             for name in names:
-                os.replace(self.out / name, kept / name)
+                system.replace(self.out / name, kept / name)
             if (self.out / MANIFEST).is_file():
                 shutil.copy2(self.out / MANIFEST, kept)
         sentence = f"{', '.join(names)} of the command before stand in {kept.relative_to(self.out).as_posix()} now"
@@ -173,7 +173,7 @@ class Store:
             kept = path.parent / "earlier" / f"{path.stem}-{earlier[1] if earlier else 'unknown'}.yaml"
             kept.parent.mkdir(exist_ok=True)
             if not kept.exists():
-                os.replace(path, kept)
+                system.replace(path, kept)
         self.write(noted, f"# {name} ({digest}): the composed place. Made by: {command}\n{written(place)}".encode())
         self._digests[noted] = sha256(path)
 
@@ -206,7 +206,7 @@ class Store:
         with told_trouble(self.out):
             aside.mkdir(parents=True, exist_ok=True)
             try:
-                os.replace(cell.path, aside / f"{cell.key}-{cell.path.name}")
+                system.replace(cell.path, aside / f"{cell.key}-{cell.path.name}")
             except FileNotFoundError:
                 return f"{named}: it was gone{made}."
         return f"{named}: {why}; it was moved to cells/set_aside{made}."
